@@ -1,0 +1,305 @@
+"""What an activation is: the response r, its slopes, and the penalty f, primitive g and conjugate g* behind it.
+
+For r = grad g with g convex: r is the prox of f, where f + |.|^2/2 = g*, the conjugate of g. f is convex iff r is
+1-Lipschitz, and (1 - 1/S)-weakly convex where S > 1 is the Lipschitz constant [gribonval2020]. A response that is
+not the gradient of a convex function (for scalar r: not monotone) is the prox of nothing and has no f, g or g*.
+
+Arrays are (..., n): the last axis is the layer, leading axes are a batch. Separable activations act on each coordinate:
+their penalty, primitive, conjugate and gap are elementwise, of the input's shape. The others reduce the last axis.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nngames.activations.domain import Domain
+from nngames.core.errors import DomainError, NotApplicableError, ShapeError, StepError
+from nngames.core.registry import Registry
+from nngames.core.roots import increasing_root
+
+Array = NDArray[np.floating[Any]]
+#: Numbers of exact or ball arithmetic: flint's fmpq or arb.
+FlintNumber = Any
+
+#: Every activation, by name.
+registry: Registry[type[Activation]] = Registry("activation")
+
+A = TypeVar("A", bound="type[Activation]")
+
+
+def activation_named(name: str) -> Callable[[A], A]:
+    """Return a decorator that registers an activation class (a frozen dataclass of its parameters) under ``name``."""
+
+    def add(cls: A) -> A:
+        cls.name = name
+        registry.register(name)(cls)
+        return cls
+
+    return add
+
+
+class Activation(ABC):
+    """A response r: R^n -> R^n with everything known about it.
+
+    Subclasses are frozen dataclasses whose fields are the parameters, each with a default.
+    """
+
+    name: ClassVar[str]
+    #: Whether r acts on each coordinate by itself.
+    separable: ClassVar[bool] = False
+    #: Whether r is piecewise affine with rational data: ``flint_response`` and ``flint_conjugate`` are then rational.
+    piecewise_linear: ClassVar[bool] = False
+    #: Whether r(R^n) is bounded.
+    bounded: bool = False
+
+    # Facts
+
+    @property
+    @abstractmethod
+    def slope_range(self) -> tuple[float, float]:
+        """The infimum and supremum of the slopes of r, rounded outwards.
+
+        For a scalar r these are the difference quotients; for a gradient map the eigenvalues of its Jacobians.
+        """
+
+    @property
+    @abstractmethod
+    def slope_range_exact(self) -> tuple[str, str]:
+        """The exact slope range, each end a closed form."""
+
+    @property
+    def lipschitz(self) -> float:
+        """The Lipschitz constant of r."""
+        return max(abs(s) for s in self.slope_range)
+
+    @property
+    def averagedness(self) -> float | None:
+        """The infimum of the averagedness constants of r; None if r is not averaged.
+
+        With symmetric slopes in [s, S]: averaged iff S <= 1 and s >= -1; the infimum is (1 - s)/2, so 0 for the identity.
+        """
+        low, high = self.slope_range
+        if high > 1 or low < -1:
+            return None
+        return (1 - low) / 2
+
+    @property
+    def monotone(self) -> bool:
+        """Whether r is the gradient of a convex function, so that f, g and g* exist."""
+        return self.slope_range[0] >= 0
+
+    @property
+    def convex_penalty(self) -> bool:
+        """Whether r is the prox of a convex f."""
+        return self.monotone and self.slope_range[1] <= 1
+
+    @property
+    def size(self) -> int | None:
+        """The layer size that the parameters fix; None if any size is right."""
+        return None
+
+    @property
+    @abstractmethod
+    def domain(self) -> Domain:
+        """The closure of dom f."""
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+    def check_size(self, n: int) -> None:
+        """Raise ShapeError if a layer of size n cannot use this activation."""
+        if self.size is not None and self.size != n:
+            raise ShapeError(f"activation {self.name!r} has parameters for size {self.size}; the layer has size {n}")
+
+    # The response
+
+    @abstractmethod
+    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+        """Return r(v), into ``out`` if given (``out`` may be v itself)."""
+
+    @abstractmethod
+    def jvp(self, v: Array, d: Array) -> Array:
+        """Return J(v) d, J the Jacobian of r or, at kinks, an element of Clarke's."""
+
+    def vjp(self, v: Array, u: Array) -> Array:
+        """Return J(v)' u; gradient maps have symmetric Jacobians."""
+        return self.jvp(v, u)
+
+    def derivative(self, v: ArrayLike) -> Array:
+        """Return r'(v) elementwise.
+
+        Raises
+        ------
+        NotApplicableError
+            If r is not separable.
+        """
+        raise NotApplicableError(f"activation {self.name!r} is not separable: use jvp(v, d) for J(v) d")
+
+    # Penalty, primitive, conjugate
+
+    @abstractmethod
+    def primitive(self, v: ArrayLike) -> Array:
+        """Return g(v), with grad g = r."""
+
+    @abstractmethod
+    def conjugate(self, z: ArrayLike) -> Array:
+        """Return g*(z) = f(z) + |z|^2/2; +inf off dom f.
+
+        Raises
+        ------
+        NotApplicableError
+            If r is not monotone.
+        """
+
+    def penalty(self, z: ArrayLike) -> Array:
+        """Return f(z) = g*(z) - |z|^2/2; +inf off dom f. Raises as ``conjugate`` does."""
+        point = np.asarray(z, dtype=np.float64)
+        square = point**2 if self.separable else np.sum(point**2, axis=-1)
+        return self.conjugate(point) - 0.5 * square
+
+    @abstractmethod
+    def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
+        """Return prox of step * f at u: the minimiser of step f(p) + |p - u|^2/2.
+
+        Raises
+        ------
+        StepError
+            If the step is not positive, or at least S/(S - 1) where S > 1: then the minimiser need not be unique.
+        NotApplicableError
+            If r is not monotone.
+        """
+
+    @abstractmethod
+    def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Return the Fenchel-Young gap g*(x) + g(v) - <x, v> and a bound on its rounding error.
+
+        The gap is computed in a form without cancellation, so that it keeps relative accuracy when x is close to
+        r(v). It is never negative; +inf off dom f.
+        """
+
+    def total(self, values: Array) -> Array:
+        """Return the sum over the layer of what ``penalty``, ``primitive``, ``conjugate`` or ``gap`` returned."""
+        return np.sum(values, axis=-1) if self.separable else values
+
+    # Second routes and exact arithmetic
+
+    def conjugate_cvxpy(self, z: Any) -> tuple[Any, list[Any]] | None:
+        """Return (expression, constraints) for the sum of g* at a CVXPY variable z (n,); None if not expressible."""
+        return None
+
+    def flint_conjugate(self, z: Sequence[FlintNumber]) -> FlintNumber | None:
+        """Return g*(z), exactly for rationals where ``piecewise_linear``, as a ball for arb; None off dom f.
+
+        Raises
+        ------
+        NotApplicableError
+            If no exact or ball form is known.
+        """
+        raise NotApplicableError(f"no ball-arithmetic form of the conjugate of {self.name!r} is known")
+
+    def flint_response(self, v: Sequence[FlintNumber]) -> list[FlintNumber]:
+        """Return r(v), exactly for rationals where ``piecewise_linear``, as balls for arb.
+
+        Raises
+        ------
+        NotApplicableError
+            If no exact or ball form is known.
+        """
+        raise NotApplicableError(f"no ball-arithmetic form of {self.name!r} is known")
+
+    # Shared refusals
+
+    def no_penalty(self) -> NotApplicableError:
+        """Return the error that says why r is the prox of nothing."""
+        return NotApplicableError(
+            f"activation {self.name!r} is not monotone (slopes down to {self.slope_range[0]:.4g}), so it is the prox "
+            "of no function: use cost='tracking'"
+        )
+
+    def require_penalty(self) -> None:
+        """Raise NotApplicableError if r is the prox of nothing."""
+        if not self.monotone:
+            raise self.no_penalty()
+
+    def check_step(self, step: ArrayLike) -> Array:
+        """Return the prox step as an array, or raise StepError if the prox is not single-valued there."""
+        self.require_penalty()
+        steps = np.asarray(step, dtype=np.float64)
+        if not (steps > 0).all() or not np.isfinite(steps).all():
+            raise StepError(f"prox of {self.name!r}: the step must be positive and finite; got {step!r}")
+        high = self.slope_range[1]
+        if high > 1 and not (steps < high / (high - 1)).all():
+            raise StepError(
+                f"prox of {self.name!r}: its penalty is weakly convex (slopes up to {high:.6g}), so the step must be "
+                f"below S/(S - 1) = {high / (high - 1):.6g}; got {float(steps.max()):.6g}"
+            )
+        return steps
+
+
+class ScalarActivation(Activation):
+    """An activation that applies one function R -> R to each coordinate.
+
+    A subclass gives ``__call__``, ``derivative``, ``primitive``, ``conjugate`` and ``gap``; the prox follows from r.
+    """
+
+    separable: ClassVar[bool] = True
+
+    def jvp(self, v: Array, d: Array) -> Array:
+        """Return r'(v) * d."""
+        return self.derivative(v) * d
+
+    @abstractmethod
+    def derivative(self, v: ArrayLike) -> Array:
+        """Return r'(v) elementwise; at kinks, a value between the one-sided slopes."""
+
+    def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
+        """Return prox of step * f at u elementwise; ``step`` may vary by coordinate.
+
+        Notes
+        -----
+        p = r(w) with (1 - step) r(w) + step w = u: the optimality condition of p at the pre-activation w of p. Its left
+        side increases in w iff step <= 1 or step < S/(S - 1), which ``check_step`` requires.
+        """
+        steps = self.check_step(step)
+        point = np.asarray(u, dtype=np.float64)
+        if np.all(steps == 1.0):
+            return self(np.broadcast_to(point, np.broadcast_shapes(point.shape, steps.shape)).copy())
+        point, steps = np.broadcast_arrays(point, steps)
+        root = increasing_root(
+            lambda w: (1 - steps) * self(w) + steps * w - point,
+            lambda w: (1 - steps) * self.derivative(w) + steps,
+            point,
+        )
+        return self(root)
+
+
+class NonMonotoneActivation(ScalarActivation):
+    """A scalar activation that decreases somewhere: it has a primitive, but no penalty, conjugate, prox or gap."""
+
+    @property
+    def domain(self) -> Domain:
+        """There is no penalty. Raises NotApplicableError."""
+        raise self.no_penalty()
+
+    def conjugate(self, z: ArrayLike) -> Array:
+        """Raise NotApplicableError: there is no conjugate."""
+        raise self.no_penalty()
+
+    def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Raise NotApplicableError: there is no Fenchel-Young gap."""
+        raise self.no_penalty()
+
+
+def off_domain(what: str, bad: Array, values: Array, valid: str) -> DomainError:
+    """Return the error for a point off a domain, naming the first offending index."""
+    index = tuple(int(i) for i in np.argwhere(bad)[0])
+    return DomainError(f"{what}: entry {list(index)} is {values[index]}; valid: {valid}")

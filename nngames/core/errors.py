@@ -1,0 +1,67 @@
+"""The errors a user can cause: each says what is wrong, where, and what is valid. Internal faults are not here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class NNGamesError(Exception):
+    """Base of every error that a user's input or request can cause."""
+
+
+class InputError(NNGamesError, ValueError):
+    """A value is not usable; the message names it and says what is valid."""
+
+
+class ShapeError(InputError):
+    """An array has the wrong shape; the message gives where, what was expected and what was given."""
+
+
+class DomainError(InputError):
+    """A point lies outside the domain of a function; the message names the first offending index."""
+
+
+class StepError(InputError):
+    """A proximal step lies outside the range in which the prox is single-valued."""
+
+
+class NotApplicableError(NNGamesError):
+    """A method, view or certificate cannot take this game; the message gives the reason."""
+
+
+class UnknownNameError(InputError):
+    """A name that no registry knows.
+
+    Parameters
+    ----------
+    kind : str
+        What the name should have named, such as ``"activation"``.
+    name : str
+        The name that was given.
+    valid : iterable of str
+        The names that exist.
+    """
+
+    def __init__(self, kind: str, name: object, valid: Iterable[str]) -> None:
+        self.kind, self.name, self.valid = kind, name, tuple(sorted(valid))
+        super().__init__(f"unknown {kind} {name!r}; {suggestion(str(name), self.valid)}")
+
+
+class OptionError(InputError):
+    """An option that its owner does not have, or a value that the option does not take."""
+
+
+def unknown_option(owner: str, option: str, valid: Iterable[str]) -> OptionError:
+    """Return the error for an option that ``owner`` does not have, with its valid options."""
+    names = tuple(sorted(valid))
+    if not names:
+        return OptionError(f"{owner} takes no options; got {option!r}")
+    return OptionError(f"{owner} has no option {option!r}; {suggestion(option, names)}")
+
+
+def suggestion(name: str, valid: Sequence[str]) -> str:
+    """Return "did you mean 'x'? valid: ..." for a mistyped ``name``."""
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
+    start = f"did you mean {close[0]!r}? " if close else ""
+    return f"{start}valid: {', '.join(valid)}"

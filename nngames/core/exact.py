@@ -1,0 +1,44 @@
+"""Exact arithmetic: floats as the rationals they are, and decisions about rational matrices by python-flint."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Exact eigenvalue decisions are made up to this order: the characteristic polynomial's digits grow with it.
+EXACT_ORDER = 48
+
+
+def rational(value: float) -> Any:
+    """Return a finite float as the flint rational it equals."""
+    from flint import fmpq
+
+    numerator, denominator = float(value).as_integer_ratio()
+    return fmpq(numerator, denominator)
+
+
+def rational_matrix(matrix: NDArray[Any]) -> Any:
+    """Return a float matrix (m, n) as the flint rational matrix it equals."""
+    from flint import fmpq_mat
+
+    m, n = matrix.shape
+    return fmpq_mat(m, n, [rational(x) for x in np.asarray(matrix, dtype=np.float64).ravel().tolist()])
+
+
+def fraction(value: Any) -> Fraction:
+    """Return a flint rational as a Fraction."""
+    return Fraction(int(value.p), int(value.q))
+
+
+def is_positive_semidefinite(matrix: Any) -> bool:
+    """Decide whether a symmetric flint rational matrix is positive semidefinite.
+
+    The eigenvalues are real, so all are >= 0 iff the coefficients of the characteristic polynomial alternate in sign
+    (Descartes' rule): (-1)^(n-k) c_k >= 0 for each k.
+    """
+    coefficients = matrix.charpoly().coeffs()
+    n = len(coefficients) - 1
+    return all(c * (-1) ** (n - k) >= 0 for k, c in enumerate(coefficients))

@@ -1,0 +1,140 @@
+"""Profile spaces: who the players are, how large each action is, and where it stands in a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nngames.core.errors import InputError, ShapeError, UnknownNameError
+
+Player = Hashable
+Array = NDArray[np.floating[Any]]
+Profile = ArrayLike | Mapping[Any, ArrayLike]
+
+
+@dataclass(frozen=True)
+class ProfileSpace:
+    """The product of the players' action spaces R^{n_l}, in the order of ``players``.
+
+    Attributes
+    ----------
+    players : tuple
+        The players, each hashable and distinct.
+    sizes : tuple of int
+        n_l for each player, at least 1.
+    """
+
+    players: tuple[Player, ...]
+    sizes: tuple[int, ...]
+
+    @cached_property
+    def size(self) -> int:
+        """N, the length of a profile."""
+        return sum(self.sizes)
+
+    @cached_property
+    def dims(self) -> dict[Player, int]:
+        """The size of each player's action."""
+        return dict(zip(self.players, self.sizes, strict=True))
+
+    @cached_property
+    def slices(self) -> dict[Player, slice]:
+        """Where each player's action stands in a profile."""
+        stops = np.cumsum(self.sizes).tolist()
+        return {p: slice(stop - n, stop) for p, n, stop in zip(self.players, self.sizes, stops, strict=True)}
+
+    def slice(self, player: Player) -> slice:
+        """Return where ``player`` stands in a profile.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such player.
+        """
+        try:
+            return self.slices[player]
+        except (KeyError, TypeError):
+            raise UnknownNameError("player", player, [str(p) for p in self.players]) from None
+
+    def array(self, profile: Profile, *, batch: bool = False, what: str = "profile", finite: bool = True) -> Array:
+        """Return ``profile`` as a fresh-or-shared float array of shape (N,), or (batch, N) where a batch is allowed.
+
+        Parameters
+        ----------
+        profile : array_like or mapping
+            A concatenation in the order of ``players``, or a mapping player -> action with every player.
+        batch : bool
+            Whether a leading batch axis is allowed.
+        what : str
+            What to call it in a message.
+        finite : bool
+            Whether every entry must be finite.
+
+        Raises
+        ------
+        ShapeError
+            If the length differs from N, or an action's from n_l.
+        InputError
+            If a player is missing or unknown, or an entry is not a finite number.
+        """
+        if isinstance(profile, Mapping):
+            array = self._from_mapping(profile, what)
+        else:
+            array = float_array(profile, what)
+        if array.ndim == 0 and self.size == 1:
+            array = array.reshape(1)
+        allowed = (1, 2) if batch else (1,)
+        if array.ndim not in allowed or array.shape[-1] != self.size:
+            expected = f"({self.size},)" + (f" or (batch, {self.size})" if batch else "")
+            raise ShapeError(f"{what} has shape {array.shape}; expected {expected}, the actions of {self._names()}")
+        if finite and not np.isfinite(array).all():
+            index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise InputError(f"{what}[{', '.join(map(str, index))}] is {array[index]}; every entry must be finite")
+        return array
+
+    def actions(self, profile: Array) -> dict[Player, Array]:
+        """Return each player's action as a view of ``profile`` (..., N)."""
+        return {player: profile[..., where] for player, where in self.slices.items()}
+
+    def _from_mapping(self, profile: Mapping[Any, ArrayLike], what: str) -> Array:
+        for player in profile:
+            if player not in self.slices:
+                raise UnknownNameError(f"player in the {what}", player, [str(p) for p in self.players])
+        missing = [str(p) for p in self.players if p not in profile]
+        if missing:
+            raise InputError(f"{what} has no action for {', '.join(missing)}")
+        parts = []
+        for player, n in self.dims.items():
+            part = np.atleast_1d(float_array(profile[player], f"{what}, action of {player}"))
+            if part.shape[-1] != n:
+                raise ShapeError(f"{what}: the action of {player} has shape {part.shape}; expected ({n},)")
+            parts.append(part)
+        return np.concatenate(parts, axis=-1)
+
+    def _names(self) -> str:
+        shown = [f"{p} ({n})" for p, n in zip(self.players[:6], self.sizes[:6], strict=True)]
+        return ", ".join(shown) + (", ..." if len(self.players) > 6 else "")
+
+
+def float_array(value: ArrayLike, what: str) -> Array:
+    """Return ``value`` as a float array: float32 stays, everything else becomes float64.
+
+    Raises
+    ------
+    InputError
+        If it is not an array of real numbers.
+    """
+    try:
+        array = np.asarray(value)
+        if array.dtype == object or array.dtype.kind not in "fiub":
+            array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} is not an array of real numbers: {error}") from None
+    if array.dtype == np.float32:
+        return array
+    return np.asarray(array, dtype=np.float64)

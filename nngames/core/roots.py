@@ -1,0 +1,72 @@
+"""Scalar equations, many at once: safeguarded Newton for strictly increasing functions, to the last bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+
+
+def increasing_root(function: Callable[[Array], Array], derivative: Callable[[Array], Array], start: Array) -> Array:
+    """Solve function(w) = 0 elementwise for continuous, strictly increasing, unbounded functions.
+
+    Parameters
+    ----------
+    function, derivative : callable
+        Elementwise; the derivative only steers Newton's steps and may be any selection at kinks.
+    start : ndarray
+        Starting points.
+
+    Returns
+    -------
+    ndarray
+        The roots, to about one unit in the last place of w or of the function's own rounding.
+
+    Notes
+    -----
+    A bracket is grown by doubling steps, then each Newton step that leaves the bracket, or does not shrink the
+    function value by half, is replaced by bisection; so the number of steps is bounded.
+    """
+    w = np.array(start, dtype=np.float64)
+    value = function(w)
+    low, high = _bracket(function, w, value)
+    for _ in range(200):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            newton = w - value / derivative(w)
+        middle = 0.5 * low + 0.5 * high
+        good = (newton > low) & (newton < high)
+        candidate = np.where(good, newton, middle)
+        updated = function(candidate)
+        slow = good & (np.abs(updated) > 0.5 * np.abs(value))
+        candidate = np.where(value == 0, w, candidate)
+        updated = np.where(value == 0, value, updated)
+        low, high = np.where(updated <= 0, candidate, low), np.where(updated >= 0, candidate, high)
+        if slow.any():
+            middle = np.where(slow, 0.5 * low + 0.5 * high, candidate)
+            at_middle = function(middle)
+            low, high = np.where(at_middle <= 0, middle, low), np.where(at_middle >= 0, middle, high)
+            better = slow & (np.abs(at_middle) < np.abs(updated))
+            candidate, updated = np.where(better, middle, candidate), np.where(better, at_middle, updated)
+        done = (updated == 0) | (high - low <= 2e-16 * np.maximum(np.abs(low), np.abs(high)))
+        stuck = np.array_equal(candidate, w)
+        w, value = candidate, updated
+        if done.all() or stuck:
+            break
+    return w
+
+
+def _bracket(function: Callable[[Array], Array], w: Array, value: Array) -> tuple[Array, Array]:
+    low, high = w.copy(), w.copy()
+    step = np.maximum(1.0, np.abs(value))
+    for _ in range(1100):
+        need_low, need_high = function(low) > 0, function(high) < 0
+        if not (need_low.any() or need_high.any()):
+            break
+        low = np.where(need_low, low - step, low)
+        high = np.where(need_high, high + step, high)
+        step = 2 * step
+    return low, high

@@ -1,0 +1,26 @@
+"""Seeds: one seed gives one generator, passed down; nothing here reads a clock or a global state."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nngames.core.errors import InputError
+
+Seed = int | np.random.Generator | None
+
+
+def generator(seed: Seed) -> np.random.Generator:
+    """Return the generator of ``seed``; None means seed 0, so that the same call gives the same result.
+
+    Raises
+    ------
+    InputError
+        If the seed is neither a nonnegative integer nor a Generator.
+    """
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if seed is None:
+        return np.random.default_rng(0)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed must be a nonnegative integer or a numpy Generator; got {seed!r}")
+    return np.random.default_rng(int(seed))

@@ -1,0 +1,78 @@
+"""Verdicts: what was decided about a game, how, by what margin, and the witness that lets others check it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from nngames.core.plain import plain
+from nngames.core.references import bibtex
+
+
+class Decision(StrEnum):
+    """The three answers to a mathematical question."""
+
+    PROVED = "PROVED"
+    REFUTED = "REFUTED"
+    UNDECIDED = "UNDECIDED"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A decision with its evidence.
+
+    PROVED and REFUTED mean proved: by exact rational or ball arithmetic, or by a floating-point margin that
+    dominates a stated error bound. What only sampling suggests is UNDECIDED.
+
+    Attributes
+    ----------
+    status : Decision
+        PROVED, REFUTED or UNDECIDED.
+    statement : str
+        One sentence: what was decided, about which map or cost, with its figures.
+    method : str
+        How it was decided.
+    margin : float or None
+        The distance to the other decision, in the statement's own units, where there is one.
+    witness : mapping
+        Data from which another program can check the decision: weights, a cycle with exact gains, an interval.
+    references : tuple of str
+        Keys of the literature behind the method.
+    """
+
+    status: Decision
+    statement: str
+    method: str
+    margin: float | None = None
+    witness: Mapping[str, Any] = field(default_factory=dict)
+    references: tuple[str, ...] = ()
+
+    @property
+    def proved(self) -> bool:
+        """Whether the status is PROVED."""
+        return self.status is Decision.PROVED
+
+    @property
+    def refuted(self) -> bool:
+        """Whether the status is REFUTED."""
+        return self.status is Decision.REFUTED
+
+    def cite(self) -> str:
+        """Return the BibTeX entries of the references behind the method."""
+        return "\n\n".join(bibtex(key) for key in self.references)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as plain JSON-ready data."""
+        return {
+            "status": str(self.status),
+            "statement": self.statement,
+            "method": self.method,
+            "margin": self.margin,
+            "witness": plain(self.witness),
+            "references": list(self.references),
+        }
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.statement}"
