@@ -190,6 +190,13 @@ class Activation(ABC):
         """Return the sum over the layer of what ``penalty``, ``primitive``, ``conjugate`` or ``gap`` returned."""
         return np.sum(values, axis=-1) if self.separable else values
 
+    def polyhedral_form(self, n: int) -> tuple[Array, Array, Array] | None:
+        """Return (A, lower, upper) if f is the indicator of {z in R^n: lower <= A z <= upper}; None otherwise.
+
+        Equal ends are equations; infinite ends are no constraint.
+        """
+        return None
+
     # Second routes and exact arithmetic
 
     def conjugate_cvxpy(self, z: Any) -> tuple[Any, list[Any]] | None:

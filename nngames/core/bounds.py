@@ -119,12 +119,13 @@ def spectral_norm(matrix: LinearMap) -> Enclosure:
     """Enclose the spectral norm of a linear map.
 
     The upper end is a true upper bound. For a matrix whose smaller side is at most ``TIGHT_SIDE`` the enclosure has a
-    relative width of about n^2 units of rounding (below 1e-9 up to that size); larger stored matrices get
-    [max column norm, sqrt(|A|_1 |A|_inf)]; of a matrix-free map too large to write out nothing is known: [0, inf].
+    relative width of about n^2 units of rounding (below 1e-9 up to that size), and |A| <= 1 is decided exactly where
+    that leaves it open, up to order ``exact.EXACT_ORDER``; larger stored matrices get [max column norm,
+    sqrt(|A|_1 |A|_inf)]; of a matrix-free map too large to write out nothing is known: [0, inf].
     """
     m, n = matrix.shape
     if matrix.has_dense and min(m, n) <= TIGHT_SIDE:
-        return _dense_norm(matrix.dense)
+        return _settle_at_one(matrix.dense, _dense_norm(matrix.dense))
     if isinstance(matrix, SparseMap):
         absolute, squares = abs(matrix.matrix), matrix.matrix.multiply(matrix.matrix)
     elif isinstance(matrix, DenseMap):
@@ -135,6 +136,22 @@ def spectral_norm(matrix: LinearMap) -> Enclosure:
     upper = math.sqrt(float(absolute.sum(axis=0).max()) * float(absolute.sum(axis=1).max())) * grow
     lower = math.sqrt(float(squares.sum(axis=0).max())) / grow
     return Enclosure(lower, upper, "sqrt(|A|_1 |A|_inf)")
+
+
+def _settle_at_one(a: Array, found: Enclosure) -> Enclosure:
+    """Decide |A| <= 1 exactly where the enclosure leaves it open: the threshold of nonexpansiveness."""
+    from nngames.core import exact
+
+    if not found.lower <= 1 < found.upper or min(a.shape) > exact.EXACT_ORDER:
+        return found
+    from flint import fmpq_mat
+
+    rational = exact.rational_matrix(a if a.shape[0] >= a.shape[1] else a.T)
+    n = rational.ncols()
+    identity = fmpq_mat(n, n, [int(i == j) for i in range(n) for j in range(n)])
+    if exact.is_positive_semidefinite(identity - rational.transpose() * rational):
+        return Enclosure(found.lower, 1.0, "exact: I - A'A is positive semidefinite")
+    return found
 
 
 def _dense_norm(a: Array) -> Enclosure:

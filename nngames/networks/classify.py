@@ -1,0 +1,109 @@
+"""The trajectory classifier: fixed point, limit cycle, divergence or undecided, each by a stated rule.
+
+With d_t the undamped residual |O(x_t) - x_t|, s_t = |x_{t+1} - x_t| the step and ``scale`` = max(1, |O(0)|):
+
+fixed_point
+    d_t <= tolerance * scale, and the path still ahead, estimated as s_t q / (1 - q) from the mean ratio q of the last
+    eight steps, is at most sqrt(tolerance) * scale, or the step is at rounding level. The second condition keeps a
+    trajectory that creeps to infinity with vanishing steps from being called convergent.
+limit_cycle
+    with a period p >= 2 (at most 512): x_{t+p} = x_t within tolerance * scale
+    for each t of one whole period, while no residual of that period is below 1000 * tolerance * scale.
+diverged
+    a state is not finite, or its norm exceeds 1e8 * max(scale, |x_0|).
+undecided
+    none of these within the steps allowed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nngames.core.profiles import Array
+
+#: A norm this many times the scale counts as divergence.
+DIVERGENCE = 1e8
+#: The longest period that is recognised.
+LONGEST_PERIOD = 512
+_RATIO_STEPS = 8
+
+
+class Classifier:
+    """Watches a trajectory state by state.
+
+    Parameters
+    ----------
+    scale : float
+        max(1, |O(0)|).
+    tolerance : float
+        Relative to ``scale``.
+    start : ndarray
+        x_0.
+    """
+
+    def __init__(self, scale: float, tolerance: float, start: Array) -> None:
+        self.target = tolerance * scale
+        self.path = np.sqrt(tolerance) * scale
+        self.rounding = 64 * float(np.finfo(start.dtype).eps)
+        self.scale = scale
+        self.bound = DIVERGENCE * max(scale, float(np.linalg.norm(start)))
+        self._steps: list[float] = []
+        self._anchor = start.copy()
+        self._anchor_step = 0
+        self._recent: list[Array] = [start.copy()]
+        self._recent_residuals: list[float] = []
+
+    def is_diverged(self, state: Array) -> bool:
+        """Whether the state is not finite or has left every reasonable range."""
+        norm = float(np.linalg.norm(state))
+        return not norm <= self.bound
+
+    def is_fixed(self, state: Array, residual: float, step: float) -> bool:
+        """Whether the rule for a fixed point holds after a step of length ``step`` from ``state``."""
+        self._steps.append(step)
+        if residual > self.target:
+            return False
+        if step <= self.rounding * max(self.scale, float(np.linalg.norm(state))) * 0.25:
+            return True
+        if len(self._steps) <= _RATIO_STEPS or self._steps[-1 - _RATIO_STEPS] == 0:
+            return False
+        ratio = (step / self._steps[-1 - _RATIO_STEPS]) ** (1 / _RATIO_STEPS)
+        return ratio < 1 and step * ratio / (1 - ratio) <= self.path
+
+    def period(self, state: Array, residual: float) -> int | None:
+        """Record the next state; return the period once the rule for a limit cycle holds."""
+        self._recent.append(state.copy())
+        self._recent_residuals.append(residual)
+        if len(self._recent) > 2 * LONGEST_PERIOD + 1:
+            del self._recent[0], self._recent_residuals[0]
+        if residual <= 1e3 * self.target:
+            return None
+        last = self._recent[-1]
+        if not self._near(last, self._anchor):
+            self._move_anchor(state)
+            return None
+        for period in range(2, (len(self._recent) - 1) // 2 + 1):
+            if self._near(last, self._recent[-1 - period]):
+                return period if self._recurs(period) else None
+        return None
+
+    def cycle(self, period: int) -> Array:
+        """Return the states of one period, (period, n)."""
+        return np.array(self._recent[-period:])
+
+    def _move_anchor(self, state: Array) -> None:
+        # Brent's scheme: the anchor moves at powers of two, so an anchor lies on the cycle soon and stays long enough.
+        self._anchor_step += 1
+        if self._anchor_step & (self._anchor_step - 1) == 0:
+            self._anchor = state.copy()
+
+    def _near(self, x: Any, y: Any) -> bool:
+        return float(np.linalg.norm(x - y)) <= self.target
+
+    def _recurs(self, period: int) -> bool:
+        states, residuals = self._recent, self._recent_residuals
+        if min(residuals[-period:]) <= 1e3 * self.target:
+            return False
+        return all(self._near(states[-1 - i], states[-1 - i - period]) for i in range(period + 1))

@@ -1,0 +1,420 @@
+"""Networks: a directed graph of layers with weights, biases and activations, and its constructors."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nngames.activations import Activation, activation
+from nngames.core.errors import InputError, NotApplicableError, ShapeError
+from nngames.core.operators import LinearMap, as_linear_map
+from nngames.core.profiles import Array, Player, ProfileSpace, float_array
+from nngames.networks.couplings import Coupling, LinearCoupling
+from nngames.networks.passes import CompositePass, JointPass
+
+if TYPE_CHECKING:
+    from nngames.results.trajectory import Trajectory
+
+ActivationLike = str | Mapping[str, Any] | Activation
+
+
+class Network:
+    """A network: players (layers) with couplings, biases and activations.
+
+    Build one with ``ring``, ``chain``, ``recurrent`` or ``graph``; this constructor takes general couplings.
+
+    Parameters
+    ----------
+    couplings : sequence of Coupling
+        At most one for each target and tuple of sources.
+    biases : mapping player -> array_like (n_l,)
+        Its keys are the players, in their order.
+    activations : mapping player -> name, {"name": ..., parameters} or Activation
+        One for each player.
+
+    Raises
+    ------
+    ShapeError, InputError, UnknownNameError, OptionError
+        If a shape does not fit (the message names the edge, the expected and the given shape), an entry is not
+        finite, a player is unknown or missing, or an activation is not known.
+    """
+
+    def __init__(
+        self,
+        couplings: Sequence[Coupling],
+        biases: Mapping[Any, ArrayLike],
+        activations: Mapping[Any, ActivationLike],
+    ) -> None:
+        if not biases:
+            raise InputError("a network needs at least one player: biases is empty")
+        self.biases = {player: _bias(player, bias) for player, bias in biases.items()}
+        self.space = ProfileSpace(tuple(self.biases), tuple(len(bias) for bias in self.biases.values()))
+        self.activations = _activations(activations, self.space)
+        self.couplings = tuple(couplings)
+        self.input: Array | None = None
+        self._input_weight: LinearMap | None = None
+        self._check_couplings()
+
+    # Constructors
+
+    @classmethod
+    def ring(
+        cls,
+        weights: Sequence[Any],
+        biases: Sequence[ArrayLike],
+        activations: Sequence[ActivationLike],
+        names: Sequence[Hashable] | None = None,
+    ) -> Network:
+        """Return the ring in which layer l listens to layer l - 1, and the first one to the last.
+
+        Parameters
+        ----------
+        weights : sequence of L matrices
+            weights[l] is (n_l, n_{l-1}); weights[0] closes the ring from the last layer. Dense, sparse or
+            LinearOperator.
+        biases : sequence of L vectors
+            biases[l] is (n_l,).
+        activations : sequence of L activations
+            Names, mappings with a name, or objects.
+        names : sequence of L hashables, optional
+            The players; default 1, ..., L.
+
+        Raises
+        ------
+        ShapeError, InputError, UnknownNameError, OptionError
+            As the class says.
+        """
+        players = _names(weights, biases, activations, names)
+        sources = (players[-1], *players[:-1])
+        return cls.graph(
+            {(player, source): weight for player, source, weight in zip(players, sources, weights, strict=True)},
+            dict(zip(players, biases, strict=True)),
+            dict(zip(players, activations, strict=True)),
+        )
+
+    @classmethod
+    def chain(
+        cls,
+        weights: Sequence[Any],
+        biases: Sequence[ArrayLike],
+        activations: Sequence[ActivationLike],
+        input: ArrayLike,
+        names: Sequence[Hashable] | None = None,
+    ) -> Network:
+        """Return the open chain that feeds the fixed ``input`` forward through the layers; otherwise as ``ring``.
+
+        Parameters
+        ----------
+        input : array_like (n_0,)
+            The fixed input x_0; weights[0] is (n_1, n_0).
+        """
+        players = _names(weights, biases, activations, names)
+        fixed = np.atleast_1d(float_array(input, "input"))
+        if fixed.ndim != 1 or not np.isfinite(fixed).all():
+            raise InputError("input must be a vector of finite numbers")
+        first = as_linear_map(weights[0], f"the weight of the input -> {players[0]}", (None, fixed.size))
+        network = cls.graph(
+            {(players[i], players[i - 1]): weights[i] for i in range(1, len(players))},
+            dict(zip(players, biases, strict=True)),
+            dict(zip(players, activations, strict=True)),
+        )
+        if first.shape[0] != network.space.dims[players[0]]:
+            raise ShapeError(
+                f"the weight of the input -> {players[0]} has shape {first.shape}; "
+                f"expected ({network.space.dims[players[0]]}, {fixed.size})"
+            )
+        network.input, network._input_weight = fixed, first
+        return network
+
+    @classmethod
+    def recurrent(cls, weight: Any, bias: ArrayLike, activation: ActivationLike) -> Network:
+        """Return the one-layer network x = r(W x + b) that feeds itself; its player is 1."""
+        return cls.ring([weight], [bias], [activation])
+
+    @classmethod
+    def graph(
+        cls,
+        weights: Mapping[tuple[Any, Any], Any],
+        biases: Mapping[Any, ArrayLike],
+        activations: Mapping[Any, ActivationLike] | ActivationLike,
+    ) -> Network:
+        """Return the network of a directed graph.
+
+        Parameters
+        ----------
+        weights : mapping (target, source) -> matrix (n_target, n_source)
+            The edges; a player without an incoming edge answers r_l(b_l).
+        biases : mapping player -> vector
+            Its keys are the players.
+        activations : mapping player -> activation, or one activation for all
+            As for the class.
+        """
+        if isinstance(activations, str | Activation) or (isinstance(activations, Mapping) and "name" in activations):
+            activations = dict.fromkeys(biases, activations)
+        sizes = {player: len(_bias(player, bias)) for player, bias in biases.items()}
+        couplings = []
+        for edge, weight in weights.items():
+            if not isinstance(edge, tuple) or len(edge) != 2:
+                raise InputError(f"weights has the key {edge!r}; expected a pair (target, source)")
+            target, source = edge
+            what = f"the weight of the edge {source} -> {target}"
+            for player in edge:
+                if player not in sizes:
+                    raise InputError(f"{what}: {player!r} is not a player; players: {_listed(sizes)}")
+            couplings.append(
+                LinearCoupling(target, source, as_linear_map(weight, what, (sizes[target], sizes[source])))
+            )
+        return cls(couplings, biases, activations)
+
+    # Structure
+
+    @property
+    def players(self) -> tuple[Player, ...]:
+        """The layers, in the order of a profile."""
+        return self.space.players
+
+    @property
+    def dims(self) -> dict[Player, int]:
+        """The size of each layer."""
+        return self.space.dims
+
+    @property
+    def size(self) -> int:
+        """N, the length of a profile."""
+        return self.space.size
+
+    @cached_property
+    def linear(self) -> bool:
+        """Whether every coupling is linear."""
+        return all(coupling.linear for coupling in self.couplings)
+
+    @cached_property
+    def weights(self) -> dict[tuple[Player, Player], LinearMap]:
+        """The linear maps W_lk by (target, source).
+
+        Raises
+        ------
+        NotApplicableError
+            If a coupling is not linear.
+        """
+        if not self.linear:
+            raise NotApplicableError("a coupling of this network is not linear, so it has no weights W_lk")
+        return {(c.target, c.source): c.weight for c in self.couplings if isinstance(c, LinearCoupling)}
+
+    @cached_property
+    def ring_order(self) -> tuple[Player, ...] | None:
+        """The players in the order in which a ring passes them on, ending with the last player; None if not a ring.
+
+        A single layer that feeds itself is a ring of length 1.
+        """
+        source: dict[Player, Player] = {}
+        for coupling in self.couplings:
+            if len(coupling.sources) != 1 or coupling.target in source:
+                return None
+            source[coupling.target] = coupling.sources[0]
+        if len(source) != len(self.players):
+            return None
+        order = [self.players[-1]]
+        while source[order[-1]] != self.players[-1]:
+            order.append(source[order[-1]])
+            if len(order) > len(self.players):
+                return None
+        if len(order) != len(self.players):
+            return None
+        return (*reversed(order[1:]), order[0])
+
+    @property
+    def digraph(self) -> Any:
+        """The graph of couplings as a networkx.DiGraph; each edge carries its ``coupling``."""
+        import networkx
+
+        graph = networkx.DiGraph()
+        for player, n in self.dims.items():
+            graph.add_node(player, size=n, activation=self.activations[player].name)
+        for coupling in self.couplings:
+            for source in coupling.sources:
+                graph.add_edge(source, coupling.target, coupling=coupling)
+        return graph
+
+    # Evaluation
+
+    def effective_bias(self, player: Player) -> Array:
+        """Return the constant part of a player's pre-activation: its bias and, in a chain, the weighted input."""
+        bias = self.biases[player]
+        if self._input_weight is not None and self.input is not None and player == self.players[0]:
+            return bias + self._input_weight.apply(self.input)
+        return bias
+
+    @cached_property
+    def joint(self) -> JointPass:
+        """The joint map T: all layers respond at once."""
+        return JointPass(self)
+
+    @cached_property
+    def composite(self) -> CompositePass:
+        """The composite map O of a ring.
+
+        Raises
+        ------
+        NotApplicableError
+            If the network is not a ring.
+        """
+        if self.ring_order is None:
+            raise NotApplicableError("the composite map belongs to a ring; this network is not one: use the joint map")
+        return CompositePass(self, self.ring_order)
+
+    def forward(self, x0: ArrayLike | None = None) -> tuple[Array, ...]:
+        """Return the layers' outputs after one pass.
+
+        Parameters
+        ----------
+        x0 : array_like
+            On a ring, x_L, the last layer's output; on a chain, the input (default: its fixed input); on another
+            graph a profile, at which all layers respond at once. A leading batch axis is allowed.
+
+        Returns
+        -------
+        tuple of ndarray
+            One output for each player, in the order of ``players``.
+        """
+        if self._input_weight is not None:
+            return self._forward_chain(x0)
+        if x0 is None:
+            raise InputError("forward needs x0: the last layer's output on a ring, a profile on another graph")
+        if self.ring_order is None:
+            profile = self.joint(self.space.array(x0, batch=True, what="x0"))
+        else:
+            profile = self.composite(self._ring_state(x0))
+        return tuple(profile[..., where] for where in self.space.slices.values())
+
+    def _ring_state(self, x0: Any) -> Array:
+        last = ProfileSpace((self.players[-1],), (self.space.sizes[-1],))
+        return last.array(x0, batch=True, what="x0")
+
+    def _forward_chain(self, x0: ArrayLike | None) -> tuple[Array, ...]:
+        weight: Any = self._input_weight
+        given: Any = self.input if x0 is None else np.atleast_1d(float_array(x0, "x0"))
+        if given.shape[-1] != weight.shape[1]:
+            raise ShapeError(f"x0 has shape {given.shape}; expected ({weight.shape[1]},)")
+        first = self.players[0]
+        outputs = [self.activations[first](self.biases[first] + weight.apply(given))]
+        for previous, player in zip(self.players[:-1], self.players[1:], strict=True):
+            v = self.biases[player] + self.weights[player, previous].apply(outputs[-1])
+            outputs.append(self.activations[player](v))
+        return tuple(outputs)
+
+    def feed(
+        self, x0: Any, rule: str = "iterated", relaxation: Any = 0.5, steps: int = 1000, **options: Any
+    ) -> Trajectory:
+        """Feed the output back to the input and classify what happens; see ``nngames.networks.feeds.feed``."""
+        from nngames.networks.feeds import feed
+
+        return feed(self, x0, rule=rule, relaxation=relaxation, steps=steps, **options)
+
+    def game(self, players: str = "auto", cost: str = "auto") -> Any:
+        """Return the network's game; see ``nngames.games.NetworkGame``."""
+        from nngames.games import NetworkGame
+
+        return NetworkGame(self, players=players, cost=cost)
+
+    def with_parameters(self, weights: Mapping[Any, Any], biases: Mapping[Any, ArrayLike]) -> Network:
+        """Return this network with other weights and biases of the same shapes; what is not named stays.
+
+        Parameters
+        ----------
+        weights : mapping (target, source) -> matrix
+        biases : mapping player -> vector
+        """
+        kept = {edge: weights.get(edge, weight) for edge, weight in self.weights.items()}
+        network = Network.graph(kept, {p: biases.get(p, b) for p, b in self.biases.items()}, self.activations)
+        network.input, network._input_weight = self.input, self._input_weight
+        return network
+
+    def _check_couplings(self) -> None:
+        seen = set()
+        for coupling in self.couplings:
+            edge = f"the coupling {', '.join(map(str, coupling.sources))} -> {coupling.target}"
+            for player, n in zip(
+                (coupling.target, *coupling.sources), (coupling.output_size, *coupling.source_sizes), strict=True
+            ):
+                if player not in self.dims:
+                    raise InputError(f"{edge}: {player!r} is not a player; players: {_listed(self.dims)}")
+                if self.dims[player] != n:
+                    raise ShapeError(f"{edge} has size {n} for {player}; expected {self.dims[player]}")
+            if (coupling.target, coupling.sources) in seen:
+                raise InputError(f"{edge} is given twice; add the two maps")
+            if not coupling.is_finite():
+                raise InputError(f"{edge} has an entry that is not finite")
+            seen.add((coupling.target, coupling.sources))
+
+
+def _bias(player: Player, bias: ArrayLike) -> Array:
+    array = np.atleast_1d(float_array(bias, f"the bias of {player}")).copy()
+    if array.ndim != 1 or array.size == 0:
+        raise ShapeError(f"the bias of {player} has shape {array.shape}; expected a vector (n,)")
+    if not np.isfinite(array).all():
+        index = int(np.argmax(~np.isfinite(array)))
+        raise InputError(f"the bias of {player} has an entry that is not finite: [{index}] is {array[index]}")
+    array.setflags(write=False)
+    return array
+
+
+def _activations(given: Mapping[Any, ActivationLike], space: ProfileSpace) -> dict[Player, Activation]:
+    if not isinstance(given, Mapping):
+        raise InputError(f"activations must map each player to an activation; got {given!r}")
+    for player in given:
+        if player not in space.dims:
+            raise InputError(f"activations names {player!r}, which is not a player; players: {_listed(space.dims)}")
+    result = {}
+    for player, n in space.dims.items():
+        if player not in given:
+            raise InputError(f"activations has none for the player {player!r}")
+        result[player] = as_activation(given[player])
+        try:
+            result[player].check_size(n)
+        except ShapeError as error:
+            raise ShapeError(f"player {player}: {error}") from None
+    return result
+
+
+def as_activation(value: ActivationLike) -> Activation:
+    """Return the activation that a name, a mapping with a ``name`` and parameters, or an object stands for.
+
+    Raises
+    ------
+    InputError, UnknownNameError, OptionError
+        If it stands for none.
+    """
+    if isinstance(value, Activation):
+        return value
+    if isinstance(value, str):
+        return activation(value)
+    if isinstance(value, Mapping) and "name" in value:
+        return activation(value["name"], **{str(key): item for key, item in value.items() if key != "name"})
+    raise InputError(f"{value!r} is not an activation; give a name, a mapping with a 'name', or an object")
+
+
+def _names(
+    weights: Sequence[Any], biases: Sequence[Any], activations: Sequence[Any], names: Sequence[Hashable] | None
+) -> tuple[Hashable, ...]:
+    if isinstance(activations, str | Mapping | Activation):
+        raise InputError("activations must be a list with one activation for each layer")
+    count = len(weights)
+    if count == 0:
+        raise InputError("a network needs at least one layer: weights is empty")
+    for what, given in (("biases", biases), ("activations", activations), ("names", names)):
+        if given is not None and len(given) != count:
+            raise InputError(f"{what} has {len(given)} entries; expected {count}, one for each of the weights")
+    players = tuple(range(1, count + 1)) if names is None else tuple(names)
+    if len(set(players)) != count:
+        raise InputError(f"names must be distinct; got {list(players)}")
+    return players
+
+
+def _listed(players: Mapping[Any, Any]) -> str:
+    shown = [repr(player) for player in list(players)[:10]]
+    return ", ".join(shown) + (", ..." if len(players) > 10 else "")

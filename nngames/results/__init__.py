@@ -1,0 +1,1 @@
+"""Results: what solvers, comparisons and feeds return."""
