@@ -319,7 +319,7 @@ class Network:
         """Return the network's game; see ``nngames.games.NetworkGame``."""
         from nngames.games import NetworkGame
 
-        return NetworkGame(self, players=players, cost=cost)
+        return NetworkGame.of(self, players=players, cost=cost)
 
     def with_parameters(self, weights: Mapping[Any, Any], biases: Mapping[Any, ArrayLike]) -> Network:
         """Return this network with other weights and biases of the same shapes; what is not named stays.

@@ -1,0 +1,21 @@
+"""Games: the protocol, network and quadratic games, their costs, responses, regrets and problem views."""
+
+from nngames.games.coupled_game import CoupledGame
+from nngames.games.game import Game
+from nngames.games.network_game import NetworkGame, ProximalGame
+from nngames.games.own_cost import OwnCost
+from nngames.games.quadratic_game import QuadraticGame
+from nngames.games.tracking_game import TrackingGame
+from nngames.games.views import FixedPoint, Inclusion
+
+__all__ = [
+    "CoupledGame",
+    "FixedPoint",
+    "Game",
+    "Inclusion",
+    "NetworkGame",
+    "OwnCost",
+    "ProximalGame",
+    "QuadraticGame",
+    "TrackingGame",
+]

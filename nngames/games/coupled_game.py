@@ -1,0 +1,322 @@
+"""Games in which player l pays phi_l(z) - <z, u_l(x)> plus a constant: the proximal cost and quadratic games.
+
+phi_l(z) = f_l(z) + z'Q_l z/2 is the player's own cost and u_l(x) = c_l + sum_{k != l} B_lk x_k what the others do.
+The sources of u are held as a network whose pre-activations are computed in one pass; a self-loop W_ll is moved out
+of u into Q_l. Players are whole blocks (layers) or, where every own cost is separable, single coordinates (neurons).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nngames.core.errors import NotApplicableError, OptionError
+from nngames.core.operators import LinearMap
+from nngames.core.profiles import Array, Player, Profile, ProfileSpace
+from nngames.games.game import Game, scalar
+from nngames.games.own_cost import OwnCost
+from nngames.games.views import FixedPoint, Inclusion
+from nngames.networks import Network
+
+#: An action at most this far (relative) off the domain of its penalty is taken to be off by rounding.
+DOMAIN_TOLERANCE = 1e-8
+
+
+class CoupledGame(Game):
+    """A game with costs phi_l(z) - <z, u_l(x)>.
+
+    Parameters
+    ----------
+    network : Network
+        Its pre-activations are v(x); its players are the blocks.
+    own : mapping block -> OwnCost
+        phi_l for each block; with a 1-d metric its coordinates may be players of their own.
+    self_weights : mapping block -> array
+        What of v_l(x) is the block's own: (n,) a diagonal, (n, n) a matrix; u_l(x) = v_l(x) - that @ x_l.
+    neurons : bool
+        Whether each coordinate is a player.
+    """
+
+    network: Network
+
+    def __init__(
+        self, network: Network, own: Mapping[Player, OwnCost], self_weights: Mapping[Player, Array], neurons: bool
+    ) -> None:
+        self.network = network
+        self.own = dict(own)
+        self.self_weights = dict(self_weights)
+        self.neurons = neurons
+        self.space = neuron_space(network.space) if neurons else network.space
+        for block, cost in self.own.items():
+            cost.require_strongly_convex(str(block))
+
+    # Structure, for certificates and checks
+
+    @property
+    def blocks(self) -> ProfileSpace:
+        """The blocks of the profile: the players themselves, or the layers that neurons belong to."""
+        return self.network.space
+
+    @property
+    def linear(self) -> bool:
+        """Whether every coupling is linear."""
+        return self.network.linear
+
+    @property
+    def multiplications(self) -> int:
+        """Scalar multiplications of the largest single product of a pass."""
+        return self.network.joint.multiplications
+
+    def block_of(self, player: Player) -> tuple[Player, int | None]:
+        """Return the block of a player and, for a neuron, its coordinate in it."""
+        where = self.space.slice(player)
+        if not self.neurons:
+            return player, None
+        for block, stretch in self.blocks.slices.items():
+            if stretch.start <= where.start < stretch.stop:
+                return block, where.start - stretch.start
+        raise OptionError(f"player {player!r} belongs to no block")
+
+    def couplings(self) -> dict[tuple[Player, Player], LinearMap]:
+        """Return the maps B_lk between distinct blocks, by (l, k): the signs are those of u = c + sum B x.
+
+        Raises
+        ------
+        NotApplicableError
+            If a coupling is not linear.
+        """
+        return {edge: weight for edge, weight in self.network.weights.items() if edge[0] != edge[1]}
+
+    # Evaluation
+
+    def drive(self, x: Array) -> Array:
+        """Return u(x) = (u_1, ..., u_L) for x (..., N)."""
+        u = self.network.joint.preactivations(x)
+        for block, weight in self.self_weights.items():
+            where = self.blocks.slices[block]
+            own = weight * x[..., where] if weight.ndim == 1 else x[..., where] @ weight.T
+            u[..., where] -= own
+        return u
+
+    def block_drive(self, block: Player, x: Array) -> Array:
+        """Return u_l(x) of one block."""
+        u = self.network.joint.layer(block, x)
+        weight = self.self_weights.get(block)
+        if weight is not None:
+            part = x[..., self.blocks.slices[block]]
+            u = u - (weight * part if weight.ndim == 1 else part @ weight.T)
+        return u
+
+    def responses(self, x: Array) -> Array:
+        """Return all best responses for a checked x (..., N)."""
+        u = self.drive(x)
+        if all(cost.metric is None for cost in self.own.values()):
+            return self.network.joint.respond(u, u)
+        for block, where in self.blocks.slices.items():
+            u[..., where] = self.own[block].response(u[..., where])
+        return u
+
+    def best_responses(self, profile: Profile) -> Array:
+        """Return all players' best responses to the profile, (N,) or (batch, N)."""
+        return self.responses(self.space.array(profile, batch=True))
+
+    def best_response(self, player: Player, profile: Profile) -> Array:
+        """Return the player's best response, (n_l,)."""
+        x = self.space.array(profile, batch=True)
+        block, coordinate = self.block_of(player)
+        answer = self.own[block].response(self.block_drive(block, x))
+        return answer if coordinate is None else answer[..., coordinate : coordinate + 1]
+
+    def cost(self, player: Player, profile: Profile) -> Any:
+        """Return J_player at the profile, with the constant that ``cost_constant`` adds."""
+        x = self.space.array(profile, batch=True)
+        block, coordinate = self.block_of(player)
+        z, u, own = x[..., self.blocks.slices[block]], self.block_drive(block, x), self.own[block]
+        if coordinate is None:
+            value = own.value(z) - np.sum(z * u, axis=-1)
+        else:
+            terms = own.activation.penalty(z) + 0.5 * z * own.quadratic(z) - z * u
+            value = terms[..., coordinate]
+        return scalar(value + self.cost_constant(block, coordinate, u))
+
+    def cost_constant(self, block: Player, coordinate: int | None, u: Array) -> Any:
+        """Return the part of the cost that does not depend on the player's own action; 0 unless a game has one."""
+        return 0.0
+
+    def regret_bounds(self, profile: Profile) -> dict[Player, tuple[Any, Any]]:
+        """Return each player's regret with a bound on its rounding error; see ``Game``."""
+        x = self.space.array(profile, batch=True)
+        u = self.drive(x)
+        result: dict[Player, tuple[Any, Any]] = {}
+        names = iter(self.players)
+        for block, where in self.blocks.slices.items():
+            own = self.own[block]
+            action, inside = _into_domain(own, x[..., where], self.neurons)
+            if self.neurons:
+                value, error = own.coordinate_regret(action, u[..., where])
+                value = np.where(inside, value, np.inf)
+                for i in range(value.shape[-1]):
+                    result[next(names)] = (scalar(value[..., i]), scalar(error[..., i]))
+            else:
+                value, error = own.regret(action, u[..., where])
+                result[next(names)] = (scalar(np.where(inside, value, np.inf)), scalar(error))
+        return result
+
+    def domain_distances(self, profile: Profile) -> dict[Player, Any]:
+        """Return the distance of each player's action to the domain of its penalty."""
+        x = self.space.array(profile, batch=True)
+        result: dict[Player, Any] = {}
+        for player in self.players:
+            block, coordinate = self.block_of(player)
+            z = x[..., self.blocks.slices[block]]
+            gaps = z - self.own[block].activation.domain.project(z)
+            result[player] = scalar(
+                np.linalg.norm(gaps, axis=-1) if coordinate is None else np.abs(gaps[..., coordinate])
+            )
+        return result
+
+    def residuals(self, profile: Profile) -> Array:
+        """Return BR(x) - x."""
+        x = self.space.array(profile, batch=True, finite=False)
+        return self.responses(x) - x
+
+    def fixed_point(self, kind: str = "auto") -> FixedPoint:
+        """Return the view of the best-response map."""
+        if kind in ("auto", "joint"):
+            return ResponseMap(self.responses, self.size)
+        raise _no_map(kind)
+
+    def inclusion(self) -> Inclusion:
+        """Return the inclusion 0 in dF(x) + M x + q with M = diag(Q_l) - B."""
+        return CoupledInclusion(self)
+
+
+class ResponseMap(FixedPoint):
+    """The joint map of all players' answers, from a function of the profile."""
+
+    name = "joint"
+
+    def __init__(self, respond: Callable[[Array], Array], size: int) -> None:
+        self._respond = respond
+        self.size = size
+
+    def evaluate(self, x: Array, out: Array) -> Array:
+        """Write the answers to x into ``out``."""
+        out[...] = self._respond(x)
+        return out
+
+    def restrict(self, profile: Array) -> Array:
+        """Return the profile itself."""
+        return profile
+
+    def profile(self, x: Array) -> Array:
+        """Return x itself."""
+        return x
+
+
+class CoupledInclusion(Inclusion):
+    """0 in dF(x) + M x + q with M x + q = Q x - u(x) of a coupled game."""
+
+    def __init__(self, game: CoupledGame) -> None:
+        self.game = game
+        self.size = game.size
+        self._parts = []
+        for block, where in game.blocks.slices.items():
+            cost = game.own[block]
+            slope = cost.activation.slope_range[1]
+            self._parts.append((where, cost, 1 - 1 / slope if slope > 1 else 0.0))
+        # Where Q = I and no self-loop was moved, u = v and M x + q = (1 - k) x - v(x) in two vector operations.
+        self._plain = not game.self_weights and all(cost.metric is None for _, cost, _ in self._parts)
+        shifts = np.concatenate([np.full(where.stop - where.start, 1 - shift) for where, _, shift in self._parts])
+        self._diagonal: Any = 1.0 if (shifts == 1).all() else shifts
+
+    def operator(self, x: Array, out: Array) -> Array:
+        """Write M x + q into ``out``."""
+        if self._plain:
+            self.game.network.joint.preactivations(x, out)
+            return np.subtract(x if self._diagonal is 1.0 else self._diagonal * x, out, out=out)  # noqa: F632
+        u = self.game.drive(x)
+        for where, cost, shift in self._parts:
+            out[where] = cost.quadratic(x[where]) - shift * x[where] - u[where]
+        return out
+
+    def prox(self, u: Array, step: float) -> Array:
+        """Return the prox of step F: with F = f + k|.|^2/2, the prox of step/(1 + k step) f at u/(1 + k step)."""
+        result = np.empty_like(u)
+        for where, cost, shift in self._parts:
+            grown = 1 + step * shift
+            result[where] = cost.activation.prox(u[where] / grown, step / grown)
+        return result
+
+    def response(self, x: Array, value: Array) -> Array:
+        """Return the game's response at x from ``value`` = M x + q."""
+        game = self.game
+        if self._plain:
+            v = self._diagonal * x - value
+            return game.network.joint.respond(v, v)
+        result = np.empty_like(x)
+        for where, cost, shift in self._parts:
+            u = cost.quadratic(x[where]) - shift * x[where] - value[where]
+            result[where] = cost.response(u)
+        return result
+
+    @cached_property
+    def matrix(self) -> LinearMap:
+        """M as a linear map."""
+        return _matrix(self.game, [shift for _, _, shift in self._parts])
+
+    @cached_property
+    def norm_bound(self) -> float:
+        """A safe upper bound on |M|: an enclosure where M can be stored, inf otherwise."""
+        from nngames.core.bounds import spectral_norm
+
+        if not self.game.linear:
+            return float("inf")
+        return spectral_norm(self.matrix).upper
+
+
+def _matrix(game: CoupledGame, shifts: list[float]) -> LinearMap:
+    from scipy import sparse
+
+    from nngames.core.operators import DENSE_ENTRIES, DenseMap, SparseMap
+    from nngames.networks.passes import assembled_weight
+
+    weight: Any = assembled_weight(game.network)
+    diagonal_blocks = []
+    for (block, where), shift in zip(game.blocks.slices.items(), shifts, strict=True):
+        n = where.stop - where.start
+        cost, own = game.own[block], game.self_weights.get(block)
+        metric = np.ones(n) if cost.metric is None else cost.metric
+        # u leaves the block's own weight out and Q has it; M = diag(Q) - B keeps each entry once.
+        if own is not None:
+            metric = metric + own
+        part = sparse.diags_array(metric - shift) if metric.ndim == 1 else sparse.csr_array(metric - shift * np.eye(n))
+        diagonal_blocks.append(part)
+    matrix = sparse.csr_array(sparse.block_diag(diagonal_blocks)) - weight.matrix
+    if game.size**2 <= DENSE_ENTRIES:
+        return DenseMap(matrix.toarray())
+    return SparseMap(matrix)
+
+
+def _into_domain(own: OwnCost, z: Array, neurons: bool) -> tuple[Array, Any]:
+    """Return z projected on dom f, and where it was inside up to rounding: by coordinate for neurons."""
+    projected = own.activation.domain.project(z)
+    if neurons:
+        return projected, np.abs(projected - z) <= DOMAIN_TOLERANCE * np.maximum(1, np.abs(z))
+    size = np.linalg.norm(z, axis=-1)
+    return projected, np.linalg.norm(projected - z, axis=-1) <= DOMAIN_TOLERANCE * np.maximum(1, size)
+
+
+def neuron_space(blocks: ProfileSpace) -> ProfileSpace:
+    """Return the space in which every coordinate is a player, named ``layer[i]``."""
+    names = tuple(f"{block}[{i}]" for block, n in blocks.dims.items() for i in range(n))
+    return ProfileSpace(names, (1,) * len(names))
+
+
+def _no_map(kind: str) -> Exception:
+    if kind == "composite":
+        return NotApplicableError("the composite map belongs to a network that is a ring: use the joint map")
+    return OptionError(f"unknown map {kind!r}; valid: auto, composite, joint")

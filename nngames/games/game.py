@@ -1,0 +1,125 @@
+"""The game protocol: players, costs, best responses, regrets, and the problem views that solvers take."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nngames.core.errors import NotApplicableError
+from nngames.core.profiles import Array, Player, Profile, ProfileSpace
+from nngames.games.views import FixedPoint, Inclusion
+
+
+class Game(ABC):
+    """A non-zero-sum game with finitely many players and actions in R^{n_l}.
+
+    Profiles are arrays (N,), mappings player -> action, or batches (batch, N).
+
+    Attributes
+    ----------
+    space : ProfileSpace
+        The players and the sizes of their actions.
+    cost_name : str
+        Which cost the players pay; structure verdicts belong to it and say it.
+    """
+
+    space: ProfileSpace
+    cost_name: str
+
+    @property
+    def players(self) -> tuple[Player, ...]:
+        """The players, in the order of a profile."""
+        return self.space.players
+
+    @property
+    def dims(self) -> dict[Player, int]:
+        """The size of each player's action."""
+        return self.space.dims
+
+    @property
+    def size(self) -> int:
+        """N, the length of a profile."""
+        return self.space.size
+
+    @property
+    @abstractmethod
+    def multiplications(self) -> int:
+        """Scalar multiplications of the largest single product of a pass; steers the thread policy."""
+
+    @abstractmethod
+    def cost(self, player: Player, profile: Profile) -> Any:
+        """Return J_player at the profile; +inf off the domain of the player's penalty."""
+
+    @abstractmethod
+    def best_response(self, player: Player, profile: Profile) -> Array:
+        """Return the player's unique best response to the others' actions, (n_l,)."""
+
+    @abstractmethod
+    def best_responses(self, profile: Profile) -> Array:
+        """Return all players' best responses to the profile, (N,)."""
+
+    @abstractmethod
+    def regret_bounds(self, profile: Profile) -> dict[Player, tuple[Any, Any]]:
+        """Return each player's regret with a bound on its rounding error.
+
+        The regret is what the player could gain by deviating alone. Where an action leaves the domain of its penalty
+        only by rounding, the regret is that of the projected action; farther off it is +inf.
+        """
+
+    @abstractmethod
+    def residuals(self, profile: Profile) -> Array:
+        """Return the vector R(x) - x (N,), R the map that the game's residual is about."""
+
+    @abstractmethod
+    def fixed_point(self, kind: str = "auto") -> FixedPoint:
+        """Return the fixed-point view: ``"joint"``, ``"composite"`` (rings only), or ``"auto"``.
+
+        Raises
+        ------
+        NotApplicableError
+            If the game has no such map.
+        """
+
+    def inclusion(self) -> Inclusion:
+        """Return the monotone-inclusion view.
+
+        Raises
+        ------
+        NotApplicableError
+            If the game has none.
+        """
+        raise NotApplicableError(f"a game with the {self.cost_name} cost has no inclusion view")
+
+    @abstractmethod
+    def explain(self, format: str = "text") -> str:
+        """Return the players, action spaces, costs and couplings, as ``"text"`` or ``"latex"``."""
+
+    # Derived
+
+    def residual(self, profile: Profile) -> Any:
+        """Return |R(x) - x|_2: zero exactly at equilibria. A batch gives an array."""
+        x = self.space.array(profile, batch=True)
+        norms = np.linalg.norm(self.residuals(x), axis=-1)
+        return float(norms) if x.ndim == 1 else norms
+
+    def regrets(self, profile: Profile) -> dict[Player, Any]:
+        """Return each player's regret, at least 0; see ``regret_bounds``."""
+        return {player: value for player, (value, _) in self.regret_bounds(profile).items()}
+
+    def nash_gap(self, profile: Profile) -> Any:
+        """Return the sum of the regrets: the supremum of the Nikaido-Isoda function at the profile."""
+        return sum(self.regrets(profile).values())
+
+    @cached_property
+    def scale(self) -> float:
+        """max(1, |R(0)|_2), the unit of the solvers' tolerance."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return max(1.0, float(np.linalg.norm(self.residuals(np.zeros(self.size)))))
+
+
+def scalar(value: Any) -> Any:
+    """Return a 0-d array as a float, anything else as it is."""
+    return float(value) if np.ndim(value) == 0 else value

@@ -1,0 +1,193 @@
+"""The game of a network: the proximal cost J_l = f_l(z) + |z - v_l(x)|^2/2, and the choice of players and cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nngames.core.errors import InputError, NotApplicableError, OptionError
+from nngames.core.profiles import Array, Player, Profile
+from nngames.games.coupled_game import CoupledGame, ResponseMap, _no_map
+from nngames.games.game import Game
+from nngames.games.own_cost import OwnCost
+from nngames.games.views import FixedPoint, copy_into
+from nngames.networks import Network
+
+
+class NetworkGame(Game):
+    """The game of a network, with the proximal or the tracking cost; build it with ``network.game(players, cost)``.
+
+    Attributes
+    ----------
+    network : Network
+    cost_name : str
+        ``"proximal"`` or ``"tracking"``.
+    """
+
+    network: Network
+
+    @staticmethod
+    def of(network: Network, players: str = "auto", cost: str = "auto") -> NetworkGame:
+        """Return the game of ``network``.
+
+        Parameters
+        ----------
+        network : Network
+        players : {"auto", "layers", "neurons"}
+            Whole layers, or every coordinate of separable activations. ``auto``: layers, and neurons where a layer
+            feeds itself with a nonsymmetric weight.
+        cost : {"auto", "proximal", "tracking"}
+            ``auto``: proximal where every activation is monotone, tracking otherwise.
+
+        Raises
+        ------
+        OptionError, InputError, NotApplicableError
+            If the choice does not fit the network; the message names the layer or neuron.
+        """
+        for what, value, valid in (
+            ("players", players, ("auto", "layers", "neurons")),
+            ("cost", cost, ("auto", "proximal", "tracking")),
+        ):
+            if value not in valid:
+                raise OptionError(f"{what}={value!r} is unknown; valid: {', '.join(valid)}")
+        if cost == "auto":
+            cost = "proximal" if all(a.monotone for a in network.activations.values()) else "tracking"
+        if cost == "tracking":
+            from nngames.games.tracking_game import TrackingGame
+
+            return TrackingGame(network, neurons=players == "neurons")
+        return ProximalGame(network, players)
+
+    def residuals(self, profile: Profile) -> Array:
+        """Return T(x) - x for the network's joint map T."""
+        x = self.space.array(profile, batch=True, finite=False)
+        return self.network.joint(x) - x
+
+    def fixed_point(self, kind: str = "auto") -> FixedPoint:
+        """Return the view of the composite map O (a ring's default) or of the joint map T."""
+        if kind == "auto":
+            kind = "joint" if self.network.ring_order is None else "composite"
+        if kind == "joint":
+            return NetworkMap(self.network)
+        if kind == "composite" and self.network.ring_order is not None:
+            return CompositeMap(self.network)
+        raise _no_map(kind)
+
+
+class ProximalGame(NetworkGame, CoupledGame):
+    """The game with costs J_l = f_l(z) + |z - v_l(x)|^2/2; a self-loop moves into its player's own cost."""
+
+    cost_name = "proximal"
+
+    def __init__(self, network: Network, players: str) -> None:
+        for player, activation in network.activations.items():
+            if not activation.monotone:
+                raise NotApplicableError(f"player {player}: {activation.no_penalty()}")
+        loops = self_loops(network)
+        if players == "auto":
+            skew = [p for p, w in loops.items() if not np.array_equal(w, w.T)]
+            players = "neurons" if skew else "layers"
+        own, self_weights = (_neuron_costs if players == "neurons" else _layer_costs)(network, loops)
+        CoupledGame.__init__(self, network, own, self_weights, neurons=players == "neurons")
+
+    def cost_constant(self, block: Player, coordinate: int | None, u: Array) -> Any:
+        """Return |v_l|^2/2, which completes the square; a player with a self-loop pays no such term."""
+        if block in self.self_weights:
+            return 0.0
+        return 0.5 * (np.sum(u**2, axis=-1) if coordinate is None else u[..., coordinate] ** 2)
+
+    def explain(self, format: str = "text") -> str:
+        """Return the players, action spaces, costs and couplings, as ``"text"`` or ``"latex"``."""
+        from nngames.games.explain import explain_proximal
+
+        return explain_proximal(self, format)
+
+
+class NetworkMap(ResponseMap):
+    """The joint map T of a network."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network.joint, network.size)
+        self._joint = network.joint
+
+    def evaluate(self, x: Array, out: Array) -> Array:
+        """Write T(x) into ``out``."""
+        return self._joint(x, out)
+
+
+class CompositeMap(FixedPoint):
+    """The composite map O of a ring, on the last layer's output x_L.
+
+    The profile of x_L is (y_1, ..., y_{L-1}, x_L), y the outputs of the pass from x_L: all layers but the last answer
+    exactly, so that the residual of T there is |O(x_L) - x_L|.
+    """
+
+    name = "composite"
+
+    def __init__(self, network: Network) -> None:
+        self._composite = network.composite
+        self.size = self._composite.size
+        self._state = self._composite.state
+        self._outputs: Array | None = None
+        self._total = network.size
+
+    def evaluate(self, x: Array, out: Array) -> Array:
+        """Write O(x) into ``out``."""
+        if self._outputs is None or self._outputs.dtype != x.dtype:
+            self._outputs = np.empty(self._total, dtype=x.dtype)
+        return copy_into(self._composite(x, self._outputs)[self._state], out)
+
+    def restrict(self, profile: Array) -> Array:
+        """Return x_L."""
+        return profile[..., self._state]
+
+    def profile(self, x: Array) -> Array:
+        """Return (y_1, ..., y_{L-1}, x_L) by one pass from x_L."""
+        profile = self._composite(x)
+        profile[..., self._state] = x
+        return profile
+
+
+def self_loops(network: Network) -> dict[Player, Array]:
+    """Return the nonzero matrices W_ll."""
+    loops = {}
+    for coupling in network.couplings:
+        if coupling.target in coupling.sources:
+            if not coupling.linear:
+                raise NotApplicableError(f"player {coupling.target} feeds itself through a coupling that is not linear")
+            weight = network_weight(coupling)
+            if weight.any():
+                loops[coupling.target] = weight
+    return loops
+
+
+def network_weight(coupling: Any) -> Array:
+    """Return the dense weight of a linear coupling."""
+    return coupling.weight.dense
+
+
+def _layer_costs(network: Network, loops: dict[Player, Array]) -> tuple[dict[Player, OwnCost], dict[Player, Array]]:
+    for player, weight in loops.items():
+        if not np.array_equal(weight, weight.T):
+            raise InputError(
+                f"player {player} feeds itself with a nonsymmetric weight, so no cost of the whole layer has its answer "
+                "as minimiser; use players='neurons'"
+            )
+    own = {
+        player: OwnCost(activation, np.eye(len(loops[player])) - loops[player] if player in loops else None)
+        for player, activation in network.activations.items()
+    }
+    return own, loops
+
+
+def _neuron_costs(network: Network, loops: dict[Player, Array]) -> tuple[dict[Player, OwnCost], dict[Player, Array]]:
+    diagonals = {player: np.diag(weight).copy() for player, weight in loops.items() if np.diag(weight).any()}
+    own = {}
+    for player, activation in network.activations.items():
+        if not activation.separable:
+            raise InputError(
+                f"player {player} has activation {activation.name!r}, which is not separable: use players='layers'"
+            )
+        own[player] = OwnCost(activation, 1 - diagonals[player] if player in diagonals else None)
+    return own, diagonals
