@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nngames.core.errors import NotApplicableError, OptionError
-from nngames.core.operators import LinearMap
+from nngames.core.operators import DENSE_ENTRIES, LinearMap
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
 from nngames.games.game import Game, scalar
 from nngames.games.own_cost import OwnCost
@@ -72,13 +72,15 @@ class CoupledGame(Game):
 
     def block_of(self, player: Player) -> tuple[Player, int | None]:
         """Return the block of a player and, for a neuron, its coordinate in it."""
-        where = self.space.slice(player)
+        self.space.slice(player)
+        return self._places[player]
+
+    @cached_property
+    def _places(self) -> dict[Player, tuple[Player, int | None]]:
         if not self.neurons:
-            return player, None
-        for block, stretch in self.blocks.slices.items():
-            if stretch.start <= where.start < stretch.stop:
-                return block, where.start - stretch.start
-        raise OptionError(f"player {player!r} belongs to no block")
+            return {player: (player, None) for player in self.players}
+        places = [(block, i) for block, n in self.blocks.dims.items() for i in range(n)]
+        return dict(zip(self.players, places, strict=True))
 
     def couplings(self) -> dict[tuple[Player, Player], LinearMap]:
         """Return the maps B_lk between distinct blocks, by (l, k): the signs are those of u = c + sum B x.
@@ -110,8 +112,8 @@ class CoupledGame(Game):
             u = u - (weight * part if weight.ndim == 1 else part @ weight.T)
         return u
 
-    def responses(self, x: Array) -> Array:
-        """Return all best responses for a checked x (..., N)."""
+    def answers(self, x: Array) -> Array:
+        """Return all best responses for a valid x (..., N)."""
         u = self.drive(x)
         if all(cost.metric is None for cost in self.own.values()):
             return self.network.joint.respond(u, u)
@@ -119,16 +121,21 @@ class CoupledGame(Game):
             u[..., where] = self.own[block].response(u[..., where])
         return u
 
-    def best_responses(self, profile: Profile) -> Array:
-        """Return all players' best responses to the profile, (N,) or (batch, N)."""
-        return self.responses(self.space.array(profile, batch=True))
-
-    def best_response(self, player: Player, profile: Profile) -> Array:
-        """Return the player's best response, (n_l,)."""
-        x = self.space.array(profile, batch=True)
-        block, coordinate = self.block_of(player)
+    def answer(self, player: Player, x: Array) -> Array:
+        """Return one player's best response for a valid x (..., N)."""
+        block, coordinate = self._places[player]
+        if coordinate is not None and self._neurons_alone is not None and x.ndim == 1:
+            return self._neurons_alone(self.space.slices[player].start, x)
         answer = self.own[block].response(self.block_drive(block, x))
         return answer if coordinate is None else answer[..., coordinate : coordinate + 1]
+
+    @cached_property
+    def _neurons_alone(self) -> NeuronAnswers | None:
+        """The answers of single neurons from single rows of W; None where W cannot be stored by rows."""
+        sized = any(cost.activation.size is not None for cost in self.own.values())
+        if sized or not self.linear or self.size**2 > DENSE_ENTRIES:
+            return None
+        return NeuronAnswers(self)
 
     def cost(self, player: Player, profile: Profile) -> Any:
         """Return J_player at the profile, with the constant that ``cost_constant`` adds."""
@@ -181,17 +188,39 @@ class CoupledGame(Game):
     def residuals(self, profile: Profile) -> Array:
         """Return BR(x) - x."""
         x = self.space.array(profile, batch=True, finite=False)
-        return self.responses(x) - x
+        return self.answers(x) - x
 
     def fixed_point(self, kind: str = "auto") -> FixedPoint:
         """Return the view of the best-response map."""
         if kind in ("auto", "joint"):
-            return ResponseMap(self.responses, self.size)
+            return ResponseMap(self.answers, self.size)
         raise _no_map(kind)
 
     def inclusion(self) -> Inclusion:
         """Return the inclusion 0 in dF(x) + M x + q with M = diag(Q_l) - B."""
         return CoupledInclusion(self)
+
+
+class NeuronAnswers:
+    """Best responses of single neurons, each from its own row of W, without a pass over its layer."""
+
+    def __init__(self, game: CoupledGame) -> None:
+        from nngames.networks.passes import assembled_weight
+
+        self._rows = assembled_weight(game.network).dense.copy()
+        self._bias = np.concatenate([game.network.effective_bias(block) for block in game.blocks.players])
+        self._own: list[OwnCost] = []
+        for block, where in game.blocks.slices.items():
+            cost, diagonal = game.own[block], game.self_weights.get(block)
+            for i in range(where.stop - where.start):
+                if diagonal is not None:
+                    self._rows[where.start + i, where.start + i] -= diagonal[i]
+                metric = None if cost.metric is None else cost.metric[i : i + 1]
+                self._own.append(OwnCost(cost.activation, metric))
+
+    def __call__(self, index: int, x: Array) -> Array:
+        """Return the answer of the neuron at ``index`` to the profile x (N,)."""
+        return self._own[index].response(np.array([self._bias[index] + self._rows[index] @ x]))
 
 
 class ResponseMap(FixedPoint):
@@ -231,17 +260,21 @@ class CoupledInclusion(Inclusion):
         # Where Q = I and no self-loop was moved, u = v and M x + q = (1 - k) x - v(x) in two vector operations.
         self._plain = not game.self_weights and all(cost.metric is None for _, cost, _ in self._parts)
         shifts = np.concatenate([np.full(where.stop - where.start, 1 - shift) for where, _, shift in self._parts])
-        self._diagonal: Any = 1.0 if (shifts == 1).all() else shifts
+        self._diagonal: Array | None = None if (shifts == 1).all() else shifts
 
     def operator(self, x: Array, out: Array) -> Array:
         """Write M x + q into ``out``."""
         if self._plain:
             self.game.network.joint.preactivations(x, out)
-            return np.subtract(x if self._diagonal is 1.0 else self._diagonal * x, out, out=out)  # noqa: F632
+            return np.subtract(self._shifted(x), out, out=out)
         u = self.game.drive(x)
         for where, cost, shift in self._parts:
             out[where] = cost.quadratic(x[where]) - shift * x[where] - u[where]
         return out
+
+    def _shifted(self, x: Array) -> Array:
+        """Return (1 - k) x."""
+        return x if self._diagonal is None else self._diagonal * x
 
     def prox(self, u: Array, step: float) -> Array:
         """Return the prox of step F: with F = f + k|.|^2/2, the prox of step/(1 + k step) f at u/(1 + k step)."""
@@ -255,7 +288,7 @@ class CoupledInclusion(Inclusion):
         """Return the game's response at x from ``value`` = M x + q."""
         game = self.game
         if self._plain:
-            v = self._diagonal * x - value
+            v = self._shifted(x) - value
             return game.network.joint.respond(v, v)
         result = np.empty_like(x)
         for where, cost, shift in self._parts:
@@ -281,7 +314,7 @@ class CoupledInclusion(Inclusion):
 def _matrix(game: CoupledGame, shifts: list[float]) -> LinearMap:
     from scipy import sparse
 
-    from nngames.core.operators import DENSE_ENTRIES, DenseMap, SparseMap
+    from nngames.core.operators import DenseMap, SparseMap
     from nngames.networks.passes import assembled_weight
 
     weight: Any = assembled_weight(game.network)

@@ -54,12 +54,12 @@ class Game(ABC):
         """Return J_player at the profile; +inf off the domain of the player's penalty."""
 
     @abstractmethod
-    def best_response(self, player: Player, profile: Profile) -> Array:
-        """Return the player's unique best response to the others' actions, (n_l,)."""
+    def answer(self, player: Player, x: Array) -> Array:
+        """Return ``best_response`` for a profile that is known to be a valid array (..., N)."""
 
     @abstractmethod
-    def best_responses(self, profile: Profile) -> Array:
-        """Return all players' best responses to the profile, (N,)."""
+    def answers(self, x: Array) -> Array:
+        """Return ``best_responses`` for a profile that is known to be a valid array (..., N)."""
 
     @abstractmethod
     def regret_bounds(self, profile: Profile) -> dict[Player, tuple[Any, Any]]:
@@ -98,6 +98,15 @@ class Game(ABC):
         """Return the players, action spaces, costs and couplings, as ``"text"`` or ``"latex"``."""
 
     # Derived
+
+    def best_response(self, player: Player, profile: Profile) -> Array:
+        """Return the player's unique best response to the others' actions, (n_l,) or (batch, n_l)."""
+        self.space.slice(player)
+        return self.answer(player, self.space.array(profile, batch=True))
+
+    def best_responses(self, profile: Profile) -> Array:
+        """Return all players' best responses to the profile, (N,) or (batch, N)."""
+        return self.answers(self.space.array(profile, batch=True))
 
     def residual(self, profile: Profile) -> Any:
         """Return |R(x) - x|_2: zero exactly at equilibria. A batch gives an array."""

@@ -171,8 +171,8 @@ def _layer_costs(network: Network, loops: dict[Player, Array]) -> tuple[dict[Pla
     for player, weight in loops.items():
         if not np.array_equal(weight, weight.T):
             raise InputError(
-                f"player {player} feeds itself with a nonsymmetric weight, so no cost of the whole layer has its answer "
-                "as minimiser; use players='neurons'"
+                f"player {player} feeds itself with a nonsymmetric weight, so no cost of the whole layer has its "
+                "answer as minimiser; use players='neurons'"
             )
     own = {
         player: OwnCost(activation, np.eye(len(loops[player])) - loops[player] if player in loops else None)

@@ -48,9 +48,9 @@ class OwnCost:
             if bad.size:
                 i = int(bad[0])
                 raise InputError(
-                    f"{what}[{i}]: its own cost has curvature {self.metric[i]:.6g}, not above 1 - 1/S = {needed:.6g} for "
-                    f"activation {self.activation.name!r}, so it has no unique best response; use cost='tracking' only "
-                    "without self-loops, or a self-weight below 1/S"
+                    f"{what}[{i}]: its own cost has curvature {self.metric[i]:.6g}, not above 1 - 1/S = {needed:.6g} "
+                    f"for activation {self.activation.name!r}, so its best response is not unique; a self-weight "
+                    "must be below 1/S"
                 )
             return
         smallest, _ = symmetric_extremes(self.metric)
@@ -92,9 +92,9 @@ class OwnCost:
     def coordinate_regret(self, x: Array, u: Array) -> tuple[Array, Array]:
         """Return the regret at the action x against u and a bound on its rounding error, by coordinate if separable.
 
-        With p the response, s = u - (Q - I) p and d = x - p: p = r(s), and the regret is the Fenchel-Young gap of (x, s)
-        plus d'(Q - I)d/2. Both parts are computed without cancellation; where Q < I the second is negative, and what
-        its rounding and p's can do is in the bound.
+        With p the response, s = u - (Q - I) p and d = x - p: p = r(s), and the regret is the Fenchel-Young gap of
+        (x, s) plus d'(Q - I)d/2. Both parts are computed without cancellation; where Q < I the second is negative, and
+        what its rounding and p's can do is in the bound.
         """
         if self.metric is None:
             return self.activation.gap(x, u)

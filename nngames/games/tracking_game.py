@@ -31,8 +31,8 @@ class TrackingGame(NetworkGame):
         loops = self_loops(network)
         if loops:
             raise NotApplicableError(
-                f"player {next(iter(loops))} feeds itself, and the tracking cost is not equivalent to the network there: "
-                "use monotone activations with the proximal cost, or iterate the network with network.feed"
+                f"player {next(iter(loops))} feeds itself, and the tracking cost is not equivalent to the network "
+                "there: use monotone activations with the proximal cost, or iterate the network with network.feed"
             )
         for player, activation in network.activations.items():
             if neurons and not activation.separable:
@@ -48,14 +48,15 @@ class TrackingGame(NetworkGame):
         """Scalar multiplications of the largest single product of a pass."""
         return self.network.joint.multiplications
 
-    def best_responses(self, profile: Profile) -> Array:
+    def answers(self, x: Array) -> Array:
         """Return T(x)."""
-        return self.network.joint(self.space.array(profile, batch=True))
+        return self.network.joint(x)
 
-    def best_response(self, player: Player, profile: Profile) -> Array:
+    def answer(self, player: Player, x: Array) -> Array:
         """Return r_l(v_l(x)) of one player."""
-        where = self.space.slice(player)
-        return self.best_responses(profile)[..., where]
+        if self.neurons:
+            return self.network.joint(x)[..., self.space.slices[player]]
+        return self.network.activations[player](self.network.joint.layer(player, x))
 
     def cost(self, player: Player, profile: Profile) -> Any:
         """Return |x_l - r_l(v_l(x))|^2/2."""

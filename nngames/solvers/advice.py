@@ -1,0 +1,83 @@
+"""Messages: what happened in a run and what to do next, in the user's terms, ending in a command or a call."""
+
+from __future__ import annotations
+
+from nngames.certificates import verdict_of
+from nngames.core.errors import NNGamesError
+from nngames.games import Game
+from nngames.results.result import Status
+from nngames.solvers.solver import Solver, registry
+
+#: Beyond this size a message does not stop to prove anything.
+LARGEST_ADVISED = 2000
+
+
+def message_for(
+    game: Game,
+    solver: Solver,
+    status: Status,
+    iterations: int,
+    residual: float,
+    target: float,
+    period: int | None,
+) -> str:
+    """Return the sentence for a finished run."""
+    name = solver.name
+    if status is Status.CONVERGED:
+        return f"{name} converged: residual {residual:.2e} <= {target:.2e} after {iterations} iterations"
+    what = {
+        Status.MAX_ITERATIONS: f"{name} used its {iterations} iterations; residual {residual:.2e} > {target:.2e}",
+        Status.MAX_SECONDS: f"{name} used its time after {iterations} iterations; residual {residual:.2e} > "
+        f"{target:.2e}",
+        Status.DIVERGED: f"{name} diverges: residual {residual:.2e} after {iterations} iterations",
+        Status.CYCLING: f"{name} cycles with period {period}",
+        Status.STALLED: f"{name} makes no more progress: residual {residual:.2e} > {target:.2e} "
+        f"after {iterations} iterations",
+        Status.NOT_FINITE: f"{name} left the finite numbers after {iterations} iterations",
+        Status.INTERRUPTED: f"{name} was interrupted after {iterations} iterations; residual {residual:.2e}",
+    }[status]
+    if status is Status.INTERRUPTED:
+        return what
+    return f"{what}; {next_step(game, solver, status, iterations)}"
+
+
+def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> str:
+    """Return the next thing to try, with its reason."""
+    if game.size > LARGEST_ADVISED:
+        return "see nngames certify for what is proved about this game"
+    if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS) and solver.guarantee(game).proved:
+        return "convergence is proved, so allow more: --max-iterations " + str(10 * max(iterations, 100))
+    better = licensed_methods(game, besides=solver.name)
+    if better:
+        name, reason = better[0]
+        return f"{reason}: try --method {name}"
+    if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS):
+        return f"no certificate licenses a scheme here: try --max-iterations {10 * max(iterations, 100)}"
+    others = [name for name in ("km", "extragradient", "best_response") if name != solver.name]
+    applicable = [name for name in others if registry.create(name).applies(game) is None]
+    return f"no certificate licenses a scheme here: try --method {applicable[0] if applicable else 'km'}"
+
+
+def licensed_methods(game: Game, besides: str) -> list[tuple[str, str]]:
+    """Return the methods whose convergence is proved on the game, with the reason, fastest guarantee first."""
+    found = []
+    for name in ("best_response", "extragradient", "km"):
+        solver = registry.create(name)
+        if name == besides or solver.applies(game) is not None:
+            continue
+        try:
+            guarantee = solver.guarantee(game)
+        except NNGamesError:
+            continue
+        if guarantee.proved:
+            linear = guarantee.rate is not None and guarantee.rate.quantity == "distance"
+            found.append((not linear, name, _reason(game, name, guarantee.statement)))
+    return [(name, reason) for _, name, reason in sorted(found)]
+
+
+def _reason(game: Game, name: str, statement: str) -> str:
+    if name == "extragradient":
+        verdict = verdict_of("monotone", game)
+        margin = f" (margin {verdict.margin:.2f})" if verdict.margin is not None else ""
+        return f"M is monotone{margin}"
+    return statement.split(",")[0]

@@ -1,0 +1,75 @@
+"""The Krasnoselskii-Mann scheme: x_{k+1} = x_k + lambda_k (R(x_k) - x_k), the network's averaged feed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nngames.core.profiles import Array
+from nngames.games import Game
+from nngames.networks import Constant, as_relaxation
+from nngames.solvers.fixed_point import FixedPointProblem, check_map, relaxed_guarantee
+from nngames.solvers.solver import Guarantee, Solver, State, solver_named
+
+
+@solver_named("km")
+@dataclass(frozen=True)
+class KrasnoselskiiMann(Solver):
+    """The Krasnoselskii-Mann scheme x_{k+1} = x_k + lambda_k (R(x_k) - x_k).
+
+    Parameters
+    ----------
+    relaxation : float, "diminishing", mapping, sequence or callable
+        lambda_k: a constant; 1/(k+1); ``{"initial": a, "power": p}`` for a/(k+1)^p; the first values, the last of which
+        repeats; a function of k.
+    map : {"auto", "composite", "joint"}
+        R, as for picard. A relaxation range belongs to one map: what is safe for O need not be for T.
+
+    Guarantee
+    ---------
+    If R contracts by q: |x_k - x*| <= prod (|1 - lambda_t| + lambda_t q) |x_0 - x*|. If O is nonexpansive with a fixed
+    point, lambda_t in (0, 1) and sum lambda_t (1 - lambda_t) = infinity: convergence to a fixed point, with
+    |O(x_k) - x_k| <= |x_0 - x*| / sqrt(sum_{t <= k} lambda_t (1 - lambda_t)).
+
+    References
+    ----------
+    Bauschke and Combettes (2017), Theorem 5.15; Cominetti, Soto and Vaisman (2014) for the rate.
+    """
+
+    relaxation: Any = 0.5
+    map: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_map("km", self.map)
+        as_relaxation(self.relaxation)
+
+    @property
+    def autonomous(self) -> bool:
+        """Whether the relaxation is constant."""
+        return isinstance(as_relaxation(self.relaxation), Constant)
+
+    def guarantee(self, game: Game) -> Guarantee:
+        """Return whether a contraction or nonexpansiveness licenses the relaxation."""
+        return relaxed_guarantee(game, game.fixed_point(self.map).name, as_relaxation(self.relaxation))
+
+    def problem(self, game: Game, rng: np.random.Generator) -> RelaxedProblem:
+        """Return the fixed-point view with the relaxation."""
+        return RelaxedProblem(game.fixed_point(self.map), as_relaxation(self.relaxation))
+
+    def start(self, problem: RelaxedProblem, x0: Array) -> State:
+        """Return the state at x0."""
+        return problem.start(x0)
+
+    def step(self, problem: RelaxedProblem, state: State) -> State:
+        """Return the relaxed state; the k-th step follows k + 1 evaluations of the map."""
+        return problem.relax(state, problem.relaxation(state.evaluations - 1))
+
+
+class RelaxedProblem(FixedPointProblem):
+    """A fixed-point map with the relaxation of one run."""
+
+    def __init__(self, view: Any, relaxation: Any) -> None:
+        super().__init__(view)
+        self.relaxation = relaxation

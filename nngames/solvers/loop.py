@@ -1,0 +1,183 @@
+"""The loop: one place that owns stopping, tracing, timing, callbacks, non-finite checks and interruption."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nngames.core.errors import InputError, NotApplicableError, OptionError
+from nngames.core.profiles import Array
+from nngames.core.seeds import Seed, generator
+from nngames.core.threads import blas_threads
+from nngames.games import Game
+from nngames.results.result import Result, Status, Trace
+from nngames.solvers.advice import message_for
+from nngames.solvers.solver import Iterate, Solver, State
+from nngames.solvers.stopping import Watch
+
+Callback = Callable[[Iterate], Any]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a solve.
+
+    Attributes
+    ----------
+    result : Result
+        What was reached so far.
+    """
+
+    def __init__(self, result: Result) -> None:
+        super().__init__("interrupted")
+        self.result = result
+
+
+class Run:
+    """One run of a scheme on a game."""
+
+    def __init__(
+        self,
+        game: Game,
+        solver: Solver,
+        start: Array,
+        tolerance: float,
+        max_iterations: int,
+        max_seconds: float | None,
+        seed: Seed,
+        callback: Callback | None,
+        trace_nash_gap: bool,
+    ) -> None:
+        self.game, self.solver, self.start, self.tolerance = game, solver, start, tolerance
+        self.max_iterations, self.max_seconds, self.seed = max_iterations, max_seconds, seed
+        self.callback, self.trace_nash_gap = callback, trace_nash_gap
+        self._residuals: list[float] = []
+        self._evaluations: list[int] = []
+        self._seconds: list[float] = []
+        self._gaps: list[float] = []
+        self._excluded = 0.0
+
+    def run(self) -> Result:
+        """Run the scheme and return its result.
+
+        Raises
+        ------
+        NotApplicableError
+            If the scheme cannot run on the game.
+        Interrupted
+            On Ctrl-C; it carries the result so far.
+        """
+        self._began = time.perf_counter()
+        with blas_threads(self.game.multiplications), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            self._scale = self.game.scale
+            rng = generator(self.seed) if self.seed is not None or not self.solver.autonomous else _NO_RNG
+            try:
+                self._problem = self.solver.problem(self.game, rng)
+            except NotApplicableError as error:
+                raise NotApplicableError(f"{self.solver.name} does not apply: {error}") from None
+            self._watch = Watch(self.tolerance * self._scale, self._scale, self.solver.autonomous)
+            self._last = self.solver.start(self._problem, self._problem.restrict(self.start))
+            try:
+                return self._iterate(self._last)
+            except KeyboardInterrupt:
+                raise Interrupted(self._result(self._last, Status.INTERRUPTED)) from None
+
+    def _iterate(self, state: State) -> Result:
+        problem, solver, watch, iteration = self._problem, self.solver, self._watch, 0
+        while True:
+            self._record(state, iteration)
+            status = watch.look(state, iteration)
+            if status is None:
+                status = self._budget(iteration)
+            elif status is Status.CONVERGED and not self._recomputed(state)[1] <= watch.target:
+                # The scheme's own figure was smaller than the recomputed residual: the run goes on.
+                status = self._budget(iteration)
+            if status is not None:
+                return self._result(state, status)
+            state = solver.step(problem, state)
+            self._last = state
+            iteration += 1
+
+    def _budget(self, iteration: int) -> Status | None:
+        if iteration >= self.max_iterations:
+            return Status.MAX_ITERATIONS
+        if self.max_seconds is not None and self._seconds[-1] >= self.max_seconds:
+            return Status.MAX_SECONDS
+        return None
+
+    def _record(self, state: State, iteration: int) -> None:
+        self._residuals.append(state.residual)
+        self._evaluations.append(state.evaluations)
+        now = time.perf_counter()
+        self._seconds.append(now - self._began - self._excluded)
+        if self.callback is None and not self.trace_nash_gap:
+            return
+        profile = np.array(self._problem.profile(state.x))
+        if self.trace_nash_gap:
+            self._gaps.append(self._gap(profile))
+        if self.callback is not None:
+            self.callback(Iterate(iteration, state.evaluations, profile, state.residual))
+        self._excluded += time.perf_counter() - now
+
+    def _gap(self, profile: Array) -> float:
+        return float(self.game.nash_gap(profile)) if np.isfinite(profile).all() else float("nan")
+
+    def _recomputed(self, state: State) -> tuple[Array, float]:
+        profile = np.array(self._problem.profile(state.x))
+        return profile, float(np.linalg.norm(self.game.residuals(profile)))
+
+    def _result(self, state: State, status: Status) -> Result:
+        game, solver = self.game, self.solver
+        profile, residual = self._recomputed(state)
+        iterations = max(0, len(self._residuals) - 1)
+        message = message_for(game, solver, status, iterations, residual, self._watch.target, self._watch.period)
+        return Result(
+            profile=profile,
+            status=status,
+            message=message,
+            iterations=iterations,
+            evaluations=self._evaluations[-1] if self._evaluations else 0,
+            seconds=time.perf_counter() - self._began - self._excluded,
+            residual=residual,
+            scale=self._scale,
+            tolerance=self.tolerance,
+            method=solver.name,
+            options=solver.options,
+            seed=self.seed,
+            trace=Trace(
+                np.array(self._residuals),
+                np.array(self._evaluations),
+                np.array(self._seconds),
+                np.array(self._gaps) if self.trace_nash_gap else None,
+            ),
+            _actions=game.space.actions,
+            _nash_gap=self._gap,
+            _guarantee=lambda: solver.guarantee(game),
+        )
+
+
+#: For schemes that draw nothing, so that a short solve does not pay for making a generator.
+_NO_RNG: Any = None
+
+
+def check_stopping(tolerance: Any, max_iterations: Any, max_seconds: Any) -> None:
+    """Raise OptionError unless the stopping values are usable."""
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.number) or not 0 < tolerance < 1:
+        raise OptionError(f"tolerance must be a number between 0 and 1; got {tolerance!r}")
+    if isinstance(max_iterations, bool) or not isinstance(max_iterations, int | np.integer) or max_iterations < 0:
+        raise OptionError(f"max_iterations must be a nonnegative integer; got {max_iterations!r}")
+    if max_seconds is not None and (
+        isinstance(max_seconds, bool) or not isinstance(max_seconds, int | float | np.number) or not max_seconds > 0
+    ):
+        raise OptionError(f"max_seconds must be a positive number; got {max_seconds!r}")
+
+
+def check_game(game: Any) -> Game:
+    """Return the game, or raise InputError saying what to pass."""
+    if isinstance(game, Game):
+        return game
+    if hasattr(game, "game"):
+        raise InputError("solve takes a game, not a network: pass network.game()")
+    raise InputError(f"solve takes a game; got {type(game).__name__}")

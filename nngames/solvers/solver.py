@@ -1,0 +1,197 @@
+"""What a solver is: frozen hyperparameters, a problem view, a start and a step, and the guarantee behind them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from nngames.core.errors import NotApplicableError
+from nngames.core.profiles import Array
+from nngames.core.registry import Registry
+from nngames.core.seeds import Seed, generator
+from nngames.core.verdicts import Decision, Verdict
+from nngames.games import Game
+
+#: Every solver, by name.
+registry: Registry[type[Solver]] = Registry("method")
+
+S = TypeVar("S", bound="type[Solver]")
+
+
+def solver_named(name: str) -> Callable[[S], S]:
+    """Return a decorator that registers a solver class (a frozen dataclass of its hyperparameters) under ``name``."""
+
+    def add(cls: S) -> S:
+        cls.name = name
+        registry.register(name)(cls)
+        return cls
+
+    return add
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A proved bound on the iterates of a scheme.
+
+    Attributes
+    ----------
+    quantity : str
+        What is bounded at iteration k: ``"distance"``, the norm of x_k - x*; ``"residual"``, |R(x_k) - x_k|_2;
+        ``"best_residual"``, the smallest residual up to k.
+    norm : callable
+        The norm of a difference of iterates that the bound starts from and, for a distance, is stated in.
+    bound : callable
+        (k, initial distance in that norm) -> the bound at iteration k.
+    description : str
+        The bound as a formula.
+    """
+
+    quantity: str
+    norm: Callable[[Array], float]
+    bound: Callable[[int, float], float]
+    description: str
+
+
+@dataclass(frozen=True)
+class Guarantee(Verdict):
+    """A verdict on a scheme's convergence; ``rate`` is its bound where it is PROVED.
+
+    The bound is about the scheme's own iterates: of x_L on a composite map, of profiles elsewhere.
+    """
+
+    rate: Rate | None = None
+
+
+def no_guarantee(reason: str) -> Guarantee:
+    """Return the verdict that nothing proves convergence here, and why."""
+    return Guarantee(Decision.UNDECIDED, reason, "no certificate that licenses the scheme was proved")
+
+
+@dataclass(slots=True)
+class State:
+    """An iterate of a scheme.
+
+    Attributes
+    ----------
+    x : ndarray
+        The iterate, in the problem's own variables.
+    residual : float
+        The undamped residual at x, or the undamped displacement that led to x where a pass gives no residual.
+    evaluations : int
+        Passes made so far.
+    memory : Any
+        What the scheme carries along.
+    """
+
+    x: Array
+    residual: float
+    evaluations: int
+    memory: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Iterate:
+    """A step as a user of ``iterate`` or of a callback sees it.
+
+    Attributes
+    ----------
+    iteration, evaluations : int
+    profile : ndarray (N,)
+        A copy.
+    residual : float
+        As in ``Trace.residual``.
+    """
+
+    iteration: int
+    evaluations: int
+    profile: Array
+    residual: float
+
+
+class Problem(ABC):
+    """A problem view bound to one run: it turns profiles into the scheme's variables and back."""
+
+    @abstractmethod
+    def restrict(self, profile: Array) -> Array:
+        """Return the scheme's variables of a profile, as a fresh array."""
+
+    @abstractmethod
+    def profile(self, x: Array) -> Array:
+        """Return the profile of the scheme's variables."""
+
+
+class Solver(ABC):
+    """A scheme: frozen hyperparameters with ``start`` and ``step``; the loop owns everything else.
+
+    Subclasses are frozen dataclasses; their fields are the options, each with a default.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def autonomous(self) -> bool:
+        """Whether a step depends on the state alone, so that a state that recurs proves a cycle."""
+        return True
+
+    def applies(self, game: Game) -> str | None:
+        """Return why the scheme cannot run on this game at all, or None."""
+        try:
+            self.problem(game, np.random.default_rng(0))
+        except NotApplicableError as error:
+            return str(error)
+        return None
+
+    @abstractmethod
+    def guarantee(self, game: Game) -> Guarantee:
+        """Return whether convergence is proved on this game, by which certificate and theorem, at what rate."""
+
+    @abstractmethod
+    def problem(self, game: Game, rng: np.random.Generator) -> Problem:
+        """Return the view of the game that the scheme works on. Raises NotApplicableError if there is none."""
+
+    @abstractmethod
+    def start(self, problem: Any, x0: Array) -> State:
+        """Return the state at x0."""
+
+    @abstractmethod
+    def step(self, problem: Any, state: State) -> State:
+        """Return the next state; arrays of ``state`` may be reused."""
+
+    def iterate(self, game: Game, start: Any = None, seed: Seed = None) -> Iterator[Iterate]:
+        """Step through the scheme without end: ``for state in solver.iterate(game): ...``.
+
+        Parameters
+        ----------
+        game : Game
+        start : profile, optional
+            Default: the zero profile.
+        seed : int or Generator, optional
+            For schemes that draw.
+
+        Raises
+        ------
+        NotApplicableError
+            If the scheme cannot run on this game.
+        """
+        problem = self.problem(game, generator(seed))
+        profile = np.zeros(game.size) if start is None else game.space.array(start, what="start")
+        state = self.start(problem, problem.restrict(profile))
+        iteration = 0
+        while True:
+            yield Iterate(iteration, state.evaluations, np.array(problem.profile(state.x)), state.residual)
+            state = self.step(problem, state)
+            iteration += 1
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The hyperparameters by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+
+def norm(d: Array) -> float:
+    """Return the Euclidean norm of a vector."""
+    return float(np.sqrt(np.dot(d, d)))
