@@ -12,7 +12,10 @@ from typing import Any
 from nngames.activations.base import Activation, ScalarActivation, activation_named, registry
 from nngames.activations.domain import AffineHull, Domain, Interval
 
-registry.discover(sys.modules[__name__], infrastructure=("base", "domain"))
+#: Modules of code shared by several families; they register nothing.
+_SHARED = ("base", "domain", "flint_forms", "parameters", "projections", "rounding")
+
+registry.discover(sys.modules[__name__], infrastructure=_SHARED)
 
 
 def activation(name: str, **parameters: Any) -> Activation:

@@ -56,10 +56,12 @@ class Activation(ABC):
     separable: ClassVar[bool] = False
     #: Whether r is piecewise affine with rational data: ``flint_response`` and ``flint_conjugate`` are then rational.
     piecewise_linear: ClassVar[bool] = False
-    #: Whether r(R^n) is bounded.
-    bounded: bool = False
-
     # Facts
+
+    @property
+    def bounded(self) -> bool:
+        """Whether r(R^n) is bounded."""
+        return False
 
     @property
     @abstractmethod
@@ -83,7 +85,7 @@ class Activation(ABC):
     def averagedness(self) -> float | None:
         """The infimum of the averagedness constants of r; None if r is not averaged.
 
-        With symmetric slopes in [s, S]: averaged iff S <= 1 and s >= -1; the infimum is (1 - s)/2, so 0 for the identity.
+        With symmetric slopes in [s, S]: averaged iff S <= 1 and s >= -1; the infimum is (1 - s)/2, 0 for the identity.
         """
         low, high = self.slope_range
         if high > 1 or low < -1:
@@ -251,6 +253,21 @@ class Activation(ABC):
             )
         return steps
 
+    def layer_steps(self, step: ArrayLike) -> Array:
+        """Return the prox steps of an activation that is not separable, one for each layer: of shape () or (..., 1).
+
+        Raises
+        ------
+        StepError
+            As ``check_step``, or if the step varies within the layer.
+        """
+        steps = self.check_step(step)
+        if steps.ndim and steps.shape[-1] != 1:
+            if not (steps == steps[..., :1]).all():
+                raise StepError(f"prox of {self.name!r}: not separable, so the step must be one number for the layer")
+            steps = steps[..., :1]
+        return steps
+
 
 class ScalarActivation(Activation):
     """An activation that applies one function R -> R to each coordinate.
@@ -287,6 +304,28 @@ class ScalarActivation(Activation):
             point,
         )
         return self(root)
+
+    def flint_conjugate(self, z: Sequence[FlintNumber]) -> FlintNumber | None:
+        """Return the sum of ``flint_conjugate_at`` over the coordinates; None if one is off dom f."""
+        total: FlintNumber = 0
+        for coordinate in z:
+            value = self.flint_conjugate_at(coordinate)
+            if value is None:
+                return None
+            total = total + value
+        return total
+
+    def flint_response(self, v: Sequence[FlintNumber]) -> list[FlintNumber]:
+        """Return ``flint_response_at`` of each coordinate."""
+        return [self.flint_response_at(coordinate) for coordinate in v]
+
+    def flint_conjugate_at(self, z: FlintNumber) -> FlintNumber | None:
+        """Return g* of one coordinate; see ``flint_conjugate``."""
+        return super().flint_conjugate([z])
+
+    def flint_response_at(self, v: FlintNumber) -> FlintNumber:
+        """Return r of one coordinate; see ``flint_response``."""
+        return super().flint_response([v])[0]
 
 
 class NonMonotoneActivation(ScalarActivation):

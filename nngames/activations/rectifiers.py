@@ -1,14 +1,19 @@
-"""Piecewise-linear activations: identity, linear, relu, leaky_relu, prelu, hard_tanh."""
+"""Piecewise-linear activations with a half-line or all of R as range: identity, linear, relu, leaky_relu, prelu."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, ScalarActivation, activation_named
+from nngames.activations.base import Array, FlintNumber, ScalarActivation, activation_named
 from nngames.activations.domain import Domain, Interval
+from nngames.activations.flint_forms import half_square, larger, smaller
+from nngames.activations.parameters import number, store
+from nngames.activations.rounding import EPS, UNDERFLOW, floating, quadratic, settle, wide
+from nngames.core.exact import rational
 
 
 @activation_named("identity")
@@ -35,25 +40,427 @@ class Identity(ScalarActivation):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return v."""
-        if out is None:
-            return np.array(v, copy=True)
-        if out is not v:
-            np.copyto(out, v)
-        return out
+        return np.positive(v, out=out, dtype=None if isinstance(v, np.ndarray) and v.dtype.kind == "f" else float)
 
     def derivative(self, v: ArrayLike) -> Array:
         """Return 1."""
-        return np.ones_like(v)
+        return _constant_like(v, 1.0)
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return v^2/2."""
-        return 0.5 * np.square(v)
+        return _half_square(v)
 
     def conjugate(self, z: ArrayLike) -> Array:
         """Return z^2/2."""
-        return 0.5 * np.square(z)
+        return _half_square(z)
+
+    def penalty(self, z: ArrayLike) -> Array:
+        """Return 0."""
+        return np.zeros_like(wide(z))
+
+    def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
+        """Return u."""
+        return _broadcast_copy(wide(u), self.check_step(step))
 
     def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
         """Return (x - v)^2/2."""
-        value = 0.5 * np.square(x - v)
-        return value, 4 * np.finfo(float).eps * value
+        with np.errstate(over="ignore"):
+            d = wide(x) - wide(v)
+            return settle(*quadratic(d, EPS * np.abs(d)))
+
+    def conjugate_cvxpy(self, z: Any) -> tuple[Any, list[Any]]:
+        """Return |z|^2/2."""
+        import cvxpy as cp
+
+        return 0.5 * cp.sum_squares(z), []
+
+    def flint_conjugate_at(self, z: FlintNumber) -> FlintNumber:
+        """Return z^2/2."""
+        return half_square(z)
+
+    def flint_response_at(self, v: FlintNumber) -> FlintNumber:
+        """Return v."""
+        return v
+
+
+@activation_named("linear")
+@dataclass(frozen=True)
+class Linear(ScalarActivation):
+    """r(v) = s v + b with the slope s and the bias b.
+
+    For s > 0: g(v) = s v^2/2 + b v, g*(z) = (z - b)^2/(2s), f(z) = g*(z) - z^2/2.
+    For s = 0: dom f = {b} and f(b) = -b^2/2. For s < 0 it is the prox of nothing.
+    """
+
+    slope: float = 1.0
+    bias: float = 0.0
+    piecewise_linear = True
+
+    def __post_init__(self) -> None:
+        store(self, slope=number(self, "slope"), bias=number(self, "bias"))
+
+    @property
+    def bounded(self) -> bool:
+        """Whether s = 0."""
+        return self.slope == 0
+
+    @property
+    def slope_range(self) -> tuple[float, float]:
+        """All slopes are s."""
+        return (self.slope, self.slope)
+
+    @property
+    def slope_range_exact(self) -> tuple[str, str]:
+        """All slopes are s."""
+        return (repr(self.slope), repr(self.slope))
+
+    @property
+    def domain(self) -> Domain:
+        """R^n, or the point b where s = 0."""
+        self.require_penalty()
+        return Interval(self.bias, self.bias) if self.slope == 0 else Interval()
+
+    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+        """Return s v + b."""
+        return _affine(v, self.slope, self.bias, out)
+
+    def derivative(self, v: ArrayLike) -> Array:
+        """Return s."""
+        return _constant_like(v, self.slope)
+
+    def primitive(self, v: ArrayLike) -> Array:
+        """Return s v^2/2 + b v."""
+        v = wide(v)
+        with np.errstate(over="ignore"):
+            return (0.5 * self.slope * v + self.bias) * v
+
+    def conjugate(self, z: ArrayLike) -> Array:
+        """Return (z - b)^2/(2s); for s = 0, 0 at b and +inf elsewhere."""
+        self.require_penalty()
+        if self.slope == 0:
+            return np.where(np.equal(z, self.bias), 0.0, np.inf)
+        z = wide(z)
+        with np.errstate(over="ignore"):
+            return np.square(z - self.bias) * (0.5 / self.slope)
+
+    def penalty(self, z: ArrayLike) -> Array:
+        """Return ((1/s - 1) z/2 - b/s) z + b^2/(2s); for s = 0, -b^2/2 at b and +inf elsewhere."""
+        self.require_penalty()
+        if self.slope == 0:
+            return np.where(np.equal(z, self.bias), -0.5 * self.bias**2, np.inf)
+        z = wide(z)
+        with np.errstate(over="ignore"):
+            curved = (0.5 * (1 / self.slope - 1) * z - self.bias / self.slope) * z
+            return curved + 0.5 * self.bias**2 / self.slope
+
+    def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
+        """Return (s u + step b)/(s + step (1 - s))."""
+        steps = self.check_step(step)
+        with np.errstate(over="ignore"):
+            return (self.slope * wide(u) + steps * self.bias) / (self.slope + steps * (1 - self.slope))
+
+    def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Return (x - s v - b)^2/(2s); for s = 0, 0 at b and +inf elsewhere."""
+        self.require_penalty()
+        if self.slope == 0:
+            zero = np.zeros(np.broadcast_shapes(np.shape(x), np.shape(v)))
+            return settle(zero, zero, np.not_equal(x, self.bias))
+        x, v = wide(x), wide(v)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = self.slope * v
+            response = scaled + self.bias
+            d = x - response
+            error = EPS * (np.abs(scaled) + np.abs(response) + np.abs(d)) + UNDERFLOW
+            return settle(*quadratic(d, error, 1 / self.slope))
+
+    def conjugate_cvxpy(self, z: Any) -> tuple[Any, list[Any]]:
+        """Return |z - b|^2/(2s), or the constraint z = b where s = 0."""
+        import cvxpy as cp
+
+        self.require_penalty()
+        if self.slope == 0:
+            return cp.Constant(0.0), [z == self.bias]
+        return (0.5 / self.slope) * cp.sum_squares(z - self.bias), []
+
+    def flint_conjugate_at(self, z: FlintNumber) -> FlintNumber | None:
+        """Return (z - b)^2/(2s)."""
+        self.require_penalty()
+        if self.slope == 0:
+            return None if z != rational(self.bias) else 0 * z
+        return half_square(z - rational(self.bias)) / rational(self.slope)
+
+    def flint_response_at(self, v: FlintNumber) -> FlintNumber:
+        """Return s v + b."""
+        return rational(self.slope) * v + rational(self.bias)
+
+
+@activation_named("relu")
+@dataclass(frozen=True)
+class Relu(ScalarActivation):
+    """r(v) = max(0, s v + b) with the slope s and the bias b.
+
+    For s > 0: g(v) = max(0, s v + b)^2/(2s), g*(z) = z^2/(2s) - b z/s on [0, inf), f = g* - z^2/2.
+    For s = 0: r = max(0, b), dom f is that point. For s < 0 it is the prox of nothing.
+    """
+
+    slope: float = 1.0
+    bias: float = 0.0
+    piecewise_linear = True
+
+    def __post_init__(self) -> None:
+        store(self, slope=number(self, "slope"), bias=number(self, "bias"))
+
+    @property
+    def bounded(self) -> bool:
+        """Whether s = 0."""
+        return self.slope == 0
+
+    @property
+    def slope_range(self) -> tuple[float, float]:
+        """The slopes fill [0, s], or [s, 0]."""
+        return (min(self.slope, 0.0), max(self.slope, 0.0))
+
+    @property
+    def slope_range_exact(self) -> tuple[str, str]:
+        """The slopes fill [0, s], or [s, 0]."""
+        return ("0" if self.slope >= 0 else repr(self.slope), "0" if self.slope <= 0 else repr(self.slope))
+
+    @property
+    def domain(self) -> Domain:
+        """[0, inf)^n, or the point max(0, b) where s = 0."""
+        self.require_penalty()
+        return Interval(0.0) if self.slope > 0 else self._point.domain
+
+    @property
+    def _point(self) -> Linear:
+        """The constant response max(0, b), which this is for s = 0."""
+        return Linear(0.0, max(0.0, self.bias))
+
+    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+        """Return max(0, s v + b)."""
+        if self.slope == 1.0 and self.bias == 0.0:
+            return np.maximum(v, 0.0, out=out)
+        return np.maximum(_affine(v, self.slope, self.bias, out), 0.0, out=out)
+
+    def derivative(self, v: ArrayLike) -> Array:
+        """Return s where s v + b > 0, else 0."""
+        v = floating(v)
+        with np.errstate(over="ignore"):
+            active = self.slope * v + self.bias > 0
+        return np.multiply(active, self.slope, dtype=v.dtype)
+
+    def primitive(self, v: ArrayLike) -> Array:
+        """Return max(0, s v + b)^2/(2s); max(0, b) v where s = 0."""
+        if self.slope == 0:
+            return self._point.primitive(v)
+        with np.errstate(over="ignore"):
+            return np.square(self(wide(v))) * (0.5 / self.slope)
+
+    def conjugate(self, z: ArrayLike) -> Array:
+        """Return (z/2 - b) z/s on [0, inf), +inf elsewhere."""
+        self.require_penalty()
+        if self.slope == 0:
+            return self._point.conjugate(z)
+        z = wide(z)
+        with np.errstate(over="ignore"):
+            return np.where(z >= 0, (0.5 * z - self.bias) * z / self.slope, np.inf)
+
+    def penalty(self, z: ArrayLike) -> Array:
+        """Return ((1/s - 1) z/2 - b/s) z on [0, inf), +inf elsewhere."""
+        self.require_penalty()
+        if self.slope == 0:
+            return self._point.penalty(z)
+        z = wide(z)
+        with np.errstate(over="ignore"):
+            return np.where(z >= 0, (0.5 * (1 / self.slope - 1) * z - self.bias / self.slope) * z, np.inf)
+
+    def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
+        """Return max(0, (s u + step b)/(s + step (1 - s))); max(0, b) where s = 0."""
+        steps = self.check_step(step)
+        if self.slope == 0:
+            return self._point.prox(u, steps)
+        with np.errstate(over="ignore"):
+            return np.maximum((self.slope * wide(u) + steps * self.bias) / (self.slope + steps * (1 - self.slope)), 0.0)
+
+    def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Return ((x - p)^2/2 - x m)/s with p and m the positive and negative part of s v + b; +inf for x < 0."""
+        self.require_penalty()
+        if self.slope == 0:
+            return self._point.gap(x, v)
+        x, v = wide(x), wide(v)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = self.slope * v
+            drive = scaled + self.bias
+            d = x - np.maximum(drive, 0.0)
+            error = EPS * (np.abs(scaled) + np.abs(drive)) + UNDERFLOW
+            curved, curved_error = quadratic(d, error + EPS * np.abs(d), 1 / self.slope)
+            linear = x * np.maximum(-drive, 0.0) / self.slope
+            return settle(curved + linear, curved_error + np.abs(d) * error / self.slope + 4 * EPS * linear, x < 0)
+
+    def conjugate_cvxpy(self, z: Any) -> tuple[Any, list[Any]]:
+        """Return |z|^2/(2s) - b sum(z)/s on z >= 0."""
+        import cvxpy as cp
+
+        self.require_penalty()
+        if self.slope == 0:
+            return self._point.conjugate_cvxpy(z)
+        return (0.5 / self.slope) * cp.sum_squares(z) - (self.bias / self.slope) * cp.sum(z), [z >= 0]
+
+    def flint_conjugate_at(self, z: FlintNumber) -> FlintNumber | None:
+        """Return z^2/(2s) - b z/s on [0, inf)."""
+        self.require_penalty()
+        if self.slope == 0:
+            return self._point.flint_conjugate_at(z)
+        return None if z < 0 else (half_square(z) - rational(self.bias) * z) / rational(self.slope)
+
+    def flint_response_at(self, v: FlintNumber) -> FlintNumber:
+        """Return max(0, s v + b)."""
+        return larger(rational(self.slope) * v + rational(self.bias), rational(0.0))
+
+
+@dataclass(frozen=True)
+class _TwoSlopes(ScalarActivation):
+    """r(v) = v for v >= 0 and a v for v < 0.
+
+    For a > 0: g(v) = v^2/2 or a v^2/2, g*(z) = z^2/2 or z^2/(2a), f(z) = 0 or (1/a - 1) z^2/2, on the two sides.
+    For a = 0 dom f is [0, inf); for a < 0 it is the prox of nothing.
+    """
+
+    slope: float = 0.01
+    piecewise_linear = True
+
+    def __post_init__(self) -> None:
+        store(self, slope=number(self, "slope"))
+
+    @property
+    def slope_range(self) -> tuple[float, float]:
+        """The slopes lie between a and 1."""
+        return (min(self.slope, 1.0), max(self.slope, 1.0))
+
+    @property
+    def slope_range_exact(self) -> tuple[str, str]:
+        """The slopes lie between a and 1."""
+        a = repr(self.slope)
+        return (a, "1") if self.slope <= 1 else ("1", a)
+
+    @property
+    def domain(self) -> Domain:
+        """R^n, or [0, inf)^n where a = 0."""
+        self.require_penalty()
+        return Interval() if self.slope > 0 else Interval(0.0)
+
+    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+        """Return v or a v."""
+        return (np.maximum if self.slope <= 1 else np.minimum)(v, _affine(v, self.slope, 0.0), out=out)
+
+    def derivative(self, v: ArrayLike) -> Array:
+        """Return 1 for v >= 0, else a."""
+        v = floating(v)
+        return np.where(v >= 0, v.dtype.type(1.0), v.dtype.type(self.slope))
+
+    def primitive(self, v: ArrayLike) -> Array:
+        """Return v^2/2 or a v^2/2."""
+        v = wide(v)
+        with np.errstate(over="ignore"):
+            return 0.5 * v * self(v)
+
+    def conjugate(self, z: ArrayLike) -> Array:
+        """Return z^2/2 or z^2/(2a)."""
+        self.require_penalty()
+        z = wide(z)
+        with np.errstate(over="ignore"):
+            return np.where(z >= 0, 0.5 * z * z, self._below(0.5 * z * z))
+
+    def penalty(self, z: ArrayLike) -> Array:
+        """Return 0 or (1/a - 1) z^2/2."""
+        self.require_penalty()
+        z = wide(z)
+        with np.errstate(over="ignore"):
+            return np.where(z >= 0, 0.0, self._below((1 - self.slope) * 0.5 * z * z))
+
+    def _below(self, values: Array) -> Array:
+        """Return values/a, +inf where a = 0: the scale of g* left of 0."""
+        return values / self.slope if self.slope > 0 else np.full_like(values, np.inf)
+
+    def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
+        """Return u for u >= 0, else a u/(a + step (1 - a))."""
+        steps = self.check_step(step)
+        point = _broadcast_copy(wide(u), steps)
+        return np.where(point >= 0, point, point * (self.slope / (self.slope + steps * (1 - self.slope))))
+
+    def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Return (x - r(v))^2/2 over the slope where x and v have one sign, else g*(x) + g(v) + |x v|."""
+        self.require_penalty()
+        x, v = np.broadcast_arrays(wide(x), wide(v))
+        below = 1 / self.slope if self.slope > 0 else 0.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            response = self(v)
+            d = x - response
+            error = EPS * (np.abs(d) + np.where(v < 0, np.abs(response), 0.0)) + UNDERFLOW
+            weight = np.where(v < 0, below, 1.0)
+            curved, curved_error = quadratic(d, error)
+            apart = 0.5 * x * np.where(x < 0, below * x, x) + 0.5 * v * response - x * v
+            mixed = (x < 0) != (v < 0)
+            value = np.where(mixed, apart, weight * curved)
+            bound = np.where(mixed, 8 * EPS * apart, weight * curved_error + 2 * EPS * value)
+        return settle(value, bound, x < 0 if self.slope == 0 else None)
+
+    def conjugate_cvxpy(self, z: Any) -> tuple[Any, list[Any]]:
+        """Return |z+|^2/2 + |z-|^2/(2a)."""
+        import cvxpy as cp
+
+        self.require_penalty()
+        above = 0.5 * cp.sum_squares(cp.pos(z))
+        if self.slope == 0:
+            return above, [z >= 0]
+        return above + (0.5 / self.slope) * cp.sum_squares(cp.neg(z)), []
+
+    def flint_conjugate_at(self, z: FlintNumber) -> FlintNumber | None:
+        """Return z^2/2 or z^2/(2a)."""
+        self.require_penalty()
+        zero = rational(0.0)
+        above = half_square(larger(z, zero))
+        if self.slope == 0:
+            return None if z < 0 else above
+        return above + half_square(smaller(z, zero)) / rational(self.slope)
+
+    def flint_response_at(self, v: FlintNumber) -> FlintNumber:
+        """Return v or a v."""
+        zero = rational(0.0)
+        return larger(v, zero) + rational(self.slope) * smaller(v, zero)
+
+
+@activation_named("leaky_relu")
+@dataclass(frozen=True)
+class LeakyRelu(_TwoSlopes):
+    """r(v) = v for v >= 0 and a v for v < 0, with the slope a = 0.01."""
+
+
+@activation_named("prelu")
+@dataclass(frozen=True)
+class Prelu(_TwoSlopes):
+    """r(v) = v for v >= 0 and a v for v < 0, with a learnt slope a."""
+
+    slope: float = 0.25
+
+
+def _affine(v: ArrayLike, slope: float, bias: float, out: Array | None = None) -> Array:
+    """Return slope * v + bias; overflow is silent where it can happen, and not guarded where it cannot."""
+    if abs(slope) > 1 or abs(bias) > 1e20:
+        with np.errstate(over="ignore"):
+            return np.add(np.multiply(v, slope, out=out), bias, out=out)
+    scaled = np.multiply(v, slope, out=out)
+    return scaled if bias == 0 else np.add(scaled, bias, out=out)
+
+
+def _constant_like(v: ArrayLike, value: float) -> Array:
+    return np.full_like(floating(v), value)
+
+
+def _half_square(v: ArrayLike) -> Array:
+    with np.errstate(over="ignore"):
+        return 0.5 * np.square(wide(v))
+
+
+def _broadcast_copy(point: Array, steps: Array) -> Array:
+    return np.array(np.broadcast_to(point, np.broadcast_shapes(point.shape, steps.shape)))

@@ -1,0 +1,225 @@
+"""Projections that act on each coordinate: box, nonnegative and singleton, and hard_tanh, the box [-1, 1]."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nngames.activations.base import Array, FlintNumber, ScalarActivation, activation_named
+from nngames.activations.domain import BoxDomain, Domain, Interval
+from nngames.activations.flint_forms import half_square, larger, smaller
+from nngames.activations.parameters import Vector, refusal, scalar_or_vector, store
+from nngames.activations.projections import SetProjection
+from nngames.activations.rounding import EPS, Mask, floating, quadratic, settle, wide
+from nngames.core.exact import rational
+
+
+class _IntervalProjection(SetProjection, ScalarActivation):
+    """The projection on a product of closed intervals [lower, upper], one for all coordinates or one for each.
+
+    g*(z) = z^2/2 on the box. With p = r(v) the gap is (x - p)^2/2 + (x - p)(p - v), both terms nonnegative.
+    """
+
+    piecewise_linear = True
+
+    @property
+    @abstractmethod
+    def ends(self) -> tuple[float | Vector, float | Vector]:
+        """The lower and upper ends, infinite where there is none."""
+
+    @cached_property
+    def _arrays(self) -> tuple[Array, Array]:
+        low, high = self.ends
+        return np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+
+    @cached_property
+    def _single_precision(self) -> tuple[Array, Array]:
+        low, high = self._arrays
+        return low.astype(np.float32), high.astype(np.float32)
+
+    def _ends_like(self, v: Array) -> tuple[Array, Array]:
+        """Return the ends in the precision of v: the box of a float32 layer has float32 ends."""
+        return self._single_precision if v.dtype == np.float32 else self._arrays
+
+    @property
+    def size(self) -> int | None:
+        """The number of ends where they are listed by coordinate."""
+        low, high = self._arrays
+        return next((end.size for end in (low, high) if end.ndim), None)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether all ends are finite."""
+        return bool(all(np.isfinite(end).all() for end in self._arrays))
+
+    @property
+    def slope_range(self) -> tuple[float, float]:
+        """0 and 1, as far as there are finite ends and coordinates that can vary."""
+        low, high = np.broadcast_arrays(*self._arrays)
+        free = (low == -np.inf) & (high == np.inf)
+        return (1.0 if free.all() else 0.0, 0.0 if (low == high).all() else 1.0)
+
+    @property
+    def slope_range_exact(self) -> tuple[str, str]:
+        """0 and 1, as far as there are finite ends and coordinates that can vary."""
+        low, high = self.slope_range
+        return (f"{low:g}", f"{high:g}")
+
+    @property
+    def domain(self) -> Domain:
+        """The box."""
+        low, high = self._arrays
+        return BoxDomain(*self.ends) if low.ndim or high.ndim else Interval(float(low), float(high))
+
+    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+        """Return v clipped to the box."""
+        array = floating(v)
+        self.check_shape(array)
+        low, high = self._ends_like(array)
+        return np.minimum(np.maximum(array, low, out=out), high, out=out)
+
+    def derivative(self, v: ArrayLike) -> Array:
+        """Return 1 inside the box, 0 outside and at its ends."""
+        array = floating(v)
+        self.check_shape(array)
+        low, high = self._ends_like(array)
+        return ((array > low) & (array < high)).astype(array.dtype)
+
+    def contains(self, z: ArrayLike) -> Mask:
+        """Return whether each coordinate is between its ends."""
+        array = floating(z)
+        self.check_shape(array)
+        low, high = self._ends_like(array)
+        return np.asarray((array >= low) & (array <= high))
+
+    def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Return (x - p)^2/2 + (x - p)(p - v) with p = r(v); +inf off the box."""
+        outside = ~self.contains(x)
+        low, high = (wide(end) for end in self._ends_like(np.asarray(x)))
+        x, v = wide(x), wide(v)
+        with np.errstate(over="ignore", invalid="ignore"):
+            p = np.minimum(np.maximum(v, low), high)
+            d = x - p
+            value, error = quadratic(d, EPS * np.abs(d))
+            linear = d * (p - v)
+            return settle(value + linear, error + 4 * EPS * linear, outside)
+
+    def conjugate_cvxpy(self, z: Any) -> tuple[Any, list[Any]]:
+        """Return |z|^2/2 on the box."""
+        import cvxpy as cp
+
+        low, high = (np.broadcast_to(end, z.shape) for end in self._arrays)
+        constraints = []
+        if np.isfinite(low).any():
+            where = np.flatnonzero(np.isfinite(low))
+            constraints.append(z[where] >= low[where])
+        if np.isfinite(high).any():
+            where = np.flatnonzero(np.isfinite(high))
+            constraints.append(z[where] <= high[where])
+        return 0.5 * cp.sum_squares(z), constraints
+
+    def polyhedral_form(self, n: int) -> tuple[Array, Array, Array]:
+        """Return the identity between the ends."""
+        low, high = self._arrays
+        return np.eye(n), np.array(np.broadcast_to(low, n)), np.array(np.broadcast_to(high, n))
+
+    def flint_conjugate(self, z: Sequence[FlintNumber]) -> FlintNumber | None:
+        """Return |z|^2/2 on the box."""
+        for (low, high), t in zip(self._ends_of(len(z)), z, strict=True):
+            if (np.isfinite(low) and t < rational(low)) or (np.isfinite(high) and t > rational(high)):
+                return None
+        return sum(half_square(t) for t in z)
+
+    def flint_response(self, v: Sequence[FlintNumber]) -> list[FlintNumber]:
+        """Return v clipped to the box."""
+        result = []
+        for (low, high), t in zip(self._ends_of(len(v)), v, strict=True):
+            raised = larger(t, rational(low)) if np.isfinite(low) else t
+            result.append(smaller(raised, rational(high)) if np.isfinite(high) else raised)
+        return result
+
+    def _ends_of(self, n: int) -> list[tuple[float, float]]:
+        self.check_size(n)
+        low, high = (np.broadcast_to(end, n).tolist() for end in self._arrays)
+        return list(zip(low, high, strict=True))
+
+
+@activation_named("box")
+@dataclass(frozen=True)
+class Box(_IntervalProjection):
+    """The projection on the box [lower, upper], each end a number or one for each coordinate, possibly infinite."""
+
+    lower: float | Vector = -1.0
+    upper: float | Vector = 1.0
+
+    def __post_init__(self) -> None:
+        store(
+            self,
+            lower=scalar_or_vector(self, "lower", finite=False),
+            upper=scalar_or_vector(self, "upper", finite=False),
+        )
+        low, high = self._arrays
+        if low.ndim and high.ndim and low.shape != high.shape:
+            raise refusal(self, "upper", f"must have as many entries as lower, {low.size}; got {high.size}")
+        if not (low <= high).all():
+            bad = np.argwhere(np.atleast_1d(low > high))[0].tolist() if low.ndim or high.ndim else ""
+            raise refusal(self, "lower", f"must not exceed upper; entry {bad} does" if bad else "must not exceed upper")
+        if (low == np.inf).any() or (high == -np.inf).any():
+            raise refusal(self, "lower" if (low == np.inf).any() else "upper", "leaves no point: it is infinite")
+
+    @property
+    def ends(self) -> tuple[float | Vector, float | Vector]:
+        """The parameters."""
+        return (self.lower, self.upper)
+
+
+@activation_named("nonnegative")
+@dataclass(frozen=True)
+class Nonnegative(_IntervalProjection):
+    """The projection on the vectors with nonnegative entries: r(v) = max(0, v)."""
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """0 and infinity."""
+        return (0.0, np.inf)
+
+    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+        """Return max(0, v)."""
+        return np.maximum(v, 0.0, out=out)
+
+
+@activation_named("hard_tanh")
+@dataclass(frozen=True)
+class HardTanh(_IntervalProjection):
+    """r(v) = max(-1, min(1, v)), the projection on [-1, 1]^n."""
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """-1 and 1."""
+        return (-1.0, 1.0)
+
+    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+        """Return max(-1, min(1, v))."""
+        return np.minimum(np.maximum(v, -1.0, out=out), 1.0, out=out)
+
+
+@activation_named("singleton")
+@dataclass(frozen=True)
+class Singleton(_IntervalProjection):
+    """The projection on one point: r(v) = point, a number for all coordinates or one number for each."""
+
+    point: float | Vector = 0.0
+
+    def __post_init__(self) -> None:
+        store(self, point=scalar_or_vector(self, "point"))
+
+    @property
+    def ends(self) -> tuple[float | Vector, float | Vector]:
+        """The point, twice."""
+        return (self.point, self.point)
