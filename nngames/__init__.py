@@ -9,8 +9,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from nngames.activations import Activation, activation, activations
 from nngames.certificates import certify
+from nngames.compare import compare
 from nngames.core.errors import (
     DomainError,
     InputError,
@@ -28,4 +32,65 @@ from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status
 from nngames.solvers import Solver, methods, solve, solver
 
+if TYPE_CHECKING:
+    from nngames.checks import check_outcomes, check_potential
+    from nngames.report.diagnose import diagnose
+    from nngames.scenario import load_scenario, run_scenario
+
 __version__ = "0.1.0"
+
+#: Names that are imported on first use: they bring YAML, pydantic or rich with them.
+_LATER = {
+    "check_outcomes": "nngames.checks",
+    "check_potential": "nngames.checks",
+    "diagnose": "nngames.report.diagnose",
+    "load_scenario": "nngames.scenario",
+    "run_scenario": "nngames.scenario",
+}
+
+__all__ = [
+    "Activation",
+    "BilinearCoupling",
+    "Comparison",
+    "Decision",
+    "DomainError",
+    "Game",
+    "InputError",
+    "LinearCoupling",
+    "NNGamesError",
+    "Network",
+    "NetworkGame",
+    "NotApplicableError",
+    "OptionError",
+    "Perturbation",
+    "QuadraticGame",
+    "Result",
+    "ShapeError",
+    "Solver",
+    "Status",
+    "StepError",
+    "UnknownNameError",
+    "Verdict",
+    "activation",
+    "activations",
+    "certify",
+    "check_outcomes",
+    "check_potential",
+    "compare",
+    "diagnose",
+    "load_scenario",
+    "methods",
+    "run_scenario",
+    "solve",
+    "solver",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'nngames' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

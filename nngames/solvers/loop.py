@@ -82,7 +82,7 @@ class Run:
             try:
                 return self._iterate(self._last)
             except KeyboardInterrupt:
-                raise Interrupted(self._result(self._last, Status.INTERRUPTED)) from None
+                raise Interrupted(self._result(*self._recomputed(self._last), Status.INTERRUPTED)) from None
 
     def _iterate(self, state: State) -> Result:
         problem, solver, watch, iteration = self._problem, self.solver, self._watch, 0
@@ -91,11 +91,14 @@ class Run:
             status = watch.look(state, iteration)
             if status is None:
                 status = self._budget(iteration)
-            elif status is Status.CONVERGED and not self._recomputed(state)[1] <= watch.target:
+            elif status is Status.CONVERGED:
+                profile, residual = self._recomputed(state)
+                if residual <= watch.target:
+                    return self._result(profile, residual, status)
                 # The scheme's own figure was smaller than the recomputed residual: the run goes on.
                 status = self._budget(iteration)
             if status is not None:
-                return self._result(state, status)
+                return self._result(*self._recomputed(state), status)
             state = solver.step(problem, state)
             self._last = state
             iteration += 1
@@ -128,9 +131,8 @@ class Run:
         profile = np.array(self._problem.profile(state.x))
         return profile, float(np.linalg.norm(self.game.residuals(profile)))
 
-    def _result(self, state: State, status: Status) -> Result:
+    def _result(self, profile: Array, residual: float, status: Status) -> Result:
         game, solver = self.game, self.solver
-        profile, residual = self._recomputed(state)
         iterations = max(0, len(self._residuals) - 1)
         message = message_for(game, solver, status, iterations, residual, self._watch.target, self._watch.period)
         return Result(
