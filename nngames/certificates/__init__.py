@@ -1,0 +1,66 @@
+"""Certificates: what is proved about a game and which of its maps, one file each, with margin and witness.
+
+To add one, define a class with ``@certificate_named`` in a module of this folder.
+"""
+
+from __future__ import annotations
+
+import sys
+from weakref import WeakKeyDictionary
+
+from nngames.certificates.certificate import Certificate, certificate_named, not_applicable, registry
+from nngames.core.verdicts import Verdict
+from nngames.games import Game
+
+registry.discover(
+    sys.modules[__name__],
+    infrastructure=(
+        "certificate",
+        "composite_bounds",
+        "figures",
+        "inclusion_matrix",
+        "norms",
+        "perron",
+    ),
+)
+
+_verdicts: WeakKeyDictionary[Game, dict[str, Verdict]] = WeakKeyDictionary()
+
+
+def verdict_of(name: str, game: Game) -> Verdict:
+    """Return the verdict of one certificate on ``game``; it is computed once for a game object.
+
+    Parameters
+    ----------
+    name : str
+        A registered certificate.
+    game : Game
+
+    Returns
+    -------
+    Verdict
+        UNDECIDED, with the reason as its statement, where the certificate does not apply.
+
+    Raises
+    ------
+    UnknownNameError
+        If no certificate has that name.
+    """
+    certificate = registry[name]()
+    known = _verdicts.setdefault(game, {})
+    if name not in known:
+        reason = certificate.applies(game)
+        known[name] = certificate.decide(game) if reason is None else not_applicable(reason)
+    return known[name]
+
+
+def certify(game: Game) -> dict[str, Verdict]:
+    """Return the verdict of every certificate on ``game``, by name.
+
+    Each verdict is about one map of the game and says which; a certificate that does not apply is UNDECIDED and says
+    why.
+    """
+    return {name: verdict_of(name, game) for name in registry.names()}
+
+
+__all__ = ["Certificate", "certificate_named", "certify", "registry", "verdict_of"]

@@ -1,0 +1,55 @@
+"""What a certificate is: a sufficient or exact condition on a game that proves something about one of its maps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
+
+from nngames.core.registry import Registry
+from nngames.core.verdicts import Decision, Verdict
+from nngames.games import Game
+
+#: Every certificate, by name.
+registry: Registry[type[Certificate]] = Registry("certificate")
+
+C = TypeVar("C", bound="type[Certificate]")
+
+
+def certificate_named(name: str) -> Callable[[C], C]:
+    """Return a decorator that registers a certificate class under ``name``."""
+
+    def add(cls: C) -> C:
+        cls.name = name
+        registry.register(name)(cls)
+        return cls
+
+    return add
+
+
+class Certificate(ABC):
+    """A condition on a game and what it proves.
+
+    Attributes
+    ----------
+    name : str
+    map : {"composite", "joint", "inclusion", "costs"}
+        What its verdict is about: the composite map O, the joint map (T, or the best-response map of a game without a
+        network), the operator of the inclusion view, or the players' costs. It licenses that map only.
+    """
+
+    name: ClassVar[str]
+    map: ClassVar[str]
+
+    @abstractmethod
+    def applies(self, game: Game) -> str | None:
+        """Return why the game cannot be asked, by its structure alone; None if it can."""
+
+    @abstractmethod
+    def decide(self, game: Game) -> Verdict:
+        """Return the verdict on a game to which the certificate applies."""
+
+
+def not_applicable(reason: str) -> Verdict:
+    """Return the verdict of a certificate that does not apply."""
+    return Verdict(Decision.UNDECIDED, f"not applicable: {reason}", "not applicable")

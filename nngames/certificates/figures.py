@@ -1,0 +1,48 @@
+"""Figures: exact products of bounds, floats rounded outwards, and numbers as a verdict's statement shows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+
+
+def product(values: Iterable[Fraction | float]) -> Fraction | float:
+    """Return the exact product of nonnegative numbers; inf where a factor is infinite and none is zero."""
+    total, infinite = Fraction(1), False
+    for value in values:
+        if math.isinf(value):
+            infinite = True
+        else:
+            total *= Fraction(value)
+    return math.inf if infinite and total != 0 else total
+
+
+def round_up(value: Fraction | float) -> float:
+    """Return the smallest float that is not below ``value``."""
+    try:
+        nearest = float(value)
+    except OverflowError:
+        return math.inf
+    return nearest if nearest >= value else math.nextafter(nearest, math.inf)
+
+
+def round_down(value: Fraction | float) -> float:
+    """Return the largest float that is not above a nonnegative ``value``."""
+    up = round_up(value)
+    return up if up == value else math.nextafter(up, 0.0)
+
+
+def simplest_between(low: Fraction, high: Fraction) -> Fraction:
+    """Return the fraction of smallest denominator in [low, high], 0 <= low <= high."""
+    whole = low.numerator // low.denominator
+    if whole == low or whole + 1 <= high:
+        return Fraction(whole if whole == low else whole + 1)
+    return whole + 1 / simplest_between(1 / (high - whole), 1 / (low - whole))
+
+
+def shown(value: float) -> str:
+    """Return ``value`` for a statement: six digits, and its distance to 1 where six digits would hide it."""
+    if value != 1 and abs(value - 1) < 1e-5:
+        return f"1 {'-' if value < 1 else '+'} {abs(value - 1):.2e}"
+    return f"{value:.6g}"

@@ -1,0 +1,79 @@
+"""The inclusion's matrix M = D - B in floating point with its error, and in rationals as the data define it.
+
+D_l is I for the game of a network (its self-loops stay in B) and Q_l for a quadratic game, minus k_l = 1 - 1/S_l where
+the penalty is weakly convex. S_l is the Lipschitz constant as the activation gives it: exact where that is a float,
+else rounded up, which keeps F convex.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nngames.core.exact import rational, rational_matrix
+from nngames.core.profiles import Array
+from nngames.games import CoupledGame, NetworkGame
+from nngames.networks.passes import assembled_weight
+
+_UNIT = 2.0**-53
+
+
+def symmetric_part(game: CoupledGame) -> tuple[Any, Any]:
+    """Return (M + M')/2 as a sparse array, and a componentwise bound on its distance to the exact one."""
+    from scipy import sparse
+
+    weight: Any = assembled_weight(game.network)
+    weight = weight.matrix
+    diagonal, magnitude = [], []
+    for block, where in game.blocks.slices.items():
+        n = where.stop - where.start
+        base = _curvature(game, block)
+        shift = float(_shift(game, block))
+        part = np.diag(base - shift) if base.ndim == 1 else base - shift * np.eye(n)
+        diagonal.append(sparse.csr_array(part))
+        magnitude.append(sparse.csr_array(np.abs(part) + (shift + 1) * np.eye(n)))
+    blocks = sparse.csr_array(sparse.block_diag(diagonal))
+    size = sparse.csr_array(sparse.block_diag(magnitude))
+    matrix = sparse.csr_array(blocks - (weight + weight.T) / 2)
+    absolute = abs(weight)
+    return matrix, sparse.csr_array(4 * _UNIT * (size + absolute + absolute.T))
+
+
+def exact_symmetric_part(game: CoupledGame, indices: NDArray[np.intp]) -> Any:
+    """Return the rows and columns ``indices`` of (M + M')/2 as a flint rational matrix."""
+    weight: Any = assembled_weight(game.network)
+    chosen = rational_matrix(weight.matrix[indices][:, indices].toarray())
+    result = (chosen + chosen.transpose()) * rational(-0.5)
+    positions = {int(index): i for i, index in enumerate(indices)}
+    for block, where in game.blocks.slices.items():
+        base, shift = _curvature(game, block), _shift(game, block)
+        inside = [i for i in range(where.start, where.stop) if i in positions]
+        for i in inside:
+            for j in inside if base.ndim == 2 else (i,):
+                entry = base[i - where.start, j - where.start] if base.ndim == 2 else base[i - where.start]
+                value = rational(float(entry)) - (_flint(shift) if i == j else 0)
+                a, b = positions[i], positions[j]
+                result[a, b] = result[a, b] + value
+    return result
+
+
+def _curvature(game: CoupledGame, block: Any) -> Array:
+    cost = game.own[block]
+    n = game.blocks.dims[block]
+    if isinstance(game, NetworkGame) or cost.metric is None:
+        return np.ones(n)
+    return cost.metric
+
+
+def _shift(game: CoupledGame, block: Any) -> Fraction:
+    slope = game.own[block].activation.slope_range[1]
+    return 1 - 1 / Fraction(slope) if slope > 1 else Fraction(0)
+
+
+def _flint(value: Fraction) -> Any:
+    from flint import fmpq
+
+    return fmpq(value.numerator, value.denominator)

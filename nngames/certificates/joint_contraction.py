@@ -1,0 +1,88 @@
+"""Whether the joint map contracts in a weighted maximum of the blocks' Euclidean norms."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+from nngames.certificates.certificate import Certificate, certificate_named
+from nngames.certificates.figures import product, round_up, shown
+from nngames.certificates.norms import coupling_norms, linear_map_reason, response_lipschitz
+from nngames.certificates.perron import contraction_weights
+from nngames.core.profiles import Player
+from nngames.core.verdicts import Decision, Verdict
+from nngames.games import Game, NetworkGame
+
+
+@certificate_named("joint_contraction")
+class JointContraction(Certificate):
+    """The joint map contracts if the matrix N_lk = lip_l |W_lk|_2 has a spectral radius below 1.
+
+    N u <= q u with u > 0 gives |T(x) - T(y)|_u <= q |x - y|_u in the norm |x|_u = max_l |x_l|_2 / u_l
+    [bertsekas1989, ch. 3]; steps in any order, sequential ones included, then contract by q as well. For the game
+    of a network the map is T; for another game with couplings B_lk it is the best-response map, lip_l = 1 / modulus
+    of l's own cost. The blocks are the layers also where the players are neurons. A spectral radius of 1 or more says
+    nothing. Witness: ``factor`` q, ``weights`` u by block, ``unique``.
+    """
+
+    map = "joint"
+
+    def applies(self, game: Game) -> str | None:
+        """Return a reason unless the game's couplings are linear."""
+        return linear_map_reason(game)
+
+    def decide(self, game: Any) -> Verdict:
+        """Decide by a positive vector whether the spectral radius of N is below 1."""
+        name = joint_name(game)
+        matrix, unbounded = _norm_matrix(game)
+        method = "positive weights u with N u <= q u for the matrix of safe norm bounds (Collatz-Wielandt)"
+        if unbounded is not None:
+            statement = (
+                f"{name} is not shown to contract: no upper bound is known on the coupling of {unbounded[0]} with "
+                f"{unbounded[1]}, a map without a matrix"
+            )
+            return Verdict(Decision.UNDECIDED, statement, method)
+        weights, factor = contraction_weights(matrix)
+        players = game.network.players
+        witness: dict[str, Any] = {"factor": factor, "weights": dict(zip(players, weights.tolist(), strict=True))}
+        if factor < 1:
+            statement = (
+                f"{name} contracts with factor {shown(factor)} in a weighted maximum of the blocks' Euclidean norms, "
+                "so there is exactly one equilibrium"
+            )
+            witness |= {"norm": "max over l of |x_l|_2 / weights[l]", "unique": True}
+            return Verdict(Decision.PROVED, statement, method, 1 - factor, witness, ("bertsekas1989",))
+        statement = (
+            f"{name} is not shown to contract: the matrix of block norms has spectral radius up to {shown(factor)}, "
+            "and below 1 is only sufficient"
+        )
+        return Verdict(Decision.UNDECIDED, statement, method, None, witness, ("bertsekas1989",))
+
+
+def joint_name(game: Game) -> str:
+    """Return what the joint map of ``game`` is called in a statement."""
+    return "the joint map T" if isinstance(game, NetworkGame) else "the best-response map"
+
+
+def _norm_matrix(game: Any) -> tuple[Any, tuple[Player, Player] | None]:
+    """Return N, sparse, or the first edge without an upper bound."""
+    from scipy import sparse
+
+    index = {player: i for i, player in enumerate(game.network.players)}
+    constants = _lipschitz_constants(game)
+    rows, columns, values = [], [], []
+    for (target, source), norm in coupling_norms(game.network).items():
+        value = round_up(product((constants[target], norm.upper)))
+        if math.isinf(value):
+            return None, (target, source)
+        rows.append(index[target])
+        columns.append(index[source])
+        values.append(value)
+    return sparse.csr_array((values, (rows, columns)), shape=(len(index), len(index))), None
+
+
+def _lipschitz_constants(game: Any) -> dict[Player, Fraction | float]:
+    if isinstance(game, NetworkGame):
+        return {player: Fraction(a.lipschitz) for player, a in game.network.activations.items()}
+    return {block: response_lipschitz(cost) for block, cost in game.own.items()}

@@ -1,0 +1,168 @@
+"""Whether the operator of the inclusion view is monotone or strongly monotone: the least eigenvalue of (M + M')/2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nngames.certificates.certificate import Certificate, certificate_named
+from nngames.certificates.figures import shown
+from nngames.certificates.inclusion_matrix import exact_symmetric_part, symmetric_part
+from nngames.core.bounds import TIGHT_SIDE, collatz_wielandt, perron_weights, symmetric_extremes
+from nngames.core.errors import NotApplicableError
+from nngames.core.exact import EXACT_ORDER, fraction, is_positive_semidefinite, rational
+from nngames.core.profiles import Array
+from nngames.core.verdicts import Decision, Verdict
+from nngames.games import CoupledGame, Game
+
+_METHOD = "safe enclosure of the least eigenvalue of (M + M')/2"
+
+
+@certificate_named("monotone")
+class Monotone(Certificate):
+    """x -> M x + q is monotone iff (M + M')/2 >= 0, strongly with modulus mu iff (M + M')/2 >= mu I.
+
+    With F convex, dF + M is then maximally monotone [bauschke2017, ch. 25], the property behind extragradient and
+    its kin; strong monotonicity gives existence and uniqueness of the equilibrium [bauschke2017, ch. 23], plain
+    monotonicity no existence. Where the enclosure contains 0, semidefiniteness is decided in rationals, component by
+    component of the graph of (M + M')/2, for components up to order 48. Witness: ``modulus`` and ``norm_bound`` (an
+    upper bound on |M|), or a ``direction`` d with d'Md < 0 and that ``value``, an upper bound or exact.
+    """
+
+    map = "inclusion"
+
+    def applies(self, game: Game) -> str | None:
+        """Return a reason unless the game has an inclusion view with linear couplings that can be written out."""
+        try:
+            game.inclusion()
+        except NotApplicableError as error:
+            return str(error)
+        if not isinstance(game, CoupledGame):
+            return "the game has no linear couplings between its players"
+        if not game.linear:
+            return "a coupling is not linear"
+        if not all(hasattr(w, "matrix") or w.has_dense for w in game.network.weights.values()):
+            return "a coupling is a map without a matrix, too large to be written out"
+        return None
+
+    def decide(self, game: Any) -> Verdict:
+        """Decide by the least eigenvalue."""
+        matrix, error = symmetric_part(game)
+        lower, upper, direction = _least_eigenvalue(matrix, error)
+        if lower > 0:
+            return _proved(game, lower)
+        bound = _form_upper(matrix, error, direction)
+        if bound < 0:
+            return _refuted(direction, bound / float(direction @ direction), bound)
+        exact = _decide_exactly(game, matrix)
+        if exact is True:
+            return _proved(game, 0.0)
+        if exact is not None:
+            size = float(sum(d * d for d in exact[0]))
+            return _refuted(exact[0], float(exact[1]) / size, exact[1])
+        statement = (
+            f"the inclusion's operator M is not decided: the least eigenvalue of (M + M')/2 lies in "
+            f"[{lower:.3g}, {upper:.3g}]"
+        )
+        return Verdict(Decision.UNDECIDED, statement, _METHOD, None, {"interval": [lower, upper]})
+
+
+def _proved(game: CoupledGame, modulus: float) -> Verdict:
+    witness = {"modulus": modulus, "norm_bound": game.inclusion().norm_bound}
+    if modulus > 0:
+        statement = (
+            f"the inclusion's operator M is strongly monotone with modulus {shown(modulus)}, so there is exactly one "
+            "equilibrium"
+        )
+        evidence = {**witness, "unique": True}
+        return Verdict(Decision.PROVED, statement, _METHOD, modulus, evidence, ("bauschke2017",))
+    statement = "the inclusion's operator M is monotone: the least eigenvalue of (M + M')/2 is at least 0, exactly"
+    method = "exact rational arithmetic: the characteristic polynomial's signs alternate"
+    return Verdict(Decision.PROVED, statement, method, 0.0, witness, ("bauschke2017",))
+
+
+def _refuted(direction: Any, curvature: float, value: Any) -> Verdict:
+    statement = f"the inclusion's operator M is not monotone: a direction d has d'Md = {shown(curvature)} |d|^2 < 0"
+    witness = {"direction": direction, "value": value}
+    return Verdict(
+        Decision.REFUTED, statement, "a direction of negative curvature, its sign proved", -curvature, witness
+    )
+
+
+def _least_eigenvalue(matrix: Any, error: Any) -> tuple[float, float, Array]:
+    """Enclose the least eigenvalue, and return a direction that nearly attains it."""
+    n = matrix.shape[0]
+    if n <= TIGHT_SIDE:
+        dense = matrix.toarray()
+        least, _ = symmetric_extremes(dense, error.toarray())
+        return least.lower, least.upper, np.linalg.eigh(dense)[1][:, 0]
+    from scipy.sparse.linalg import ArpackNoConvergence, eigsh
+
+    start = np.random.default_rng(0).standard_normal(n)
+    try:
+        direction = eigsh(matrix, k=1, which="SA", v0=start, tol=1e-6)[1][:, 0]
+    except ArpackNoConvergence:
+        direction = start
+    upper = float(direction @ (matrix @ direction)) / float(direction @ direction)
+    return _weighted_rows(matrix, error), upper, direction
+
+
+def _weighted_rows(matrix: Any, error: Any) -> float:
+    """Bound the least eigenvalue from below by Gershgorin's theorem for U^-1 S U, U = diag(u) > 0."""
+    from scipy import sparse
+
+    diagonal = matrix.diagonal()
+    off = abs(matrix) + error - sparse.diags_array(np.abs(diagonal))
+    shift = float(diagonal.max())
+    # lambda_min(S) >= shift - rho(|shift I - S|) for every shift above the diagonal.
+    spread = sparse.csr_array(off + sparse.diags_array(shift - diagonal))
+    bound = collatz_wielandt(spread, perron_weights(spread))
+    return shift - bound - 4e-16 * (abs(shift) + bound)
+
+
+def _form_upper(matrix: Any, error: Any, d: Array) -> float:
+    """Return an upper bound on d'Sd with every rounding counted."""
+    terms = 2 * matrix.shape[0] + 8
+    magnitude = np.abs(d) @ (abs(matrix) @ np.abs(d))
+    rounding = 1.02 * terms * 2.0**-53 * magnitude + 1.02 * float(np.abs(d) @ (error @ np.abs(d))) + 1e-290
+    return float(d @ (matrix @ d)) + float(rounding)
+
+
+def _decide_exactly(game: CoupledGame, matrix: Any) -> Any:
+    """Return True if M is monotone, (d, d'Md) in fractions if it is not, None if a component is too large."""
+    from scipy.sparse.csgraph import connected_components
+
+    count, labels = connected_components(matrix, directed=False)
+    if int(np.bincount(labels).max()) > EXACT_ORDER:
+        return None
+    for label in range(count):
+        indices = np.flatnonzero(labels == label)
+        exact = exact_symmetric_part(game, indices)
+        if not is_positive_semidefinite(exact):
+            return _negative_direction(exact, indices, matrix.shape[0])
+    return True
+
+
+def _negative_direction(exact: Any, indices: NDArray[np.intp], n: int) -> Any:
+    """Return a rational d with d'Sd < 0 by inverse iteration in rationals, rounded to 2^-160 in each step; or None."""
+    from flint import fmpq, fmpq_mat, fmpz
+
+    k = exact.nrows()
+    identity = fmpq_mat(k, k, [int(i == j) for i in range(k) for j in range(k)])
+    values = np.linalg.eigvalsh(np.array([[float(fraction(exact[i, j])) for j in range(k)] for i in range(k)]))
+    shift = rational(-abs(float(values[0])) - 1e-12 * float(np.abs(values).max()))
+    d = fmpq_mat(k, 1, [rational(x) for x in np.linspace(1.0, 2.0, k)])
+    for _ in range(12):
+        solved = (exact - shift * identity).solve(d)
+        largest = max(abs(x) for x in solved.entries())
+        grid = fmpz(2) ** 160
+        d = fmpq_mat(k, 1, [fmpq((x / largest * grid).floor(), grid) for x in solved.entries()])
+        value = (d.transpose() * exact * d)[0, 0]
+        if value < 0:
+            full = [fraction(fmpq(0))] * n
+            for index, x in zip(indices, d.entries(), strict=True):
+                full[int(index)] = fraction(x)
+            return full, fraction(value)
+    return None
