@@ -1,0 +1,100 @@
+"""Scenarios: what a file asks for, checked, with the network and game built from it when they are needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nngames.games import Game
+from nngames.networks import Network
+from nngames.scenario.array_files import Folder
+from nngames.scenario.arrays import ArraySource
+from nngames.scenario.problems import Path, ScenarioError
+from nngames.scenario.schema import ScenarioSection
+from nngames.scenario.yaml_reader import Document
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """A scenario whose every key has been checked; ``load_scenario`` returns one.
+
+    Attributes
+    ----------
+    section : ScenarioSection
+        The keys with their values.
+    document : Document
+        The file they stand in, with their places.
+    folder : Folder or None
+        The files its arrays may come from; None for a scenario given as text.
+    """
+
+    section: ScenarioSection
+    document: Document
+    folder: Folder | None
+
+    @property
+    def name(self) -> str:
+        """The scenario's name."""
+        return self.section.name
+
+    @property
+    def description(self) -> str:
+        """What the scenario shows."""
+        return self.section.description
+
+    @property
+    def file(self) -> str:
+        """The file as the user named it."""
+        return self.document.file
+
+    @property
+    def source(self) -> ArraySource:
+        """Where its arrays come from."""
+        return ArraySource(self.folder, self.section.seed)
+
+    @cached_property
+    def network(self) -> Network | None:
+        """The network; None where the scenario gives a game.
+
+        Raises
+        ------
+        ScenarioError
+            If an array cannot be read or the parts do not fit.
+        """
+        from nngames.scenario.builder import build_network
+
+        return build_network(self)
+
+    @cached_property
+    def game(self) -> Game:
+        """The game.
+
+        Raises
+        ------
+        ScenarioError
+            If an array cannot be read or the parts do not fit.
+        """
+        from nngames.scenario.builder import build_game
+
+        return build_game(self)
+
+    @cached_property
+    def start(self) -> NDArray[np.floating[Any]] | None:
+        """The profile to start from; None for zero.
+
+        Raises
+        ------
+        ScenarioError
+            If it does not fit the game.
+        """
+        from nngames.scenario.builder import build_start
+
+        return build_start(self)
+
+    def error(self, path: Path, message: str) -> ScenarioError:
+        """Return the error that says ``message`` about the key at ``path``."""
+        return ScenarioError([self.document.problem(path, message)])
