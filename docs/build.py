@@ -74,9 +74,7 @@ def solver_rows() -> list[str]:
 def certificate_rows() -> list[str]:
     """Return the table of certificates."""
     rows = [row("Certificate", "Map", "What it proves"), row(*["---"] * 3)]
-    rows += [
-        row(f"`{name}`", certificates[name].map, first_sentence(certificates[name])) for name in certificates.names()
-    ]
+    rows += [row(f"`{key}`", certificates[key].map, first_sentence(certificates[key])) for key in certificates.names()]
     return rows
 
 
@@ -94,7 +92,7 @@ def catalogue() -> str:
         "# Catalogue",
         "Generated from the registries by `python docs/build.py`.",
         "## Activations",
-    rows += [row(f"`{name}`", certificates[name].map, first_sentence(certificates[name])) for name in certificates]
+        "Slopes are those at the default parameters; `averaged` is the infimum of the averagedness constants.",
         "\n".join(activation_rows()),
         "## Methods",
         "`auto` runs the scheme whose convergence is proved, else the schemes in turn.",

@@ -21,7 +21,7 @@ Method = str | Solver | Mapping[str, Any]
 
 
 def compare(
-    game: Game | Mapping[str, Game],
+    game: Game | Mapping[str, Game] | Any,
     methods: Sequence[Method] = ("best_response", "km", "extragradient"),
     repeat: int = 1,
     start: Profile | None = None,
@@ -36,7 +36,8 @@ def compare(
 
     Parameters
     ----------
-    game : Game, or mapping label -> Game
+    game : Game, mapping label -> Game, or scenario
+        A scenario is anything with a ``name`` and a ``game``.
     methods : sequence of name, solver object, or {"method": name, options, "label": text}
     repeat : int
         Runs of each pair.
@@ -56,7 +57,7 @@ def compare(
     UnknownNameError, OptionError, InputError
         If a method, an option or a game is not usable: before the first run.
     """
-    games = dict(game) if isinstance(game, Mapping) else {"game": check_game(game)}
+    games = _games(game)
     for label, entry in games.items():
         check_game(entry)
         if not isinstance(label, str):
@@ -84,6 +85,14 @@ def compare(
                 )
                 rows.append(Row(game_label, method_label, number, result))
     return Comparison(tuple(rows))
+
+
+def _games(game: Any) -> dict[str, Game]:
+    if isinstance(game, Mapping):
+        return dict(game)
+    if isinstance(getattr(game, "game", None), Game):
+        return {str(game.name): game.game}
+    return {"game": check_game(game)}
 
 
 def labelled(methods: Sequence[Method]) -> dict[str, str | Solver]:
