@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations import Activation, activation
+from nngames.activations import Activation
 from nngames.core.errors import InputError, NotApplicableError, ShapeError
 from nngames.core.operators import LinearMap, as_linear_map
 from nngames.core.profiles import Array, Player, ProfileSpace, float_array
 from nngames.networks.couplings import Coupling, LinearCoupling
+from nngames.networks.inputs import ActivationLike, activations_of, bias_vector, listed, player_names
 from nngames.networks.passes import CompositePass, JointPass
 
 if TYPE_CHECKING:
     from nngames.results.trajectory import Trajectory
-
-ActivationLike = str | Mapping[str, Any] | Activation
 
 
 class Network:
@@ -51,9 +50,9 @@ class Network:
     ) -> None:
         if not biases:
             raise InputError("a network needs at least one player: biases is empty")
-        self.biases = {player: _bias(player, bias) for player, bias in biases.items()}
+        self.biases = {player: bias_vector(player, bias) for player, bias in biases.items()}
         self.space = ProfileSpace(tuple(self.biases), tuple(len(bias) for bias in self.biases.values()))
-        self.activations = _activations(activations, self.space)
+        self.activations = activations_of(activations, self.space)
         self.couplings = tuple(couplings)
         self.input: Array | None = None
         self._input_weight: LinearMap | None = None
@@ -88,7 +87,7 @@ class Network:
         ShapeError, InputError, UnknownNameError, OptionError
             As the class says.
         """
-        players = _names(weights, biases, activations, names)
+        players = player_names(weights, biases, activations, names)
         sources = (players[-1], *players[:-1])
         return cls.graph(
             {(player, source): weight for player, source, weight in zip(players, sources, weights, strict=True)},
@@ -112,7 +111,7 @@ class Network:
         input : array_like (n_0,)
             The fixed input x_0; weights[0] is (n_1, n_0).
         """
-        players = _names(weights, biases, activations, names)
+        players = player_names(weights, biases, activations, names)
         fixed = np.atleast_1d(float_array(input, "input"))
         if fixed.ndim != 1 or not np.isfinite(fixed).all():
             raise InputError("input must be a vector of finite numbers")
@@ -155,7 +154,7 @@ class Network:
         """
         if isinstance(activations, str | Activation) or (isinstance(activations, Mapping) and "name" in activations):
             activations = dict.fromkeys(biases, activations)
-        sizes = {player: len(_bias(player, bias)) for player, bias in biases.items()}
+        sizes = {player: len(bias_vector(player, bias)) for player, bias in biases.items()}
         couplings = []
         for edge, weight in weights.items():
             if not isinstance(edge, tuple) or len(edge) != 2:
@@ -164,7 +163,7 @@ class Network:
             what = f"the weight of the edge {source} -> {target}"
             for player in edge:
                 if player not in sizes:
-                    raise InputError(f"{what}: {player!r} is not a player; players: {_listed(sizes)}")
+                    raise InputError(f"{what}: {player!r} is not a player; players: {listed(sizes)}")
             couplings.append(
                 LinearCoupling(target, source, as_linear_map(weight, what, (sizes[target], sizes[source])))
             )
@@ -242,7 +241,7 @@ class Network:
 
     # Evaluation
 
-    def effective_bias(self, player: Player) -> Array:
+    def effectivebias_vector(self, player: Player) -> Array:
         """Return the constant part of a player's pre-activation: its bias and, in a chain, the weighted input."""
         bias = self.biases[player]
         if self._input_weight is not None and self.input is not None and player == self.players[0]:
@@ -342,7 +341,7 @@ class Network:
                 (coupling.target, *coupling.sources), (coupling.output_size, *coupling.source_sizes), strict=True
             ):
                 if player not in self.dims:
-                    raise InputError(f"{edge}: {player!r} is not a player; players: {_listed(self.dims)}")
+                    raise InputError(f"{edge}: {player!r} is not a player; players: {listed(self.dims)}")
                 if self.dims[player] != n:
                     raise ShapeError(f"{edge} has size {n} for {player}; expected {self.dims[player]}")
             if (coupling.target, coupling.sources) in seen:
@@ -350,71 +349,3 @@ class Network:
             if not coupling.is_finite():
                 raise InputError(f"{edge} has an entry that is not finite")
             seen.add((coupling.target, coupling.sources))
-
-
-def _bias(player: Player, bias: ArrayLike) -> Array:
-    array = np.atleast_1d(float_array(bias, f"the bias of {player}")).copy()
-    if array.ndim != 1 or array.size == 0:
-        raise ShapeError(f"the bias of {player} has shape {array.shape}; expected a vector (n,)")
-    if not np.isfinite(array).all():
-        index = int(np.argmax(~np.isfinite(array)))
-        raise InputError(f"the bias of {player} has an entry that is not finite: [{index}] is {array[index]}")
-    array.setflags(write=False)
-    return array
-
-
-def _activations(given: Mapping[Any, ActivationLike], space: ProfileSpace) -> dict[Player, Activation]:
-    if not isinstance(given, Mapping):
-        raise InputError(f"activations must map each player to an activation; got {given!r}")
-    for player in given:
-        if player not in space.dims:
-            raise InputError(f"activations names {player!r}, which is not a player; players: {_listed(space.dims)}")
-    result = {}
-    for player, n in space.dims.items():
-        if player not in given:
-            raise InputError(f"activations has none for the player {player!r}")
-        result[player] = as_activation(given[player])
-        try:
-            result[player].check_size(n)
-        except ShapeError as error:
-            raise ShapeError(f"player {player}: {error}") from None
-    return result
-
-
-def as_activation(value: ActivationLike) -> Activation:
-    """Return the activation that a name, a mapping with a ``name`` and parameters, or an object stands for.
-
-    Raises
-    ------
-    InputError, UnknownNameError, OptionError
-        If it stands for none.
-    """
-    if isinstance(value, Activation):
-        return value
-    if isinstance(value, str):
-        return activation(value)
-    if isinstance(value, Mapping) and "name" in value:
-        return activation(value["name"], **{str(key): item for key, item in value.items() if key != "name"})
-    raise InputError(f"{value!r} is not an activation; give a name, a mapping with a 'name', or an object")
-
-
-def _names(
-    weights: Sequence[Any], biases: Sequence[Any], activations: Sequence[Any], names: Sequence[Hashable] | None
-) -> tuple[Hashable, ...]:
-    if isinstance(activations, str | Mapping | Activation):
-        raise InputError("activations must be a list with one activation for each layer")
-    count = len(weights)
-    if count == 0:
-        raise InputError("a network needs at least one layer: weights is empty")
-    for what, given in (("biases", biases), ("activations", activations), ("names", names)):
-        if given is not None and len(given) != count:
-            raise InputError(f"{what} has {len(given)} entries; expected {count}, one for each of the weights")
-    players = tuple(range(1, count + 1)) if names is None else tuple(names)
-    if len(set(players)) != count:
-        raise InputError(f"names must be distinct; got {list(players)}")
-    return players
-
-
-def _listed(players: Mapping[Any, Any]) -> str:
-    shown = [repr(player) for player in list(players)[:10]]
-    return ", ".join(shown) + (", ..." if len(players) > 10 else "")
