@@ -6,12 +6,13 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from nngames.activations import Activation
-from nngames.activations.projections import SetProjection
 from nngames.core.bounds import Enclosure
 from nngames.core.errors import OptionError
+from nngames.games.penalty_formulas import as_latex, as_text
 
 
 class Notation(ABC):
@@ -49,8 +50,8 @@ class Notation(ABC):
         """Return the squared norm of an expression of size n; a plain square for a scalar."""
 
     @abstractmethod
-    def product(self, a: str, b: str) -> str:
-        """Return the inner product of two expressions."""
+    def product(self, a: str, b: str, n: int) -> str:
+        """Return the inner product of two expressions of size n; a plain product for scalars."""
 
     @abstractmethod
     def sum_over(self, index: str, term: str) -> str:
@@ -63,6 +64,10 @@ class Notation(ABC):
     @abstractmethod
     def number(self, value: float) -> str:
         """Return a number to six digits."""
+
+    @abstractmethod
+    def formula(self, formula: str) -> str:
+        """Return a formula of ``nngames.games.penalty_formulas``."""
 
     @abstractmethod
     def page(self, title: str, opening: Sequence[str], sections: Sequence[Section]) -> str:
@@ -106,9 +111,9 @@ class Text(Notation):
             return f"{expression}^2" if _PLAIN.fullmatch(expression) else f"({expression})^2"
         return f"|{expression}|^2"
 
-    def product(self, a: str, b: str) -> str:
-        """Return ``<a, b>``."""
-        return f"<{a}, {b}>"
+    def product(self, a: str, b: str, n: int) -> str:
+        """Return ``<a, b>`` or ``a b``."""
+        return f"<{a}, {b}>" if n > 1 else f"{a} ({b})" if " " in b else f"{a} {b}"
 
     def sum_over(self, index: str, term: str) -> str:
         """Return ``sum_k ...``."""
@@ -121,6 +126,10 @@ class Text(Notation):
     def number(self, value: float) -> str:
         """Return ``%.6g``."""
         return f"{value:.6g}"
+
+    def formula(self, formula: str) -> str:
+        """Return it with ``|z|`` for abs(z) and products by juxtaposition."""
+        return as_text(formula)
 
     def page(self, title: str, opening: Sequence[str], sections: Sequence[Section]) -> str:
         """Return headings with aligned, indented entries."""
@@ -146,8 +155,8 @@ class Latex(Notation):
         return "".join(_ESCAPES.get(character, character) for character in words)
 
     def indexed(self, symbol: str, *indices: Any) -> str:
-        """Return ``W_{2,1}``; names other than numbers are upright."""
-        names = [str(i) if str(i).isdigit() else rf"\text{{{self.prose(str(i))}}}" for i in indices]
+        """Return ``W_{2,1}``; names other than numbers and single letters are upright."""
+        names = [str(i) if _VARIABLE.fullmatch(str(i)) else rf"\text{{{self.prose(str(i))}}}" for i in indices]
         return f"{symbol}_{{{','.join(names)}}}"
 
     def space(self, n: int) -> str:
@@ -164,9 +173,9 @@ class Latex(Notation):
             return f"{expression}^{{2}}" if _PLAIN.fullmatch(expression) else f"({expression})^{{2}}"
         return rf"\lVert {expression} \rVert^{{2}}"
 
-    def product(self, a: str, b: str) -> str:
-        """Return an inner product."""
-        return rf"\langle {a}, {b} \rangle"
+    def product(self, a: str, b: str, n: int) -> str:
+        """Return an inner product or a plain one."""
+        return rf"\langle {a}, {b} \rangle" if n > 1 else f"{a} ({b})" if " " in b else f"{a} {b}"
 
     def sum_over(self, index: str, term: str) -> str:
         """Return a sum with its index below."""
@@ -183,19 +192,24 @@ class Latex(Notation):
         mantissa, _, exponent = f"{value:.6g}".partition("e")
         return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
 
+    def formula(self, formula: str) -> str:
+        """Return it with LaTeX's commands."""
+        return as_latex(formula)
+
     def page(self, title: str, opening: Sequence[str], sections: Sequence[Section]) -> str:
         """Return a section with one description list for each heading."""
         lines = [r"% needs \usepackage{amsmath, amssymb}", rf"\section*{{{title}}}", *opening]
         for heading, entries in sections:
             lines += ["", rf"\subsection*{{{heading}}}"]
             lines += [content for label, content in entries if not label]
-            labelled = [rf"\item[{label}] {content}" for label, content in entries if label]
+            labelled = [rf"\item[{{{label}}}] {content}" for label, content in entries if label]
             if labelled:
                 lines += [r"\begin{description}", *labelled, r"\end{description}"]
         return "\n".join(lines)
 
 
 _PLAIN = re.compile("[A-Za-z0-9]+")
+_VARIABLE = re.compile("[0-9]+|[A-Za-z]|ii")
 _ESCAPES = {c: f"\\{c}" for c in "#$%&_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -247,11 +261,8 @@ def norm_words(norm: Enclosure) -> str:
 
 def activation_words(activation: Activation) -> str:
     """Return an activation's name with the parameters that differ from their defaults."""
-    try:
-        usual = type(activation)().parameters
-    except Exception:  # a projection on a set that has no default
-        usual = {}
-    given = [f"{k} = {_short(v)}" for k, v in activation.parameters.items() if usual.get(k, object()) != v]
+    usual: dict[str, Any] = {field.name: field.default for field in fields(activation)}  # type: ignore[arg-type]
+    given = [f"{k} = {_short(v)}" for k, v in activation.parameters.items() if v != usual[k]]
     return f"{activation.name} ({', '.join(given)})" if given else activation.name
 
 
@@ -264,12 +275,8 @@ def _short(value: Any) -> str:
     return f"{len(value)} rows" if isinstance(value, tuple) else str(value)
 
 
-def penalty_words(activation: Activation) -> str:
-    """Return what f is, in words, with its convexity."""
-    if activation.name == "identity":
-        return "zero"
-    if isinstance(activation, SetProjection):
-        return "the indicator of that set: 0 on it, +inf off it"
+def convexity_words(activation: Activation) -> str:
+    """Return whether f is convex, in words."""
     if activation.convex_penalty:
         return "convex"
-    return f"weakly convex, with modulus 1 - 1/S for the largest slope S = {activation.slope_range_exact[1]}"
+    return f"weakly convex with modulus 1 - 1/S, S = {activation.slope_range_exact[1]}"
