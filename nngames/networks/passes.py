@@ -70,6 +70,7 @@ class JointPass:
         self._assembled: dict[Any, tuple[LinearMap, Array]] = {}
         self._assemble = network.linear and len(network.players) >= ASSEMBLE_PLAYERS and _storable(network)
         self._runs = activation_runs(network)
+        self._position = {player: i for i, player in enumerate(network.players)}
 
     @property
     def multiplications(self) -> int:
@@ -104,7 +105,7 @@ class JointPass:
     def layer(self, player: Player, x: Array) -> Array:
         """Return v_l(x) of one player."""
         n = self._network.dims[player]
-        layer = self._cast(x.dtype)[self._network.players.index(player)]
+        layer = self._cast(x.dtype)[self._position[player]]
         return layer.preactivation(x, np.empty((*x.shape[:-1], n), dtype=x.dtype))
 
     def _cast(self, dtype: Any) -> list[_Layer]:
