@@ -19,6 +19,7 @@ registry.discover(
         "composite_bounds",
         "figures",
         "inclusion_matrix",
+        "least_eigenvalue",
         "norms",
         "perron",
     ),

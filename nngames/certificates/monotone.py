@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.figures import shown
 from nngames.certificates.inclusion_matrix import exact_symmetric_part, symmetric_part
-from nngames.core.bounds import TIGHT_SIDE, collatz_wielandt, perron_weights, symmetric_extremes
+from nngames.certificates.least_eigenvalue import form_upper, least_eigenvalue
 from nngames.core.errors import NotApplicableError
 from nngames.core.exact import EXACT_ORDER, fraction, is_positive_semidefinite, rational
-from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import CoupledGame, Game
 
@@ -50,10 +49,10 @@ class Monotone(Certificate):
     def decide(self, game: Any) -> Verdict:
         """Decide by the least eigenvalue."""
         matrix, error = symmetric_part(game)
-        lower, upper, direction = _least_eigenvalue(matrix, error)
+        lower, upper, direction = least_eigenvalue(matrix, error)
         if lower > 0:
             return _proved(game, lower)
-        bound = _form_upper(matrix, error, direction)
+        bound = form_upper(matrix, error, direction)
         if bound < 0:
             return _refuted(direction, bound / float(direction @ direction), bound)
         exact = _decide_exactly(game, matrix)
@@ -78,7 +77,9 @@ def _proved(game: CoupledGame, modulus: float) -> Verdict:
         )
         evidence = {**witness, "unique": True}
         return Verdict(Decision.PROVED, statement, _METHOD, modulus, evidence, ("bauschke2017",))
-    statement = "the inclusion's operator M is monotone: the least eigenvalue of (M + M')/2 is at least 0, exactly"
+    statement = (
+        "the inclusion's operator M is monotone: (M + M')/2 is positive semidefinite, and not shown to be definite"
+    )
     method = "exact rational arithmetic: the characteristic polynomial's signs alternate"
     return Verdict(Decision.PROVED, statement, method, 0.0, witness, ("bauschke2017",))
 
@@ -89,45 +90,6 @@ def _refuted(direction: Any, curvature: float, value: Any) -> Verdict:
     return Verdict(
         Decision.REFUTED, statement, "a direction of negative curvature, its sign proved", -curvature, witness
     )
-
-
-def _least_eigenvalue(matrix: Any, error: Any) -> tuple[float, float, Array]:
-    """Enclose the least eigenvalue, and return a direction that nearly attains it."""
-    n = matrix.shape[0]
-    if n <= TIGHT_SIDE:
-        dense = matrix.toarray()
-        least, _ = symmetric_extremes(dense, error.toarray())
-        return least.lower, least.upper, np.linalg.eigh(dense)[1][:, 0]
-    from scipy.sparse.linalg import ArpackNoConvergence, eigsh
-
-    start = np.random.default_rng(0).standard_normal(n)
-    try:
-        direction = eigsh(matrix, k=1, which="SA", v0=start, tol=1e-6)[1][:, 0]
-    except ArpackNoConvergence:
-        direction = start
-    upper = float(direction @ (matrix @ direction)) / float(direction @ direction)
-    return _weighted_rows(matrix, error), upper, direction
-
-
-def _weighted_rows(matrix: Any, error: Any) -> float:
-    """Bound the least eigenvalue from below by Gershgorin's theorem for U^-1 S U, U = diag(u) > 0."""
-    from scipy import sparse
-
-    diagonal = matrix.diagonal()
-    off = abs(matrix) + error - sparse.diags_array(np.abs(diagonal))
-    shift = float(diagonal.max())
-    # lambda_min(S) >= shift - rho(|shift I - S|) for every shift above the diagonal.
-    spread = sparse.csr_array(off + sparse.diags_array(shift - diagonal))
-    bound = collatz_wielandt(spread, perron_weights(spread))
-    return shift - bound - 4e-16 * (abs(shift) + bound)
-
-
-def _form_upper(matrix: Any, error: Any, d: Array) -> float:
-    """Return an upper bound on d'Sd with every rounding counted."""
-    terms = 2 * matrix.shape[0] + 8
-    magnitude = np.abs(d) @ (abs(matrix) @ np.abs(d))
-    rounding = 1.02 * terms * 2.0**-53 * magnitude + 1.02 * float(np.abs(d) @ (error @ np.abs(d))) + 1e-290
-    return float(d @ (matrix @ d)) + float(rounding)
 
 
 def _decide_exactly(game: CoupledGame, matrix: Any) -> Any:
