@@ -188,7 +188,7 @@ class Activation(ABC):
         r(v). It is never negative; +inf off dom f.
         """
 
-    def total(self, values: Array) -> Array:
+    def layer_sum(self, values: Array) -> Array:
         """Return the sum over the layer of what ``penalty``, ``primitive``, ``conjugate`` or ``gap`` returned."""
         return np.sum(values, axis=-1) if self.separable else values
 

@@ -110,6 +110,18 @@ class _IntervalProjection(SetProjection, ScalarActivation):
             linear = d * (p - v)
             return settle(value + linear, error + 4 * EPS * linear, outside)
 
+    def primitive(self, v: ArrayLike) -> Array:
+        """Return v^2/2 - (v - p)^2/2 = (v - p/2) p with p = r(v)."""
+        v = wide(v)
+        p = self(v)
+        with np.errstate(over="ignore"):
+            return (v - 0.5 * p) * p
+
+    def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
+        """Return u clipped to the box, whatever the step."""
+        steps, point = self.check_step(step), wide(u)
+        return self(np.broadcast_to(point, np.broadcast_shapes(point.shape, steps.shape)))
+
     def conjugate_cvxpy(self, z: Any) -> tuple[Any, list[Any]]:
         """Return |z|^2/2 on the box."""
         import cvxpy as cp

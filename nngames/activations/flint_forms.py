@@ -54,3 +54,11 @@ def entropy_term(value: FlintNumber) -> Any:
     if not top < arb(1).exp() ** -1:
         return arb("nan")
     return (top * top.log()).lower().union(arb(0))
+
+
+def rational_midpoint(value: Any) -> Any:
+    """Return the midpoint of a ball as a rational."""
+    from flint import fmpq
+
+    mantissa, exponent = value.mid().man_exp()
+    return fmpq(mantissa) * fmpq(2) ** int(exponent)

@@ -68,6 +68,16 @@ def log_excess(t: Array, log1p_t: Array) -> Array:
     return np.where(near, 2 * np.square(y) / (1 - y) - 2 * odd_tail(y), t - log1p_t)
 
 
+def exp_excess(v: Array) -> Array:
+    """Return e^v - 1 - v for v <= 0, to relative rounding."""
+    near = v >= -1
+    small = np.where(near, v, 0.0)
+    total = np.ones_like(small)
+    for k in range(20, 2, -1):
+        total = 1.0 + total * small / k
+    return np.where(near, 0.5 * np.square(small) * total, np.expm1(v) - v)
+
+
 def relative_entropy(
     x: Array, p: Array, difference: Array, log_p: Array, error: Array, relative: Array | float = 8 * EPS
 ) -> tuple[Array, Array]:

@@ -79,7 +79,7 @@ class OwnCost:
 
     def value(self, z: Array) -> Array:
         """Return phi(z) for z (..., n); +inf off dom f."""
-        return self.activation.total(self.activation.penalty(z)) + 0.5 * np.sum(z * self.quadratic(z), axis=-1)
+        return self.activation.layer_sum(self.activation.penalty(z)) + 0.5 * np.sum(z * self.quadratic(z), axis=-1)
 
     def response(self, u: Array) -> Array:
         """Return argmin phi(z) - <z, u> for u (..., n)."""

@@ -1,0 +1,140 @@
+"""The arctan activation: its penalty is -log cos z - z^2/2 on (-pi/2, pi/2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nngames.activations.base import Array, FlintNumber, ScalarActivation, activation_named
+from nngames.activations.domain import Domain, Interval
+from nngames.activations.flint_forms import ball
+from nngames.activations.rounding import EPS, floating, log_excess, settle, wide
+
+# pi/2 in two parts; the first, the nearest double, is below pi/2.
+_HALF_PI = float(np.pi / 2)
+_HALF_PI_REST = 6.123233995736766e-17
+
+
+@activation_named("arctan")
+@dataclass(frozen=True)
+class Arctan(ScalarActivation):
+    """r(v) = arctan v, g(v) = v arctan v - log(1 + v^2)/2, g*(z) = -log cos z on (-pi/2, pi/2)."""
+
+    @property
+    def bounded(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def slope_range(self) -> tuple[float, float]:
+        """Slopes from 0 at infinity to 1 at 0."""
+        return (0.0, 1.0)
+
+    @property
+    def slope_range_exact(self) -> tuple[str, str]:
+        """Slopes from 0 at infinity to 1 at 0."""
+        return ("0", "1")
+
+    @property
+    def domain(self) -> Domain:
+        """(-pi/2, pi/2)^n, closed."""
+        return Interval(-_HALF_PI, _HALF_PI, closed_lower=False, closed_upper=False)
+
+    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+        """Return arctan v."""
+        return np.arctan(v, out=out)
+
+    def derivative(self, v: ArrayLike) -> Array:
+        """Return 1/(1 + v^2)."""
+        with np.errstate(over="ignore"):
+            return np.reciprocal(np.square(floating(v)) + 1.0)
+
+    def primitive(self, v: ArrayLike) -> Array:
+        """Return v arctan v - log(1 + v^2)/2.
+
+        With t = v^2 and a = v - arctan v it is (t - log(1 + t))/2 + t/2 - v a where |v| <= 1/2.
+        """
+        size = np.abs(wide(v))
+        near = size <= 0.5
+        small = np.where(near, size, 0.0)
+        square = np.square(small)
+        close = 0.5 * (square + log_excess(square, np.log1p(square))) - small * _tangent_excess(small)
+        with np.errstate(over="ignore"):
+            far = size * np.arctan(size) - np.log(np.hypot(1.0, size))
+        return np.where(near, close, far)
+
+    def conjugate(self, z: ArrayLike) -> Array:
+        """Return -log cos z on (-pi/2, pi/2), +inf elsewhere."""
+        size = np.abs(wide(z))
+        inside = size <= _HALF_PI
+        safe = np.where(inside, size, 0.0)
+        near = safe <= 0.5
+        close = -0.5 * np.log1p(-np.square(np.sin(np.where(near, safe, 0.0))))
+        return np.where(inside, np.where(near, close, -np.log(_cosine(safe))), np.inf)
+
+    def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Return -log(cos d - v sin d) - v d with d = x - arctan v; +inf off (-pi/2, pi/2).
+
+        With c = 2 sin(d/2)^2 + v sin d, so that cos x = (1 - c) cos(arctan v), and h(t) = t - log(1 + t), it is
+        h(-c) + 2 sin(d/2)^2 - v (d - sin d). The last term takes at most a third of the second from the sum: where it
+        is negative, 0 < v d < 1. For v > 1, d comes from the distances to pi/2, taken in two parts.
+        """
+        x, v = np.broadcast_arrays(wide(x), wide(v))
+        outside = ~(np.abs(x) <= _HALF_PI)
+        x = np.where(outside, 0.0, np.where(v < 0, -x, x))
+        v = np.abs(v)
+        above = v > 1
+        with np.errstate(over="ignore"):
+            short = np.where(above, np.arctan(1 / np.where(above, v, 1.0)), np.arctan(np.where(above, 0.0, v)))
+            d = np.where(above, ((x - _HALF_PI) - _HALF_PI_REST) + short, x - short)
+            d_error = EPS * (4 * short + 2 * np.abs(d))
+            chord = 2 * np.square(np.sin(0.5 * d))
+            sine, excess = np.sin(d), v * _sine_excess(d)
+            t = -(chord + v * sine)
+            logs = np.log(_cosine(np.abs(x))), np.log(np.hypot(1.0, v))
+            low = t < -0.5
+            curved = log_excess(t, np.where(low, logs[0] + logs[1], np.log1p(np.where(low, 0.0, t))))
+            t_error = (np.abs(sine) + v) * d_error + 4 * EPS * (chord + v * np.abs(sine))
+            far_error = t_error + 8 * EPS * (1 + np.where(low, logs[1] - logs[0], 0.0))
+            curved_error = np.where(np.abs(t) <= 0.5, 2 * (np.abs(t) + t_error) * t_error, far_error)
+            rest_error = (np.abs(d) + v * np.minimum(0.5 * np.square(d), 2.0) + d_error) * d_error
+            value = curved + chord - excess
+            error = curved_error + rest_error + 16 * EPS * (curved + chord + np.abs(excess))
+            return settle(value, error, outside)
+
+    def flint_conjugate_at(self, z: FlintNumber) -> FlintNumber | None:
+        """Return -log cos z."""
+        from flint import arb
+
+        return None if 2 * ball(abs(z)) > arb.pi() else -ball(z).cos().log()
+
+    def flint_response_at(self, v: FlintNumber) -> FlintNumber:
+        """Return arctan v."""
+        return ball(v).atan()
+
+
+def _cosine(size: Array) -> Array:
+    """Return cos for arguments in [0, pi/2], to relative rounding also at the end."""
+    return np.sin((_HALF_PI - size) + _HALF_PI_REST)
+
+
+def _sine_excess(d: Array) -> Array:
+    """Return d - sin d to relative rounding."""
+    near = np.abs(d) <= 1
+    small = np.where(near, d, 0.0)
+    square = np.square(small)
+    total = np.ones_like(small)
+    for k in range(21, 4, -2):
+        total = 1.0 - total * square / (k * (k - 1))
+    return np.where(near, total * square * small / 6, d - np.sin(d))
+
+
+def _tangent_excess(v: Array) -> Array:
+    """Return v - arctan v = v^3/3 - v^5/5 + ... for 0 <= v <= 1/2, to rounding."""
+    square = np.square(v)
+    total = np.full_like(v, 1 / 53)
+    for k in range(51, 1, -2):
+        total = 1 / k - total * square
+    return total * square * v

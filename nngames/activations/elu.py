@@ -1,0 +1,155 @@
+"""The exponential linear unit: a line on the right, an exponential on the left with a Kullback-Leibler penalty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nngames.activations.base import Array, FlintNumber, ScalarActivation, activation_named
+from nngames.activations.domain import Domain, Interval
+from nngames.activations.flint_forms import ball, entropy_term, larger, smaller
+from nngames.activations.parameters import number, store
+from nngames.activations.rectifiers import Relu
+from nngames.activations.rounding import EPS, Mask, exp_excess, floating, quadratic, relative_entropy, settle, wide
+from nngames.core.exact import rational
+
+
+@activation_named("elu")
+@dataclass(frozen=True)
+class Elu(ScalarActivation):
+    """r(v) = v for v > 0 and a (e^v - 1) for v <= 0, with alpha = a.
+
+    For a > 0: g(v) = v^2/2 or a (e^v - 1 - v); g*(z) = z^2/2 on the right and (z + a) log(1 + z/a) - z on [-a, 0].
+    For a = 0 it is relu; for a < 0 the prox of nothing.
+    """
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        store(self, alpha=number(self, "alpha"))
+
+    @property
+    def slope_range(self) -> tuple[float, float]:
+        """Slopes from 0 at -infinity to 1 on the right and a left of 0."""
+        return (min(self.alpha, 0.0), max(self.alpha, 1.0))
+
+    @property
+    def slope_range_exact(self) -> tuple[str, str]:
+        """Slopes from 0 at -infinity to 1 on the right and a left of 0."""
+        a = repr(self.alpha)
+        return ("0" if self.alpha >= 0 else a, "1" if self.alpha <= 1 else a)
+
+    @property
+    def domain(self) -> Domain:
+        """[-a, inf)^n."""
+        self.require_penalty()
+        return Interval(-self.alpha)
+
+    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+        """Return v or a (e^v - 1)."""
+        below = np.minimum(v, 0.0)
+        np.expm1(below, out=below)
+        if self.alpha != 1.0:
+            below *= self.alpha
+        return np.add(np.maximum(v, 0.0, out=out), below, out=out)
+
+    def derivative(self, v: ArrayLike) -> Array:
+        """Return 1 for v > 0, else a e^v."""
+        v = floating(v)
+        return np.where(v > 0, v.dtype.type(1.0), v.dtype.type(self.alpha) * np.exp(np.minimum(v, 0.0)))
+
+    def primitive(self, v: ArrayLike) -> Array:
+        """Return v^2/2 or a (e^v - 1 - v)."""
+        v = wide(v)
+        with np.errstate(over="ignore"):
+            return 0.5 * np.square(np.maximum(v, 0.0)) + self.alpha * exp_excess(np.minimum(v, 0.0))
+
+    def conjugate(self, z: ArrayLike) -> Array:
+        """Return z^2/2 or (z + a) log(1 + z/a) - z; +inf left of -a."""
+        self.require_penalty()
+        if self.alpha == 0:
+            return Relu().conjugate(z)
+        z, outside = self._into_domain(z)
+        with np.errstate(over="ignore"):
+            return np.where(outside, np.inf, 0.5 * np.square(np.maximum(z, 0.0)) + self._left(z)[0])
+
+    def penalty(self, z: ArrayLike) -> Array:
+        """Return 0 or (z + a) log(1 + z/a) - z - z^2/2; +inf left of -a."""
+        self.require_penalty()
+        if self.alpha == 0:
+            return Relu().penalty(z)
+        z, outside = self._into_domain(z)
+        return np.where(outside, np.inf, self._left(z)[0] - 0.5 * np.square(np.minimum(z, 0.0)))
+
+    def _into_domain(self, z: ArrayLike) -> tuple[Array, Mask]:
+        """Return z clipped to the domain, and where it was outside by more than its own precision can tell."""
+        array = floating(z)
+        return np.maximum(wide(array), -self.alpha), ~(array >= -array.dtype.type(self.alpha))
+
+    def _left(self, z: Array) -> tuple[Array, Array]:
+        """Return g* of the negative part, a ((1 + y) log(1 + y) - y) with y = z/a, and its error bound."""
+        left = np.minimum(z, 0.0)
+        a = np.full_like(left, self.alpha)
+        return relative_entropy(self.alpha + left, a, left, np.log(a), np.zeros_like(left))
+
+    def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Return the squared distance on the right, the divergence of x + a from a e^v on the left; +inf left of -a.
+
+        Where x and v have different signs, g*(x) + g(v) + |x v| has no cancellation.
+        """
+        self.require_penalty()
+        if self.alpha == 0:
+            return Relu().gap(x, v)
+        action, outside = self._into_domain(x)
+        action, v = np.broadcast_arrays(action, wide(v))
+        a, left = self.alpha, np.minimum(v, 0.0)
+        response = a * np.expm1(left)
+        with np.errstate(over="ignore", invalid="ignore"):
+            right_value, right_error = quadratic(action - v, EPS * np.abs(action - v))
+            d = np.minimum(action, 0.0) - response
+            error = EPS * (4 * np.abs(response) + np.abs(d))
+            entropy, entropy_error = relative_entropy(
+                a + np.minimum(action, 0.0),
+                a * np.exp(left),
+                d,
+                np.log(a) + left,
+                error,
+                8 * EPS * (1 + abs(np.log(a))),
+            )
+            own, own_error = self._left(action)
+            apart = 0.5 * np.square(np.maximum(action, 0.0)) + own + self.primitive(v) + np.abs(action * v)
+            apart_error = own_error + 32 * EPS * apart
+        both_right, both_left = (action >= 0) & (v >= 0), (action < 0) & (v < 0)
+        value = np.where(both_right, right_value, np.where(both_left, entropy, apart))
+        bound = np.where(both_right, right_error, np.where(both_left, entropy_error, apart_error))
+        return settle(value, bound, np.broadcast_to(outside, value.shape))
+
+    def conjugate_cvxpy(self, z: Any) -> tuple[Any, list[Any]]:
+        """Return |z+|^2/2 plus the divergence of a - t from a, minimised over t >= z-, where it increases."""
+        import cvxpy as cp
+
+        self.require_penalty()
+        if self.alpha == 0:
+            return Relu().conjugate_cvxpy(z)
+        t = cp.Variable(z.shape, nonneg=True)
+        divergence = cp.sum(cp.kl_div(self.alpha - t, self.alpha))
+        return 0.5 * cp.sum_squares(cp.pos(z)) + divergence, [t >= -z]
+
+    def flint_conjugate_at(self, z: FlintNumber) -> FlintNumber | None:
+        """Return z^2/2 or (z + a) log(1 + z/a) - z."""
+        self.require_penalty()
+        if self.alpha == 0:
+            return Relu().flint_conjugate_at(z)
+        a, zero = rational(self.alpha), rational(0.0)
+        if z < -a:
+            return None
+        right, left = larger(z, zero), smaller(z, zero)
+        return ball(right) ** 2 / 2 + a * entropy_term(1 + left / a) - left
+
+    def flint_response_at(self, v: FlintNumber) -> FlintNumber:
+        """Return v or a (e^v - 1)."""
+        zero = rational(0.0)
+        return ball(larger(v, zero)) + rational(self.alpha) * ball(smaller(v, zero)).expm1()

@@ -1,0 +1,279 @@
+"""The projection on a polyhedron given by inequalities, by a dual active-set method polished to rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nngames.activations.base import Array, FlintNumber, activation_named
+from nngames.activations.domain import AffineHull
+from nngames.activations.parameters import Matrix, Vector, matrix, refusal, store, vector
+from nngames.activations.projections import ON_SET, RationalProjection, row_scale
+from nngames.activations.rounding import EPS, Mask, floating, wide
+from nngames.core.errors import NNGamesError, NotApplicableError
+from nngames.core.exact import rational
+
+#: The residual of the optimality conditions, relative to the size of the problem, above which a projection is refused.
+RESIDUAL = 1e-12
+
+
+@activation_named("polyhedron")
+@dataclass(frozen=True)
+class PolyhedronProjection(RationalProjection):
+    """The projection on {z: A z <= b} with the matrix A and the offset b.
+
+    Notes
+    -----
+    p is the projection of v iff v - p = A'y with y >= 0, A p <= b and y'(A p - b) = 0. daqp finds which rows are
+    active; the equations on them are then solved directly, and the conditions checked to ``RESIDUAL``.
+    """
+
+    matrix: Matrix = ((1.0,), (-1.0,))
+    offset: Vector = (1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        store(self, matrix=matrix(self, "matrix"), offset=vector(self, "offset"))
+        if len(self.offset) != len(self.matrix):
+            raise refusal(self, "offset", f"must have one entry a row, {len(self.matrix)}; got {len(self.offset)}")
+        empty = [i for i, row in enumerate(self.matrix) if not any(row) and self.offset[i] < 0]
+        if empty:
+            raise refusal(
+                self, "offset", f"A x <= b has no solution: row {empty[0]} reads 0 <= {self.offset[empty[0]]:g}"
+            )
+        if self._active_rows(np.zeros(self.size), self._rows[1]) is None:
+            raise refusal(self, "offset", "A x <= b has no solution")
+
+    @cached_property
+    def _rows(self) -> tuple[Array, Array]:
+        """The rows of A that are not zero, with their offsets, scaled to length 1."""
+        a, b = np.asarray(self.matrix), np.asarray(self.offset)
+        keep = np.any(a != 0, axis=1)
+        largest = np.max(np.abs(a[keep]), axis=1)
+        scaled = a[keep] / largest[:, None]
+        lengths = np.linalg.norm(scaled, axis=1)
+        return scaled / lengths[:, None], b[keep] / largest / lengths
+
+    @property
+    def size(self) -> int:
+        """The number of columns of A."""
+        return len(self.matrix[0])
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Whether no coordinate is unbounded on the set, by linear programs for its recession cone."""
+        from scipy.optimize import linprog
+
+        rows, _ = self._rows
+        limits = [(-1, 1)] * self.size
+        directions = np.vstack([np.eye(self.size), -np.eye(self.size)])
+        if not rows.size:
+            return False
+        return all(-linprog(-c, A_ub=rows, b_ub=np.zeros(len(rows)), bounds=limits).fun < 1e-9 for c in directions)
+
+    @property
+    def slope_range(self) -> tuple[float, float]:
+        """0 along active rows, 1 across them."""
+        if not self._rows[0].size:
+            return (1.0, 1.0)
+        basis = self._hull.basis
+        return (0.0, 0.0 if basis is not None and basis.shape[1] == 0 else 1.0)
+
+    @property
+    def notation(self) -> str:
+        """The set in the usual notation."""
+        return f"{{z in R^{self.size}: A z <= b}}"
+
+    def affine_hull(self, n: int) -> AffineHull:
+        """Return the affine hull: everything, less the directions that inequalities forced to be equations exclude."""
+        return self._hull
+
+    @cached_property
+    def _hull(self) -> AffineHull:
+        """The affine hull; the implicit equations come from one linear program.
+
+        In the maximum of sum t over A x + t <= b s, 0 <= t <= 1, s >= 1, row i has t_i = 1 if some point of the set
+        satisfies it strictly (points can be averaged and scaled by s), and t_i = 0 if none does.
+        """
+        from scipy.optimize import linprog
+
+        rows, offsets = self._rows
+        m, n = rows.shape
+        if m == 0:
+            return AffineHull(np.zeros(n))
+        solution = linprog(
+            np.concatenate([np.zeros(n), -np.ones(m), [0.0]]),
+            A_ub=np.hstack([rows, np.eye(m), -offsets[:, None]]),
+            b_ub=np.zeros(m),
+            bounds=[(None, None)] * n + [(0, 1)] * m + [(1, None)],
+        )
+        equations = solution.x[n : n + m] < 0.5
+        if not equations.any():
+            return AffineHull(np.zeros(n))
+        _, values, right = np.linalg.svd(rows[equations])
+        rank = int(np.sum(values > values[0] * 1e-10))
+        point = self.project(np.zeros(n))
+        return AffineHull(point, right[rank:].T, "zero" if rank == n else "floating")
+
+    def project(self, v: Array) -> Array:
+        """Return the nearest point of the polyhedron."""
+        return self._solve(v)[0]
+
+    def _solve(self, v: Array) -> tuple[Array, Array]:
+        """Return the projections of v (..., n) and their multipliers (..., m), for rows of length 1."""
+        rows, offsets = self._rows
+        scale = row_scale(v)
+        flat, scales = (v / scale).reshape(-1, self.size), scale.reshape(-1)
+        p, y = np.empty_like(flat), np.zeros((len(flat), len(rows)))
+        for i, (point, factor) in enumerate(zip(flat, scales, strict=True)):
+            p[i], y[i] = self._project_one(point, offsets / factor)
+        with np.errstate(over="ignore"):
+            return p.reshape(v.shape) * scale, y.reshape((*v.shape[:-1], len(rows))) * scale
+
+    def _project_one(self, v: Array, offsets: Array) -> tuple[Array, Array]:
+        """Return the projection of one point with its multipliers.
+
+        Raises
+        ------
+        NNGamesError
+            If the optimality conditions are not met to ``RESIDUAL``.
+        """
+        rows = self._rows[0]
+        none = np.zeros(len(rows))
+        if np.all(rows @ v <= offsets):
+            return v, none
+        active = self._active_rows(v, offsets)
+        for _ in range(2 * len(rows) + 2):
+            if active is None:
+                break
+            p, y = self._polish(v, offsets, active)
+            size = 1.0 + np.linalg.norm(v) + np.max(np.abs(offsets))
+            excess = rows @ p - offsets
+            if np.max(excess) <= RESIDUAL * size and np.min(y) >= -RESIDUAL * size:
+                return p, np.maximum(y, 0.0)
+            # daqp's tolerance let a row in or out: repair the active set as its own method would.
+            leave = y < -RESIDUAL * size
+            active = active & ~leave if leave.any() else active | (excess >= np.max(excess))
+        raise NNGamesError(f"activation {self.name!r}: the projection of a point could not be found to {RESIDUAL:g}")
+
+    def _active_rows(self, v: Array, offsets: Array) -> Mask | None:
+        """Return which rows daqp finds active at the projection of v; None if there is no feasible point."""
+        import daqp
+
+        rows = self._rows[0]
+        if not rows.size:
+            return np.zeros(0, dtype=bool)
+        _, _, flag, information = daqp.solve(
+            np.eye(self.size),
+            np.ascontiguousarray(-v),
+            rows,
+            np.ascontiguousarray(offsets),
+            np.full(len(rows), -1e30),
+            np.zeros(len(rows), dtype=np.int32),
+            primal_tol=1e-13,
+            dual_tol=1e-13,
+        )
+        return None if flag < 0 else np.asarray(information["lam"]) > 0
+
+    def _polish(self, v: Array, offsets: Array, active: Mask) -> tuple[Array, Array]:
+        """Return the projection on the active rows as equations and the multipliers, corrected once."""
+        rows = self._rows[0][active]
+        y = np.zeros(active.shape)
+        if not rows.size:
+            return v, y
+        p = v
+        for _ in range(2):
+            step = np.linalg.lstsq(rows.T, rows.T @ np.linalg.lstsq(rows @ rows.T, rows @ p - offsets[active])[0])[0]
+            p = p - rows.T @ step
+            y[active] += step
+        return p, y
+
+    def contains(self, z: ArrayLike) -> Mask:
+        """Return whether each row of z satisfies A z <= b up to rounding."""
+        array = floating(z)
+        self.check_shape(array)
+        rows, offsets = self._rows
+        if not rows.size:
+            return np.ones(array.shape[:-1], dtype=bool)
+        tolerance = max(ON_SET, 8 * self.size * float(np.finfo(array.dtype).eps))
+        size = 1.0 + np.linalg.norm(wide(array), axis=-1) + np.max(np.abs(offsets))
+        return np.max(wide(array) @ rows.T - offsets, axis=-1) <= tolerance * size
+
+    def jvp(self, v: Array, d: Array) -> Array:
+        """Return the part of d across the rows with a positive multiplier."""
+        shape = np.broadcast_shapes(np.shape(v), np.shape(d))
+        _, multipliers = self._solve(np.broadcast_to(wide(v), shape))
+        flat, y = np.broadcast_to(d, shape).reshape(-1, self.size), multipliers.reshape(-1, multipliers.shape[-1])
+        result = np.empty(flat.shape, dtype=np.result_type(v, d))
+        for i, direction in enumerate(flat):
+            rows = self._rows[0][y[i] > 0]
+            result[i] = direction - (rows.T @ np.linalg.lstsq(rows.T, direction)[0] if rows.size else 0.0)
+        return result.reshape(shape)
+
+    def gap_parts(self, x: Array, v: Array) -> tuple[Array, Array, Array, Array]:
+        """Return the normal part y'(b - A x), y the multipliers at v."""
+        rows, offsets = self._rows
+        p, y = self._solve(v)
+        sizes = 1.0 + np.linalg.norm(v, axis=-1) + np.max(np.abs(offsets), initial=0.0)
+        moved = np.any(p != v, axis=-1)
+        p_error = np.where(moved, RESIDUAL * sizes, 0.0)
+        slack = offsets - x @ rows.T
+        unit = (self.size + 8) * EPS
+        slack_error = unit * (np.linalg.norm(x, axis=-1) + np.max(np.abs(offsets), initial=0.0))[..., None]
+        slack_error = slack_error + np.maximum(-slack, 0.0)
+        slack = np.maximum(slack, 0.0)
+        error = np.sum(y * slack_error, axis=-1) + p_error * np.linalg.norm(x - p, axis=-1)
+        return p, p_error, np.sum(y * slack, axis=-1), error
+
+    def set_constraints(self, z: Any) -> list[Any]:
+        """Return A z <= b."""
+        return [np.asarray(self.matrix) @ z <= np.asarray(self.offset)]
+
+    def polyhedral_form(self, n: int) -> tuple[Array, Array, Array]:
+        """Return A below b."""
+        return np.asarray(self.matrix), np.full(len(self.offset), -np.inf), np.asarray(self.offset)
+
+    def exact_projection(self, v: list[Any]) -> list[Any]:
+        """Return the projection from the active rows in floating point, if it passes the optimality conditions exactly.
+
+        Raises
+        ------
+        NotApplicableError
+            If it does not: the point is too close to where the active rows change.
+        """
+        from flint import fmpq_mat
+
+        point = np.array([float(t.p) / float(t.q) for t in v])
+        keep = [i for i, row in enumerate(self.matrix) if any(row)]
+        _, y = self._solve(point)
+        chosen = [keep[i] for i in np.flatnonzero(y > 0)]
+        p = v
+        try:
+            if chosen:
+                rows = fmpq_mat(len(chosen), self.size, [rational(a) for i in chosen for a in self.matrix[i]])
+                right = fmpq_mat(len(chosen), 1, [rational(self.offset[i]) for i in chosen])
+                exact = (rows * rows.transpose()).solve(rows * fmpq_mat(self.size, 1, v) - right)
+                correction = rows.transpose() * exact
+                p = [t - correction[i, 0] for i, t in enumerate(v)]
+                optimal = all(exact[k, 0] >= 0 for k in range(len(chosen)))
+            else:
+                optimal = True
+        except ZeroDivisionError:
+            optimal = False
+        if not (optimal and self.may_contain(p)):
+            raise NotApplicableError(
+                f"activation {self.name!r}: the active rows at this point are not decided by floating point, "
+                "so there is no exact projection"
+            )
+        return p
+
+    def may_contain(self, z: Sequence[FlintNumber]) -> bool:
+        """Return whether A z <= b, or may be."""
+        return not any(
+            sum(rational(a) * t for a, t in zip(row, z, strict=True)) > rational(b)
+            for row, b in zip(self.matrix, self.offset, strict=True)
+        )
