@@ -241,7 +241,7 @@ class Network:
 
     # Evaluation
 
-    def effectivebias_vector(self, player: Player) -> Array:
+    def effective_bias(self, player: Player) -> Array:
         """Return the constant part of a player's pre-activation: its bias and, in a chain, the weighted input."""
         bias = self.biases[player]
         if self._input_weight is not None and self.input is not None and player == self.players[0]:
