@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -14,7 +15,17 @@ from pydantic import Field, WrapValidator
 from nngames.core.errors import InputError, suggestion
 from nngames.scenario.array_files import ARRAY_BYTES, Folder
 from nngames.scenario.problems import Path, dotted, shown
-from nngames.scenario.sections import Count, Finding, Number, Positive, Section, is_number, wrong, wrong_inside
+from nngames.scenario.sections import (
+    MOST_FINDINGS,
+    Count,
+    Finding,
+    Number,
+    Positive,
+    Section,
+    is_number,
+    wrong,
+    wrong_inside,
+)
 
 Array = NDArray[np.float64]
 
@@ -165,7 +176,7 @@ def _described(value: Any, forms: dict[str, type[ArraySection]], what: str) -> A
 
 def _matrix(value: Any, handler: Any) -> Any:
     if isinstance(value, list):
-        findings = list(_matrix_findings(value))
+        findings = list(itertools.islice(_matrix_findings(value), MOST_FINDINGS))
         if findings:
             raise wrong_inside(findings)
         return value
@@ -178,7 +189,7 @@ def _vector(value: Any, handler: Any) -> Any:
     if isinstance(value, list):
         if not value:
             raise wrong("is an empty list")
-        findings = list(_entry_findings(value, ()))
+        findings = list(itertools.islice(_entry_findings(value, ()), MOST_FINDINGS))
         if findings:
             raise wrong_inside(findings)
         return value

@@ -13,7 +13,9 @@ from nngames.scenario.arrays import Matrix, Vector
 from nngames.scenario.choices import Choice, Chosen
 from nngames.scenario.problems import shown
 from nngames.scenario.sections import (
+    MOST_FINDINGS,
     Count,
+    Finding,
     Number,
     PlayerName,
     Section,
@@ -215,13 +217,15 @@ def by_kind(forms: dict[str, type[Section]]) -> Any:
 
 def check_pairs(pairs: list[Any], players: list[Any], what: str) -> None:
     """Raise an error at every pair that names an unknown player or is given twice."""
-    findings = []
+    findings: list[Finding] = []
     seen: dict[Any, int] = {}
+    known = set(players)
     for i, (place, first, first_key, second, second_key) in enumerate(pairs):
+        if len(findings) >= MOST_FINDINGS:
+            break
         for player, key in ((first, first_key), (second, second_key)):
-            if player not in players:
-                names = tuple(str(p) for p in players)
-                hint = suggestion(str(player), names[:20])
+            if player not in known:
+                hint = suggestion(str(player), [str(p) for p in players[:20]])
                 findings.append(((*place, key), f"{shown(player)} is not a player; {hint}"))
         if (first, second) in seen:
             findings.append((place, f"the {what} is given twice, first in {place[0]}[{seen[first, second]}]"))

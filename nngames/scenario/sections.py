@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,8 @@ Finding = tuple[Path, str | PydanticCustomError]
 
 #: The type of errors that are about a key, not about its value.
 KEY_ERROR = "scenario_key"
+#: The most findings inside one value; nobody reads on, and looking for names that are meant takes time.
+MOST_FINDINGS = 200
 MISSING = "is missing"
 
 
@@ -36,6 +39,8 @@ class Section(BaseModel):
             raise wrong(f"must be a mapping with the keys {', '.join(cls.valid_keys())}; got {shown(data)}")
         findings: list[Finding] = []
         for key, value in data.items():
+            if len(findings) == MOST_FINDINGS:
+                break
             if key not in cls.valid_keys():
                 findings.append(((key,), wrong_key(f"unknown key; {suggestion(str(key), cls.valid_keys())}")))
             elif value is None:
@@ -64,7 +69,7 @@ def wrong_inside(findings: Iterable[Finding]) -> ValidationError:
     """Return the error for places below the value being validated."""
     details = [
         InitErrorDetails(type=wrong(what) if isinstance(what, str) else what, loc=path, input=None)
-        for path, what in findings
+        for path, what in itertools.islice(findings, MOST_FINDINGS)
     ]
     return ValidationError.from_exception_data("scenario", details)
 

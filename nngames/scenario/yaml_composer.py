@@ -16,7 +16,7 @@ import yaml
 from nngames.scenario.problems import Path, Problem, ScenarioError, dotted, shown
 
 #: The most values in a document, every alias counted with all it stands for.
-NODES = 200_000
+NODES = 100_000
 #: The deepest nesting.
 DEPTH = 40
 #: The most digits of a number.

@@ -124,7 +124,7 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
         ("a: " + "[" * 1_000_000, f"f.yaml:1:{3 + DEPTH}: a{'[0]' * (DEPTH - 1)}: nested deeper than {DEPTH} levels"),
         (
             BOMB,
-            f"f.yaml:6:15: a5[1]: more than {NODES} values, aliases written out; "
+            f"f.yaml:6:10: a5[0]: more than {NODES} values, aliases written out; "
             "put large arrays into an npz or csv file",
         ),
     ],
