@@ -15,13 +15,19 @@ from nngames.games import Game
 registry.discover(
     sys.modules[__name__],
     infrastructure=(
+        "balance",
         "certificate",
         "composite_bounds",
+        "cost_structure",
+        "coupling_pairs",
+        "direction_spaces",
+        "exact_balance",
         "figures",
         "inclusion_matrix",
         "least_eigenvalue",
         "norms",
         "perron",
+        "potential",
     ),
 )
 

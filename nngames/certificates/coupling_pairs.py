@@ -1,0 +1,285 @@
+"""Coupling pairs: what each two players' costs have in common, on which potentials depend alone.
+
+Player l's cost holds -<x_l, B_lk x_k>, player k's -<x_k, B_kl x_l>. Only A = P_l B_lk P_k and C = (P_k B_kl P_l)'
+count, P the projectors on the players' direction spaces. A pair is balanced by weights c if c_l A = c_k C; its *mismatch* is
+max|c_l A - c_k C| / max(c_l max|B_lk|, c_k max|B_kl|): how much the data would have to change, relatively.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nngames.certificates.direction_spaces import DirectionSpace
+from nngames.core.exact import rational, rational_matrix
+from nngames.core.profiles import Array, Player
+
+Indices = NDArray[np.intp]
+
+
+class CouplingPairs(ABC):
+    """The pairs of distinct players of whom at least one listens to the other.
+
+    Attributes
+    ----------
+    players : tuple
+    first, second : ndarray of int (m,)
+        The two players l < k of each pair, as indices.
+    forward, backward : ndarray (m,)
+        max|A| / max|B_lk| and max|C| / max|B_kl|; 0 where there is no coupling.
+    rounding : ndarray (m,)
+        A bound on the rounding in a pair's mismatch, beyond a few units.
+    exact : bool
+        Whether the projectors are known exactly.
+    """
+
+    players: tuple[Player, ...]
+    first: Indices
+    second: Indices
+    forward: Array
+    backward: Array
+    rounding: Array
+    exact: bool
+
+    def mismatch(self, weights: Array) -> Array:
+        """Return each pair's mismatch for the players' weights (N,)."""
+        return self.mismatch_at(weights[self.first], weights[self.second])
+
+    @abstractmethod
+    def mismatch_at(self, first: Array, second: Array) -> Array:
+        """Return each pair's mismatch for weights (m,) of its first and of its second player."""
+
+    @abstractmethod
+    def ratios(self) -> Array:
+        """Return for each pair a positive c_l / c_k that balances it if any does; where it cannot, any number."""
+
+    @abstractmethod
+    def entry(self, pair: int, first: float = 1.0, second: float = 1.0) -> tuple[list[int], list[float]]:
+        """Return the position at which first * A and second * C differ most, and the entries of A and C there.
+
+        With second = 0 that is where A is largest.
+        """
+
+    @abstractmethod
+    def rational_entries(self, pair: int) -> tuple[list[Any], list[Any]]:
+        """Return the entries of A and C as flint rationals; only where ``exact``."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """B_lk as given (dense or sparse) times the factor of player l's response."""
+
+    matrix: Any
+    factor: float
+
+    @property
+    def size(self) -> float:
+        return float(abs(self.matrix).max()) * abs(self.factor)
+
+
+class LayerPairs(CouplingPairs):
+    """Pairs of players with whole blocks as actions.
+
+    Parameters
+    ----------
+    players : tuple
+    couplings : mapping (l, k) -> matrix
+        B_lk for distinct players, dense or sparse arrays.
+    spaces : mapping player -> DirectionSpace
+    factors : mapping player -> float
+        What multiplies all B_lk of a player l.
+    """
+
+    def __init__(
+        self,
+        players: tuple[Player, ...],
+        couplings: dict[tuple[Player, Player], Any],
+        spaces: dict[Player, DirectionSpace],
+        factors: dict[Player, float],
+    ) -> None:
+        self.players = players
+        index = {player: i for i, player in enumerate(players)}
+        edges = sorted({tuple(sorted((index[target], index[source]))) for target, source in couplings})
+        self.first = np.array([i for i, _ in edges], dtype=np.intp)
+        self.second = np.array([j for _, j in edges], dtype=np.intp)
+        self._spaces = [spaces[player] for player in players]
+        self._blocks = {
+            (index[target], index[source]): _Block(matrix, factors[target])
+            for (target, source), matrix in couplings.items()
+        }
+        self._views = [self._view(i, j) for i, j in edges]
+        self.forward, self.backward = (
+            np.array([_share(view[side], view[side + 2]) for view in self._views]) for side in (0, 1)
+        )
+        spread = [self._spaces[i].rounding + self._spaces[j].rounding for i, j in edges]
+        self.rounding = np.array(spread, dtype=float)
+        self.exact = all(self._spaces[i].exact for edge in edges for i in edge)
+
+    def _view(self, i: int, j: int) -> tuple[Any, Any, float, float]:
+        """Return A, C and the sizes of B_lk and B_kl."""
+        rows, columns = self._spaces[i], self._spaces[j]
+        ahead, back = self._blocks.get((i, j)), self._blocks.get((j, i))
+        shape = ahead.matrix.shape if ahead is not None else back.matrix.shape[::-1]  # type: ignore[union-attr]
+        a: Any = np.zeros(shape) if ahead is None else _seen(ahead, rows, columns)
+        c: Any = np.zeros(shape) if back is None else _seen(back, columns, rows).T
+        if hasattr(a, "tocsr") != hasattr(c, "tocsr"):
+            a, c = _alike(a), _alike(c)
+        return a, c, 0.0 if ahead is None else ahead.size, 0.0 if back is None else back.size
+
+    def mismatch_at(self, first: Array, second: Array) -> Array:
+        """Return each pair's mismatch."""
+        result = np.zeros(len(self._views))
+        for pair, (a, c, size, other) in enumerate(self._views):
+            u, v = _scaled(first[pair], second[pair])
+            scale = max(u * size, v * other)
+            result[pair] = float(abs(u * a - v * c).max()) / scale if scale > 0 else 0.0
+        return result
+
+    def ratios(self) -> Array:
+        """Return |c_p| / |a_p| at the largest entry a_p of A; |C| / |A| where the signs there differ."""
+        result = np.ones(len(self._views))
+        for pair, (a, c, _, _) in enumerate(self._views):
+            row, column = _largest(a)
+            x, y = float(a[row, column]), float(c[row, column])
+            if x * y <= 0:
+                x, y = float(abs(a).max()), float(abs(c).max())
+            result[pair] = abs(y / x) if x != 0 and y != 0 else 1.0
+        return result
+
+    def entry(self, pair: int, first: float = 1.0, second: float = 1.0) -> tuple[list[int], list[float]]:
+        """Return the position of the largest difference, and both entries."""
+        a, c, _, _ = self._views[pair]
+        u, v = _scaled(first, second)
+        row, column = _largest(u * a - v * c)
+        return [row, column], [float(a[row, column]), float(c[row, column])]
+
+    def rational_entries(self, pair: int) -> tuple[list[Any], list[Any]]:
+        """Return the entries of A and C as flint rationals."""
+        i, j = int(self.first[pair]), int(self.second[pair])
+        shape = self._views[pair][0].shape
+        a = self._rational(i, j, shape)
+        return a.entries(), self._rational(j, i, shape[::-1]).transpose().entries()
+
+    def _rational(self, i: int, j: int, shape: tuple[int, int]) -> Any:
+        block = self._blocks.get((i, j))
+        if block is None:
+            return rational_matrix(np.zeros(shape))
+        exact = rational_matrix(_dense(block.matrix)) * rational(block.factor)
+        left = self._spaces[i].exact_project(exact)
+        return self._spaces[j].exact_project(left.transpose()).transpose()
+
+
+class NeuronPairs(CouplingPairs):
+    """Pairs of players with single numbers as actions, from the entries of one sparse matrix.
+
+    Parameters
+    ----------
+    players : tuple of N
+    rows, columns, values : ndarray (m,)
+        The entries B_ij = values * factors of players that can vary, i != j.
+    factors : ndarray (N,)
+        What multiplies all B_ij of a player i.
+    block : ndarray of int (N,)
+        The block that a player belongs to.
+    sizes : mapping (block, block) -> float
+        The largest |B_ij| of each block: the data of a pair are known relative to it.
+    """
+
+    def __init__(
+        self,
+        players: tuple[Player, ...],
+        entries: tuple[Indices, Indices, Array],
+        factors: Array,
+        block: Indices,
+        sizes: dict[tuple[int, int], float],
+    ) -> None:
+        rows, columns, values = entries
+        self.players = players
+        n = len(players)
+        low, high = np.minimum(rows, columns).astype(np.int64), np.maximum(rows, columns)
+        keys, place = np.unique(low * n + high, return_inverse=True)
+        self.first, self.second = (keys // n).astype(np.intp), (keys % n).astype(np.intp)
+        self._given = np.zeros((2, keys.size))
+        ahead = rows < columns
+        self._given[0, place[ahead]] = values[ahead]
+        self._given[1, place[~ahead]] = values[~ahead]
+        self._factors = np.array([factors[self.first], factors[self.second]])
+        self._values = self._given * self._factors
+        self._sizes = _block_sizes(sizes, block[self.first], block[self.second])
+        self.forward, self.backward = (
+            np.divide(abs(v), s, out=np.zeros_like(v), where=s > 0)
+            for v, s in zip(self._values, self._sizes, strict=True)
+        )
+        self.rounding = np.zeros(keys.size)
+        self.exact = True
+
+    def mismatch_at(self, first: Array, second: Array) -> Array:
+        """Return each pair's mismatch."""
+        u, v = _scaled(first, second)
+        scale = np.maximum(u * self._sizes[0], v * self._sizes[1])
+        difference = np.abs(u * self._values[0] - v * self._values[1])
+        return np.divide(difference, scale, out=np.zeros_like(scale), where=scale > 0)
+
+    def ratios(self) -> Array:
+        """Return |B_ji| / |B_ij|."""
+        ahead, back = np.abs(self._values)
+        return np.divide(back, ahead, out=np.ones_like(back), where=(ahead > 0) & (back > 0))
+
+    def entry(self, pair: int, first: float = 1.0, second: float = 1.0) -> tuple[list[int], list[float]]:
+        """Return the one position, and both numbers."""
+        return [0, 0], self._values[:, pair].tolist()
+
+    def rational_entries(self, pair: int) -> tuple[list[Any], list[Any]]:
+        """Return both numbers as flint rationals."""
+        ahead, back = (
+            rational(x) * rational(f) for x, f in zip(self._given[:, pair], self._factors[:, pair], strict=True)
+        )
+        return [ahead], [back]
+
+
+def _seen(block: _Block, rows: DirectionSpace, columns: DirectionSpace) -> Any:
+    return columns.project(rows.project(block.matrix * block.factor).T).T
+
+
+def _share(matrix: Any, size: float) -> float:
+    return float(abs(matrix).max()) / size if size > 0 else 0.0
+
+
+def _scaled(u: Any, v: Any) -> tuple[Any, Any]:
+    largest = np.maximum(u, v)
+    return u / largest, v / largest
+
+
+def _largest(matrix: Any) -> tuple[int, int]:
+    position = int(abs(matrix).argmax())
+    return position // matrix.shape[1], position % matrix.shape[1]
+
+
+def _dense(matrix: Any) -> Array:
+    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, dtype=np.float64)
+
+
+def _alike(matrix: Any) -> Any:
+    """Return a zero array or a sparse array in the form that both sides can take."""
+    from scipy import sparse
+
+    return matrix.tocsr() if hasattr(matrix, "tocsr") else sparse.csr_array(matrix)
+
+
+def _block_sizes(sizes: dict[tuple[int, int], float], first: Indices, second: Indices) -> Array:
+    """Return the sizes of the blocks (first, second) and (second, first), 0 where there is none."""
+    if not sizes:
+        return np.zeros((2, first.size))
+    count = 1 + max(max(key) for key in sizes)
+    keys = np.array([a * count + b for a, b in sizes], dtype=np.int64)
+    order = np.argsort(keys)
+    keys, values = keys[order], np.array(list(sizes.values()))[order]
+    result = np.zeros((2, first.size))
+    for side, wanted in enumerate((first * count + second, second * count + first)):
+        place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
+        result[side] = np.where(keys[place] == wanted, values[place], 0.0)
+    return result
