@@ -4,9 +4,9 @@ Proximal costs and quadratic games: J_l = phi_l(z) - <z, c_l + sum B_lk x_k>, wh
 
 Tracking costs: J_l = |z - r_l(v_l)|^2/2 with z free in R^{n_l}. A unilateral step d of l changes J_l by
 <d, z + d/2 - r_l(v_l)>. In a (weighted) potential game, steps d of l and x_k -> x_k' of k commute:
-c_l <d, r_l(v_l(x_k')) - r_l(v_l(x_k))> = c_k <x_k' - x_k, r_k(v_k(x_l + d)) - r_k(v_k(x_l))>, whose right side is linear
-in x_k' - x_k. So r_l(v_l) is affine in x_k. Where r_l is separable and W_lk has a nonzero row, v_l runs over R there and
-r_l must be affine itself; then the game is quadratic with B_lk = s_l W_lk, s_l the slope.
+c_l <d, r_l(v_l(x_k')) - r_l(v_l(x_k))> = c_k <x_k' - x_k, r_k(v_k(x_l + d)) - r_k(v_k(x_l))>, whose right side is
+linear in x_k' - x_k. So r_l(v_l) is affine in x_k. Where r_l is separable and W_lk has a nonzero row, v_l runs over R
+there and r_l must be affine itself; then the game is quadratic with B_lk = s_l W_lk, s_l the slope.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,13 @@ _FLOATING = 1e-13
 
 @certificate_named("weighted_potential")
 class WeightedPotential(Certificate):
-    """A game with bilinear couplings has a weighted potential iff c_l P_l B_lk P_k = c_k (P_k B_kl P_l)' for some c > 0.
+    """A game with bilinear couplings has a weighted potential iff some c > 0 makes the costs c_l J_l an exact one.
 
-    The same condition as for an exact potential, for the costs c_l J_l [monderer1996]. Each pair must agree up to a
-    positive factor, and the factors must multiply to 1 around every cycle of players. Witness: ``weights``, from which
+    That is c_l P_l B_lk P_k = c_k (P_k B_kl P_l)' for all l != k [monderer1996]: each pair must agree up to a positive
+    factor, and the factors must multiply to 1 around every cycle of players. Witness: ``weights``, from which
     ``potential_function`` builds the potential; or the ``pair`` that no weights balance, with an ``entry`` and the two
-    ``values`` there; or the ``cycle`` of players and the ``product`` of c_l / c_k around it, which is not 1.
+    ``values`` there (where both signs agree, ``other_entry`` and ``other_values`` show another ratio); or the ``cycle``
+    of players and the ``product`` of c_l / c_k around it, which is not 1.
     """
 
     map = "costs"
@@ -90,9 +92,7 @@ def _verdict(game: Any, pairs: CouplingPairs, balance: Balance, tolerance: float
         culprit += f"{witness['product']:.6g}, not 1"
     elif balance.pair is not None:
         witness |= _pair_witness(pairs, balance.pair)
-        culprit = "no weights balance players {} and {}: {:.6g} against {:.6g}".format(
-            *witness["pair"], *witness["values"]
-        )
+        culprit = "no weights balance players {} and {}: ".format(*witness["pair"]) + _opposed(witness)
     if balance.decision is Decision.REFUTED:
         statement = f"{described(game)} has no weighted potential: {culprit} ({known})"
         return Verdict(balance.decision, statement, _CRITERION, margin, witness, ("monderer1996",))
@@ -102,13 +102,19 @@ def _verdict(game: Any, pairs: CouplingPairs, balance: Balance, tolerance: float
     return Verdict(balance.decision, statement, _CRITERION, None, witness, ("monderer1996",))
 
 
+def _opposed(witness: dict[str, Any]) -> str:
+    pairs = [witness[key] for key in ("values", "other_values") if key in witness]
+    return " and ".join(f"{first:.6g} against {second:.6g}" for first, second in pairs)
+
+
 def _pair_witness(pairs: CouplingPairs, pair: int) -> dict[str, Any]:
+    names = [pairs.players[pairs.first[pair]], pairs.players[pairs.second[pair]]]
     entry, values = pairs.entry(pair, float(pairs.ratios()[pair]))
-    return {
-        "pair": [pairs.players[pairs.first[pair]], pairs.players[pairs.second[pair]]],
-        "entry": entry,
-        "values": values,
-    }
+    witness = {"pair": names, "entry": entry, "values": values}
+    if values[0] * values[1] <= 0:
+        return witness
+    other, largest = pairs.entry(pair, 1.0, 0.0)
+    return {**witness, "other_entry": other, "other_values": largest}
 
 
 def _cycle_witness(pairs: CouplingPairs, balance: Balance) -> dict[str, Any]:
@@ -117,6 +123,6 @@ def _cycle_witness(pairs: CouplingPairs, balance: Balance) -> dict[str, Any]:
     place = {(int(i), int(j)): at for at, (i, j) in enumerate(zip(pairs.first, pairs.second, strict=True))}
     closed = (*balance.cycle, balance.cycle[0])
     product = 1.0
-    for l, k in zip(closed[:-1], closed[1:], strict=True):
-        product *= ratios[place[l, k]] if (l, k) in place else 1 / ratios[place[k, l]]
+    for step in pairwise(closed):
+        product *= ratios[place[step]] if step in place else 1 / ratios[place[step[::-1]]]
     return {"cycle": [pairs.players[i] for i in closed], "product": float(product)}
