@@ -169,8 +169,8 @@ def _described(value: Any, forms: dict[str, type[ArraySection]], what: str) -> A
         for key, form in forms.items():
             if key in value:
                 return form.model_validate(value)
-        given = ", ".join(str(key) for key in value) or "no keys"
-        raise wrong(f"is not {what}: got the keys {given}; {suggestion(given, tuple(forms))}")
+        given = ", ".join(str(key) for key in value) or "none"
+        raise wrong(f"is not {what}, by its keys; got {given}; {suggestion(given, tuple(forms))}")
     raise wrong(f"must be {what}: a number, a list, or a mapping with {', '.join(forms)}; got {shown(value)}")
 
 

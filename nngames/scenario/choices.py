@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 from nngames.core.errors import NNGamesError, suggestion
 from nngames.core.registry import Registry
 from nngames.scenario.problems import shown
-from nngames.scenario.sections import Finding, findings_of, is_number, whole, wrong, wrong_inside, wrong_key
+from nngames.scenario.sections import Finding, a, findings_of, is_number, whole, wrong, wrong_inside, wrong_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Choice:
     def _name(self, name: Any, place: tuple[str, ...]) -> str:
         kind = self.kind or self.registry().kind
         if not isinstance(name, str):
-            raise wrong_inside([(place, f"must be the name of a {kind}; got {shown(name)}")])
+            raise wrong_inside([(place, f"must be {a(kind)}'s name; got {shown(name)}")])
         if name not in self.names():
             raise wrong_inside([(place, f"unknown {kind} {shown(name)}; {suggestion(name, self.names())}")])
         return name
@@ -127,7 +127,8 @@ class NestedChoice(Choice):
         if not isinstance(value, dict):
             return self._choose(self._name(value, ()), {}, None)
         if len(value) != 1:
-            raise wrong(f"must have one key, the name of a {self.registry().kind}; got {', '.join(map(str, value))}")
+            got = ", ".join(map(str, value)) or "none"
+            raise wrong(f"must have one key, {a(self.registry().kind)}'s name; got {got}")
         ((given, options),) = value.items()
         name = self._name(given, (given,))
         if not isinstance(options, dict):

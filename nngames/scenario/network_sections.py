@@ -66,6 +66,7 @@ class Edge(Section):
 
 
 class _Layered(Section):
+    kind: Any
     layers: list[Layer] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -209,7 +210,7 @@ def by_kind(forms: dict[str, type[Section]]) -> Any:
             raise wrong_inside([(("kind",), f"is missing; valid: {', '.join(kinds)}")])
         kind = value["kind"]
         if not isinstance(kind, str) or kind not in forms:
-            raise wrong_inside([(("kind",), f"unknown kind {shown(kind)}; {suggestion(str(kind), kinds)}")])
+            raise wrong_inside([(("kind",), f"unknown value {shown(kind)}; {suggestion(str(kind), kinds)}")])
         return forms[kind].model_validate(value)
 
     return WrapValidator(dispatch)

@@ -137,6 +137,11 @@ def plain_words(error: ErrorDetails) -> str:
     return f"{error['msg'][:1].lower()}{error['msg'][1:]}; got {got}"
 
 
+def a(noun: str) -> str:
+    """Return a noun with its article."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
 def is_number(value: Any) -> bool:
     """Return whether a YAML value is a number (booleans are none)."""
     return isinstance(value, int | float) and not isinstance(value, bool)

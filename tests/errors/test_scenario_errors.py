@@ -194,7 +194,7 @@ def test_an_unknown_method_or_check_names_the_nearest():
 @pytest.mark.parametrize(
     ("network", "line"),
     [
-        ("kind: rng", "<text>:3:9: network.kind: unknown kind 'rng'; did you mean 'ring'? "
+        ("kind: rng", "<text>:3:9: network.kind: unknown value 'rng'; did you mean 'ring'? "
          "valid: ring, chain, recurrent, graph, adjacency"),
         ("layers: []", "<text>:3:3: network.kind: is missing; valid: ring, chain, recurrent, graph, adjacency"),
         ("[1]", "<text>:3:3: network: must be a mapping with a kind (ring, chain, recurrent, graph, adjacency); "
@@ -271,7 +271,7 @@ def test_networks(network, line):
         ("1e999", "weight: must be a finite number; got inf"),
         ("ones", "weight: must be a matrix: a number, a list, or a mapping with file, random, identity, rotation; "
          "got 'ones'"),
-        ("{identiti: 3}", "weight: is not a matrix: got the keys identiti; did you mean 'identity'? "
+        ("{identiti: 3}", "weight: is not a matrix, by its keys; got identiti; did you mean 'identity'? "
          "valid: file, random, identity, rotation"),
         ("{random: gausian, shape: [1, 1]}", "weight.random: unknown value 'gausian'; did you mean 'gaussian'? "
          "valid: gaussian, orthogonal, uniform"),
