@@ -1,0 +1,118 @@
+"""Cycles of best responses in exact rational arithmetic: one player at a time, until a profile comes back.
+
+Piecewise-linear responses to rational actions are rational. From small starts, every profile that best responses of
+single players reach is explored as a directed graph whose edges are the moves; a directed cycle in it is a closed path
+of best responses. The responses are unique, so each move that changes an action strictly improves its mover.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nngames.checks.cycle_certificates import Certifier, Step, rationals
+from nngames.core.profiles import Array, Player
+from nngames.games import Game
+
+#: Limits of the search: profiles from one start, all starts, and starts listed one by one before they are drawn.
+MOST_PROFILES = 400
+MOST_STARTS = 96
+_LISTED = 128
+
+#: A profile of rationals, and the moves from it: the mover and the profile reached.
+_Node = tuple[Any, ...]
+_Graph = dict[_Node, list[tuple[Player, _Node]]]
+
+
+def best_response_cycle(certifier: Certifier, rng: np.random.Generator, deadline: float) -> list[Step] | None:
+    """Search for a closed path of best responses; return its steps, or None.
+
+    Parameters
+    ----------
+    certifier : Certifier
+        Of the game.
+    rng : Generator
+        Draws the starts of games with many coordinates.
+    deadline : float
+        In the time of ``time.perf_counter``.
+    """
+    game = certifier.game
+    if not all(activation.piecewise_linear for activation in game.network.activations.values()):
+        return None
+    seen: set[_Node] = set()
+    for start in itertools.islice(_starts(game, rng), MOST_STARTS):
+        node = tuple(rationals(_into_domain(game, start)))
+        if node in seen:
+            continue
+        graph = _explore(certifier, node, deadline)
+        seen.update(graph)
+        path = _cycle(graph)
+        if path is not None:
+            return [(mover, np.array([float(t) for t in profile])) for mover, profile in path]
+        if time.perf_counter() > deadline:
+            return None
+    return None
+
+
+def _starts(game: Game, rng: np.random.Generator) -> Iterator[Array]:
+    """Yield the profiles of zeros and ones, of signs, and of both; drawn ones where there are too many."""
+    for values in ((0.0, 1.0), (1.0, -1.0), (-1.0, 0.0, 1.0)):
+        if len(values) ** game.size <= _LISTED:
+            yield from (np.array(start) for start in itertools.product(values, repeat=game.size))
+        else:
+            yield from (rng.choice(values, size=game.size) for _ in range(16))
+
+
+def _into_domain(game: Any, start: Array) -> Array:
+    result = start.copy()
+    for block, where in game.network.space.slices.items():
+        activation = game.network.activations[block]
+        if activation.monotone:
+            result[where] = activation.domain.project(start[where])
+    return result
+
+
+def _explore(certifier: Certifier, start: _Node, deadline: float) -> _Graph:
+    """Return the moves among the profiles reached from ``start``; profiles that are no floats are left out."""
+    graph: _Graph = {}
+    queue = deque([start])
+    while queue and len(graph) < MOST_PROFILES and time.perf_counter() < deadline:
+        node = queue.popleft()
+        if node in graph:
+            continue
+        graph[node] = []
+        for player, where in certifier.game.space.slices.items():
+            answer = certifier.response(player, list(node))
+            if answer is None or tuple(answer) == node[where] or not all(_is_float(t) for t in answer):
+                continue
+            reached = (*node[: where.start], *answer, *node[where.stop :])
+            graph[node].append((player, reached))
+            queue.append(reached)
+    return graph
+
+
+def _is_float(value: Any) -> bool:
+    denominator = int(value.q)
+    return denominator & (denominator - 1) == 0 and abs(int(value.p)) < 2**53 and denominator < 2**1000
+
+
+def _cycle(graph: _Graph) -> list[tuple[Player, _Node]] | None:
+    """Return a shortest directed cycle through the first profile that lies on one: (mover, profile before)."""
+    import networkx
+
+    digraph = networkx.DiGraph()
+    digraph.add_edges_from((node, reached) for node, moves in graph.items() for _, reached in moves)
+    components = {node: c for c in networkx.strongly_connected_components(digraph) if len(c) > 1 for node in c}
+    first = next((node for node in graph if node in components), None)
+    if first is None:
+        return None
+    inside = digraph.subgraph(components[first])
+    paths = networkx.single_source_shortest_path(inside, first)
+    nodes = min((paths[tail] for tail in inside.predecessors(first)), key=len)
+    movers = {(node, reached): player for node in nodes for player, reached in graph[node]}
+    return [(movers[node, nodes[(i + 1) % len(nodes)]], node) for i, node in enumerate(nodes)]

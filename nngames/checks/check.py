@@ -1,0 +1,44 @@
+"""What a check is: a question about a game, named in a scenario by its name and options, answered by a report."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from nngames.core.registry import Registry
+from nngames.core.seeds import Seed
+from nngames.games import Game
+
+#: Every check, by name.
+registry: Registry[type[Check]] = Registry("check")
+
+C = TypeVar("C", bound="type[Check]")
+
+
+def check_named(name: str) -> Callable[[C], C]:
+    """Return a decorator that registers a check class (a frozen dataclass of its options) under ``name``."""
+
+    def add(cls: C) -> C:
+        cls.name = name
+        registry.register(name)(cls)
+        return cls
+
+    return add
+
+
+class Report(Protocol):
+    """What a check returns."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON-ready data."""
+
+
+class Check(ABC):
+    """A question about a game. Subclasses are frozen dataclasses whose fields are the options, each with a default."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def run(self, game: Game, seed: Seed = None) -> Report:
+        """Return the report on ``game``; every random choice comes from ``seed``."""
