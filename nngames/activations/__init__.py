@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from nngames.activations.base import Activation, ScalarActivation, activation_named, registry
+from nngames.activations.base import Activation, activation_named, registry
 from nngames.activations.domain import AffineHull, Domain, Interval
+from nngames.activations.scalar import ScalarActivation
 
 #: Modules of code shared by several families; they register nothing.
-_SHARED = ("base", "domain", "flint_forms", "parameters", "projections", "rounding")
+_SHARED = ("base", "domain", "flint_forms", "parameters", "projections", "rounding", "scalar")
 
 registry.discover(sys.modules[__name__], infrastructure=_SHARED)
 

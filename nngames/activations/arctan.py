@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, ScalarActivation, activation_named
+from nngames.activations.base import Array, FlintNumber, activation_named
 from nngames.activations.domain import Domain, Interval
 from nngames.activations.flint_forms import ball
 from nngames.activations.rounding import EPS, floating, log_excess, settle, wide
+from nngames.activations.scalar import ScalarActivation
 
 # pi/2 in two parts; the first, the nearest double, is below pi/2.
 _HALF_PI = float(np.pi / 2)

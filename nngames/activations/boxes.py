@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, ScalarActivation, activation_named
+from nngames.activations.base import Array, FlintNumber, activation_named
 from nngames.activations.domain import BoxDomain, Domain, Interval
 from nngames.activations.flint_forms import half_square, larger, smaller
 from nngames.activations.parameters import Vector, refusal, scalar_or_vector, store
 from nngames.activations.projections import SetProjection
 from nngames.activations.rounding import EPS, Mask, floating, quadratic, settle, wide
+from nngames.activations.scalar import ScalarActivation
 from nngames.core.exact import rational
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, ScalarActivation, activation_named
+from nngames.activations.base import Array, FlintNumber, activation_named
 from nngames.activations.domain import Domain, Interval
 from nngames.activations.flint_forms import ball, entropy_term, larger, smaller
 from nngames.activations.parameters import number, store
 from nngames.activations.rectifiers import Relu
 from nngames.activations.rounding import EPS, Mask, exp_excess, floating, quadratic, relative_entropy, settle, wide
+from nngames.activations.scalar import ScalarActivation
 from nngames.core.exact import rational
 
 
@@ -50,7 +51,7 @@ class Elu(ScalarActivation):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return v or a (e^v - 1)."""
-        below = np.minimum(v, 0.0)
+        below = np.asarray(np.minimum(v, 0.0))
         np.expm1(below, out=below)
         if self.alpha != 1.0:
             below *= self.alpha
@@ -109,15 +110,13 @@ class Elu(ScalarActivation):
         response = a * np.expm1(left)
         with np.errstate(over="ignore", invalid="ignore"):
             right_value, right_error = quadratic(action - v, EPS * np.abs(action - v))
-            d = np.minimum(action, 0.0) - response
-            error = EPS * (4 * np.abs(response) + np.abs(d))
+            height, level = a + np.minimum(action, 0.0), a * np.exp(left)
+            # Far from 0 the distances to the end -a keep more digits of x - r(v).
+            far = left < -0.7
+            d = np.where(far, height - level, np.minimum(action, 0.0) - response)
+            error = EPS * (4 * np.where(far, level, np.abs(response)) + 2 * np.abs(d))
             entropy, entropy_error = relative_entropy(
-                a + np.minimum(action, 0.0),
-                a * np.exp(left),
-                d,
-                np.log(a) + left,
-                error,
-                8 * EPS * (1 + abs(np.log(a))),
+                height, level, d, np.log(a) + left, error, 8 * EPS * (1 + abs(np.log(a)))
             )
             own, own_error = self._left(action)
             apart = 0.5 * np.square(np.maximum(action, 0.0)) + own + self.primitive(v) + np.abs(action * v)

@@ -39,6 +39,8 @@ class SetProjection(Activation):
 
     def check_shape(self, v: Array) -> None:
         """Raise ShapeError if the last axis of v is not the layer that the parameters describe."""
+        if v.ndim == 0 and not self.separable:
+            raise ShapeError(f"activation {self.name!r} acts on a layer; got a single number")
         if self.size is not None and (v.ndim == 0 or v.shape[-1] != self.size):
             raise ShapeError(f"activation {self.name!r} has parameters for size {self.size}; got an array of {v.shape}")
 

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, xlog1py, xlogy
 
-from nngames.activations.base import Array, FlintNumber, ScalarActivation, activation_named
+from nngames.activations.base import Array, FlintNumber, activation_named
 from nngames.activations.domain import Domain, Interval
 from nngames.activations.flint_forms import ball, entropy_term
+from nngames.activations.linear import Linear
 from nngames.activations.parameters import number, store
-from nngames.activations.rectifiers import Linear
 from nngames.activations.rounding import EPS, Mask, floating, relative_entropy, settle, wide
+from nngames.activations.scalar import ScalarActivation
 from nngames.core.exact import rational
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from nngames.activations.base import Array, FlintNumber, NonMonotoneActivation, activation_named
+from nngames.activations.base import Array, FlintNumber, activation_named
 from nngames.activations.flint_forms import ball
 from nngames.activations.rounding import dilogarithm, floating, wide
+from nngames.activations.scalar import NonMonotoneActivation
 
 
 @activation_named("silu")

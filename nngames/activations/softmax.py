@@ -15,6 +15,7 @@ from nngames.activations.domain import Domain, Simplex
 from nngames.activations.flint_forms import ball, entropy_term
 from nngames.activations.parameters import number, store
 from nngames.activations.rounding import EPS, Mask, floating, relative_entropy, settle, wide
+from nngames.core.errors import ShapeError
 from nngames.core.exact import rational
 
 
@@ -55,6 +56,8 @@ class Softmax(Activation):
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return e^(gain v) over its sum."""
         array = floating(v)
+        if array.ndim == 0:
+            raise ShapeError(f"activation {self.name!r} acts on a layer; got a single number")
         with np.errstate(over="ignore"):
             result = np.subtract(array, array.max(axis=-1, keepdims=True), out=out)
             if self.gain != 1.0:

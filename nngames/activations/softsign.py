@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, ScalarActivation, activation_named
+from nngames.activations.base import Array, FlintNumber, activation_named
 from nngames.activations.domain import Domain, Interval
 from nngames.activations.flint_forms import ball
 from nngames.activations.rounding import EPS, floating, log_excess, settle, wide
+from nngames.activations.scalar import ScalarActivation
 
 
 @activation_named("softsign")

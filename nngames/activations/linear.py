@@ -1,0 +1,219 @@
+"""Linear activations: identity and linear, and the affine arithmetic that relu shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nngames.activations.base import Array, FlintNumber, activation_named
+from nngames.activations.domain import Domain, Interval
+from nngames.activations.flint_forms import half_square
+from nngames.activations.parameters import number, store
+from nngames.activations.rounding import EPS, UNDERFLOW, floating, quadratic, settle, wide
+from nngames.activations.scalar import ScalarActivation
+from nngames.core.exact import rational
+
+
+@activation_named("identity")
+@dataclass(frozen=True)
+class Identity(ScalarActivation):
+    """r(v) = v, the prox of f = 0; g(v) = g*(v) = v^2/2."""
+
+    piecewise_linear = True
+
+    @property
+    def slope_range(self) -> tuple[float, float]:
+        """All slopes are 1."""
+        return (1.0, 1.0)
+
+    @property
+    def slope_range_exact(self) -> tuple[str, str]:
+        """All slopes are 1."""
+        return ("1", "1")
+
+    @property
+    def domain(self) -> Domain:
+        """R^n."""
+        return Interval()
+
+    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+        """Return v."""
+        return np.positive(v, out=out, dtype=None if isinstance(v, np.ndarray) and v.dtype.kind == "f" else float)
+
+    def derivative(self, v: ArrayLike) -> Array:
+        """Return 1."""
+        return _constant_like(v, 1.0)
+
+    def primitive(self, v: ArrayLike) -> Array:
+        """Return v^2/2."""
+        return _half_square(v)
+
+    def conjugate(self, z: ArrayLike) -> Array:
+        """Return z^2/2."""
+        return _half_square(z)
+
+    def penalty(self, z: ArrayLike) -> Array:
+        """Return 0."""
+        return np.zeros_like(wide(z))
+
+    def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
+        """Return u."""
+        return np.array(np.broadcast_arrays(wide(u), self.check_step(step))[0])
+
+    def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Return (x - v)^2/2."""
+        with np.errstate(over="ignore"):
+            d = wide(x) - wide(v)
+            return settle(*quadratic(d, EPS * np.abs(d)))
+
+    def conjugate_cvxpy(self, z: Any) -> tuple[Any, list[Any]]:
+        """Return |z|^2/2."""
+        import cvxpy as cp
+
+        return 0.5 * cp.sum_squares(z), []
+
+    def flint_conjugate_at(self, z: FlintNumber) -> FlintNumber:
+        """Return z^2/2."""
+        return half_square(z)
+
+    def flint_response_at(self, v: FlintNumber) -> FlintNumber:
+        """Return v."""
+        return v
+
+
+@activation_named("linear")
+@dataclass(frozen=True)
+class Linear(ScalarActivation):
+    """r(v) = s v + b with the slope s and the bias b.
+
+    For s > 0: g(v) = s v^2/2 + b v, g*(z) = (z - b)^2/(2s), f(z) = g*(z) - z^2/2.
+    For s = 0: dom f = {b} and f(b) = -b^2/2. For s < 0 it is the prox of nothing.
+    """
+
+    slope: float = 1.0
+    bias: float = 0.0
+    piecewise_linear = True
+
+    def __post_init__(self) -> None:
+        store(self, slope=number(self, "slope"), bias=number(self, "bias"))
+
+    @property
+    def bounded(self) -> bool:
+        """Whether s = 0."""
+        return self.slope == 0
+
+    @property
+    def slope_range(self) -> tuple[float, float]:
+        """All slopes are s."""
+        return (self.slope, self.slope)
+
+    @property
+    def slope_range_exact(self) -> tuple[str, str]:
+        """All slopes are s."""
+        return (repr(self.slope), repr(self.slope))
+
+    @property
+    def domain(self) -> Domain:
+        """R^n, or the point b where s = 0."""
+        self.require_penalty()
+        return Interval(self.bias, self.bias) if self.slope == 0 else Interval()
+
+    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+        """Return s v + b."""
+        return affine_response(v, self.slope, self.bias, out)
+
+    def derivative(self, v: ArrayLike) -> Array:
+        """Return s."""
+        return _constant_like(v, self.slope)
+
+    def primitive(self, v: ArrayLike) -> Array:
+        """Return s v^2/2 + b v."""
+        v = wide(v)
+        with np.errstate(over="ignore"):
+            return (0.5 * self.slope * v + self.bias) * v
+
+    def conjugate(self, z: ArrayLike) -> Array:
+        """Return (z - b)^2/(2s); for s = 0, 0 at b and +inf elsewhere."""
+        self.require_penalty()
+        if self.slope == 0:
+            return np.where(np.equal(z, self.bias), 0.0, np.inf)
+        z = wide(z)
+        with np.errstate(over="ignore"):
+            return np.square(z - self.bias) * (0.5 / self.slope)
+
+    def penalty(self, z: ArrayLike) -> Array:
+        """Return ((1/s - 1) z/2 - b/s) z + b^2/(2s); for s = 0, -b^2/2 at b and +inf elsewhere."""
+        self.require_penalty()
+        if self.slope == 0:
+            return np.where(np.equal(z, self.bias), -0.5 * self.bias**2, np.inf)
+        z = wide(z)
+        with np.errstate(over="ignore"):
+            curved = (0.5 * (1 / self.slope - 1) * z - self.bias / self.slope) * z
+            return curved + 0.5 * self.bias**2 / self.slope
+
+    def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
+        """Return (s u + step b)/(s + step (1 - s))."""
+        steps = self.check_step(step)
+        with np.errstate(over="ignore"):
+            return (self.slope * wide(u) + steps * self.bias) / (self.slope + steps * (1 - self.slope))
+
+    def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
+        """Return (x - s v - b)^2/(2s); for s = 0, 0 at b and +inf elsewhere."""
+        self.require_penalty()
+        if self.slope == 0:
+            zero = np.zeros(np.broadcast_shapes(np.shape(x), np.shape(v)))
+            return settle(zero, zero, np.not_equal(x, self.bias))
+        x, v = wide(x), wide(v)
+        with np.errstate(over="ignore", invalid="ignore"):
+            response, error = affine_with_error(v, self.slope, self.bias)
+            d = x - response
+            return settle(*quadratic(d, error + EPS * np.abs(d), 1 / self.slope))
+
+    def conjugate_cvxpy(self, z: Any) -> tuple[Any, list[Any]]:
+        """Return |z - b|^2/(2s), or the constraint z = b where s = 0."""
+        import cvxpy as cp
+
+        self.require_penalty()
+        if self.slope == 0:
+            return cp.Constant(0.0), [z == self.bias]
+        return (0.5 / self.slope) * cp.sum_squares(z - self.bias), []
+
+    def flint_conjugate_at(self, z: FlintNumber) -> FlintNumber | None:
+        """Return (z - b)^2/(2s)."""
+        self.require_penalty()
+        if self.slope == 0:
+            return None if z != rational(self.bias) else 0 * z
+        return half_square(z - rational(self.bias)) / rational(self.slope)
+
+    def flint_response_at(self, v: FlintNumber) -> FlintNumber:
+        """Return s v + b."""
+        return rational(self.slope) * v + rational(self.bias)
+
+
+def affine_response(v: ArrayLike, slope: float, bias: float, out: Array | None = None) -> Array:
+    """Return slope * v + bias; overflow is silent where it can happen, and not guarded where it cannot."""
+    if abs(slope) > 1 or abs(bias) > 1e20:
+        with np.errstate(over="ignore"):
+            return np.add(np.multiply(v, slope, out=out), bias, out=out)
+    scaled = np.multiply(v, slope, out=out)
+    return scaled if bias == 0 else np.add(scaled, bias, out=out)
+
+
+def affine_with_error(v: Array, slope: float, bias: float) -> tuple[Array, Array]:
+    """Return slope * v + bias and a bound on its rounding error, 0 where slope = 1 and bias = 0."""
+    scaled = v * slope
+    value = scaled + bias
+    error = np.zeros_like(v) if slope == 1 else EPS * np.abs(scaled) + UNDERFLOW
+    return value, error if bias == 0 else error + EPS * np.abs(value)
+
+
+def _constant_like(v: ArrayLike, value: float) -> Array:
+    return np.full_like(floating(v), value)
+
+
+def _half_square(v: ArrayLike) -> Array:
+    with np.errstate(over="ignore"):
+        return 0.5 * np.square(wide(v))
