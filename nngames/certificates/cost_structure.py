@@ -63,7 +63,8 @@ def nonlinear_response(game: Any, kind: str) -> Verdict | None:
         if low == high or not _nonzero(weight):
             continue
         what = f"player {target} listens to {source} with the activation {activation.name!r}"
-        if activation.separable and high - low > _SLOPE_GAP:
+        # With parameters by coordinate, the coordinate that listens may be an affine one.
+        if activation.separable and activation.size is None and high - low > _SLOPE_GAP:
             statement = (
                 f"{described(game)} has no {kind} potential: {what}, whose slopes range from {low:.6g} to {high:.6g}, "
                 "so its response is not affine in the other's action"

@@ -1,8 +1,9 @@
 """Coupling pairs: what each two players' costs have in common, on which potentials depend alone.
 
 Player l's cost holds -<x_l, B_lk x_k>, player k's -<x_k, B_kl x_l>. Only A = P_l B_lk P_k and C = (P_k B_kl P_l)'
-count, P the projectors on the players' direction spaces. A pair is balanced by weights c if c_l A = c_k C; its *mismatch*
-is max|c_l A - c_k C| / max(c_l max|B_lk|, c_k max|B_kl|): how much the data would have to change, relatively.
+count, P the projectors on the players' direction spaces. A pair is balanced by weights c if c_l A = c_k C; its
+*mismatch* is max|c_l A - c_k C| / max(c_l max|B_lk|, c_k max|B_kl|), the relative change of the data that would mend
+it up to a factor of two.
 """
 
 from __future__ import annotations

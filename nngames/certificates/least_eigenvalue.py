@@ -15,10 +15,12 @@ from nngames.core.profiles import Array
 _UNIT = 2.0**-53
 #: Up to this order a bound that rows do not give is sought by a Cholesky factorisation.
 CHOLESKY_ORDER = 4000
+# The relative accuracy of the estimate that the factorisation then proves.
+_LANCZOS = 1e-6
 
 
-def least_eigenvalue(matrix: Any, error: Any) -> tuple[float, float, Array]:
-    """Return safe bounds on the least eigenvalue, and a direction that nearly attains it.
+def least_eigenvalue(matrix: Any, error: Any) -> tuple[float, float, Array | None]:
+    """Return safe bounds on the least eigenvalue and, unless it is positive, a direction that nearly attains it.
 
     Parameters
     ----------
@@ -28,19 +30,22 @@ def least_eigenvalue(matrix: Any, error: Any) -> tuple[float, float, Array]:
     Returns
     -------
     lower, upper : float
-    direction : ndarray (n,)
+    direction : ndarray (n,) or None
     """
     n = matrix.shape[0]
     if n <= TIGHT_SIDE:
         dense = matrix.toarray()
         least, _ = symmetric_extremes(dense, error.toarray())
-        return least.lower, least.upper, np.linalg.eigh(dense)[1][:, 0]
+        return least.lower, least.upper, None if least.lower > 0 else np.linalg.eigh(dense)[1][:, 0]
+    lower, upper = weighted_rows(matrix, error), float(matrix.diagonal().min()) + float(error.diagonal().max())
+    if lower > 0:
+        return lower, upper, None
     direction = _lanczos_direction(matrix)
-    upper = form_upper(matrix, error, direction) / (float(direction @ direction) * (1 - 2 * n * _UNIT))
-    lower = weighted_rows(matrix, error)
-    if lower <= 0 < upper and n <= CHOLESKY_ORDER:
+    value = form_upper(matrix, error, direction)
+    upper = min(upper, value / float(direction @ direction) + 4 * n * _UNIT * abs(value))
+    if upper > 0 and n <= CHOLESKY_ORDER:
         lower = max(lower, _cholesky_bound(matrix.toarray(), error, upper))
-    return lower, upper, direction
+    return lower, upper, None if lower > 0 else direction
 
 
 def form_upper(matrix: Any, error: Any, d: Array) -> float:
@@ -70,7 +75,7 @@ def _lanczos_direction(matrix: Any) -> Array:
 
     start = np.random.default_rng(0).standard_normal(matrix.shape[0])
     try:
-        return np.asarray(eigsh(matrix, k=1, which="SA", v0=start, tol=1e-6)[1][:, 0])
+        return np.asarray(eigsh(matrix, k=1, which="SA", v0=start, tol=_LANCZOS, maxiter=300)[1][:, 0])
     except ArpackNoConvergence:
         return start
 
@@ -83,7 +88,7 @@ def _cholesky_bound(dense: Array, error: Any, estimate: float) -> float:
     """
     n = dense.shape[0]
     scale = float(np.abs(dense).max())
-    shift = estimate - 1e-7 * scale
+    shift = estimate - 10 * _LANCZOS * (scale + abs(estimate))
     shifted = dense - shift * np.eye(n)
     try:
         np.linalg.cholesky(shifted)

@@ -50,7 +50,7 @@ class Monotone(Certificate):
         """Decide by the least eigenvalue."""
         matrix, error = symmetric_part(game)
         lower, upper, direction = least_eigenvalue(matrix, error)
-        if lower > 0:
+        if direction is None:
             return _proved(game, lower)
         bound = form_upper(matrix, error, direction)
         if bound < 0:
