@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +14,10 @@ from nngames.games import Game
 from nngames.networks import Network
 from nngames.scenario.array_files import Folder
 from nngames.scenario.arrays import ArraySource
+from nngames.scenario.choices import Chosen
 from nngames.scenario.problems import Path, ScenarioError
 from nngames.scenario.schema import ScenarioSection
+from nngames.scenario.sections import changed
 from nngames.scenario.yaml_reader import Document
 
 
@@ -56,6 +59,11 @@ class Scenario:
         """Where its arrays come from."""
         return ArraySource(self.folder, self.section.seed)
 
+    @property
+    def methods(self) -> Sequence[Chosen]:
+        """The methods that are to solve it."""
+        return () if self.section.solve is None else self.section.solve.methods
+
     @cached_property
     def network(self) -> Network | None:
         """The network; None where the scenario gives a game.
@@ -94,6 +102,25 @@ class Scenario:
         from nngames.scenario.builder import build_start
 
         return build_start(self)
+
+    def with_changes(self, seed: int | None = None, **stopping: Any) -> Scenario:
+        """Return the scenario with another seed or other stopping values; None changes nothing.
+
+        Parameters
+        ----------
+        seed : int, optional
+        **stopping
+            ``tolerance``, ``max_iterations``, ``max_seconds``.
+
+        Raises
+        ------
+        OptionError
+            If a value is not valid.
+        """
+        changes: Mapping[str, Any] = {key: value for key, value in stopping.items() if value is not None}
+        section = self.section if seed is None else changed(self.section, {"seed": seed})
+        stopping_section = changed(section.stopping, changes)
+        return replace(self, section=section.model_copy(update={"stopping": stopping_section}))
 
     def error(self, path: Path, message: str) -> ScenarioError:
         """Return the error that says ``message`` about the key at ``path``."""

@@ -5,13 +5,22 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from nngames.core.errors import suggestion
+from nngames.core.errors import OptionError, suggestion
 from nngames.scenario.problems import Path, shown
 
 #: The place below the value being validated, and what is wrong there: with its value, or with its key.
@@ -52,6 +61,28 @@ class Section(BaseModel):
     def valid_keys(cls) -> tuple[str, ...]:
         """Return the keys as they are written in YAML."""
         return tuple(info.alias or name for name, info in cls.model_fields.items())
+
+
+SomeSection = TypeVar("SomeSection", bound=Section)
+
+
+def changed(section: SomeSection, values: Mapping[str, Any]) -> SomeSection:
+    """Return a section with other values, each checked as in a file.
+
+    Raises
+    ------
+    OptionError
+        If one is not valid.
+    """
+    checked = {}
+    for key, value in values.items():
+        field = type(section).model_fields[key]
+        kind: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        try:
+            checked[key] = TypeAdapter(kind).validate_python(value, strict=True)
+        except ValidationError as error:
+            raise OptionError(f"{key} {plain_words(error.errors()[0])}") from None
+    return section.model_copy(update=checked)
 
 
 def wrong(message: str) -> PydanticCustomError:

@@ -1,0 +1,106 @@
+"""The report on a scenario: results, checks and expectations, and whether all is as expected."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nngames.checks.check import Report
+from nngames.core.plain import plain
+from nngames.results.comparison import Comparison, Row
+from nngames.results.result import Result
+from nngames.scenario.expectations import Statement
+from nngames.scenario.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class NotApplicable:
+    """The report of a check that cannot take the game.
+
+    Attributes
+    ----------
+    reason : str
+    """
+
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the reason."""
+        return {"status": "skipped", "message": self.reason}
+
+
+@dataclass(frozen=True, eq=False)
+class ScenarioReport:
+    """What a run of a scenario found.
+
+    Attributes
+    ----------
+    scenario : Scenario
+    results : mapping label -> Result
+        One for each method; skipped and failed runs have one too, with the reason.
+    checks : mapping name -> report
+        One for each check; each has ``to_dict()``.
+    expectations : sequence of Statement
+    """
+
+    scenario: Scenario
+    results: Mapping[str, Result]
+    checks: Mapping[str, Report]
+    expectations: Sequence[Statement] = ()
+
+    @property
+    def comparison(self) -> Comparison:
+        """The results side by side."""
+        return Comparison(tuple(Row(self.scenario.name, label, 0, result) for label, result in self.results.items()))
+
+    @property
+    def unexpected(self) -> tuple[str, ...]:
+        """The labels of the solves that did not converge, where no expectation states it."""
+        stated = {statement.what for statement in self.expectations}
+        return tuple(
+            label
+            for label, result in self.results.items()
+            if not result.converged and f"solve.{label}.status" not in stated
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether every expectation is met and every solve converged, or was expected not to."""
+        return not self.unexpected and all(statement.met is not False for statement in self.expectations)
+
+    def to_dict(self, trace: bool = False) -> dict[str, Any]:
+        """Return the report as plain JSON-ready data: what the paths of ``expect`` lead into."""
+        return {
+            **self.findings(trace),
+            "expect": [plain(statement.to_dict()) for statement in self.expectations],
+            "ok": self.ok,
+        }
+
+    def findings(self, trace: bool = False) -> dict[str, Any]:
+        """Return what was found, without the expectations."""
+        game = self.scenario.game
+        return {
+            "scenario": {
+                "name": self.scenario.name,
+                "description": self.scenario.description.strip(),
+                "source": self.scenario.section.source.strip(),
+                "seed": self.scenario.section.seed,
+                "file": self.scenario.file,
+            },
+            "game": {
+                "players": [str(player) for player in game.players],
+                "sizes": {str(player): size for player, size in game.dims.items()},
+                "size": game.size,
+                "cost": game.cost_name,
+            },
+            "solve": {label: result.to_dict(trace=trace) for label, result in self.results.items()},
+            **{name: plain(report.to_dict()) for name, report in self.checks.items()},
+        }
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Draw the scenario's picture; save it to ``path`` if given, and return the figure."""
+        from nngames.report.plots import plot_report
+
+        return plot_report(self, path)
