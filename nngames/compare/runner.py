@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from nngames.core.verdicts import Decision
 from nngames.games import Game
 from nngames.results.comparison import Comparison, Row
 from nngames.results.result import Result, Status, empty_trace
-from nngames.solvers import Guarantee, Solver, solve, solver
-from nngames.solvers.loop import check_game
+from nngames.solvers import Guarantee, Interrupted, Solver, solve, solver
+from nngames.solvers.loop import check_stopping
+from nngames.solvers.solver import check_game
 
 Method = str | Solver | Mapping[str, Any]
 
@@ -56,7 +58,10 @@ def compare(
     ------
     UnknownNameError, OptionError, InputError
         If a method, an option or a game is not usable: before the first run.
+    Interrupted
+        On Ctrl-C; its ``comparison`` holds the runs made, the interrupted one included.
     """
+    check_stopping(tolerance, max_iterations, max_seconds)
     games = _games(game)
     for label, entry in games.items():
         check_game(entry)
@@ -67,23 +72,25 @@ def compare(
     if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
         raise OptionError(f"repeat must be a positive integer; got {repeat!r}")
     chosen = labelled(methods)
-    rows = []
-    for game_label, entry in games.items():
-        for method_label, scheme in chosen.items():
-            for number in range(repeat):
-                if progress is not None:
-                    progress(f"{game_label}: {method_label}")
-                result = _run(
-                    entry,
-                    scheme,
-                    start=start,
-                    tolerance=tolerance,
-                    max_iterations=max_iterations,
-                    max_seconds=max_seconds,
-                    seed=seed,
-                    trace_nash_gap=trace_nash_gap,
-                )
-                rows.append(Row(game_label, method_label, number, result))
+    arguments = {
+        "start": start,
+        "tolerance": tolerance,
+        "max_iterations": max_iterations,
+        "max_seconds": max_seconds,
+        "seed": seed,
+        "trace_nash_gap": trace_nash_gap,
+    }
+    rows: list[Row] = []
+    for game_label, method_label, number in product(games, chosen, range(repeat)):
+        if progress is not None:
+            progress(f"{game_label}: {method_label}")
+        try:
+            result = _run(games[game_label], chosen[method_label], **arguments)
+        except Interrupted as interruption:
+            rows.append(Row(game_label, method_label, number, interruption.result))
+            interruption.comparison = Comparison(tuple(rows))
+            raise
+        rows.append(Row(game_label, method_label, number, result))
     return Comparison(tuple(rows))
 
 

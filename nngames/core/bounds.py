@@ -49,7 +49,19 @@ def _gamma(terms: int) -> float:
 
 def _power_of_two_scale(matrix: Array) -> float:
     largest = float(np.abs(matrix).max(initial=0.0))
-    return 2.0 ** math.frexp(largest)[1] if largest > 0 and math.isfinite(largest) else 1.0
+    return math.ldexp(1.0, min(math.frexp(largest)[1], 1023)) if largest > 0 and math.isfinite(largest) else 1.0
+
+
+def _scaled(lower: float, upper: float, scale: float, method: str) -> Enclosure:
+    """Return [lower, upper] * scale for a power of two, outwards where the product is not exact."""
+    low, high = lower * scale, upper * scale
+    # Gradual underflow rounds, overflow leaves the numbers.
+    if abs(low) < 1e-300 and low / scale != lower:
+        low = math.nextafter(low, -math.inf)
+    if abs(high) < 1e-300 and high / scale != upper:
+        high = math.nextafter(high, math.inf)
+    largest = math.nextafter(math.inf, 0.0)
+    return Enclosure(min(low, largest), max(high, -largest), method)
 
 
 def symmetric_extremes(matrix: Array, error: Array | float = 0.0) -> tuple[Enclosure, Enclosure]:
@@ -91,7 +103,7 @@ def symmetric_extremes(matrix: Array, error: Array | float = 0.0) -> tuple[Enclo
     centres = congruent.diagonal()
     if not defect < 0.5 or not np.isfinite(radii).all():
         bound = float(np.max(np.sum(np.abs(s), axis=1))) * _SLACK + perturbation
-        wide = Enclosure(-bound * scale, bound * scale, "row sums")
+        wide = _scaled(-bound, bound, scale, "row sums")
         return wide, wide
     low = float(np.min(centres - radii))
     high = float(np.max(centres + radii))
@@ -102,8 +114,8 @@ def symmetric_extremes(matrix: Array, error: Array | float = 0.0) -> tuple[Enclo
     method = "Gershgorin discs of the congruence by computed eigenvectors, with rounding enclosed"
     pad = 4 * _UNIT
     return (
-        Enclosure((low - pad * abs(low)) * scale, (low_inner + pad * abs(low_inner)) * scale, method),
-        Enclosure((high_inner - pad * abs(high_inner)) * scale, (high + pad * abs(high)) * scale, method),
+        _scaled(low - pad * abs(low), low_inner + pad * abs(low_inner), scale, method),
+        _scaled(high_inner - pad * abs(high_inner), high + pad * abs(high), scale, method),
     )
 
 
@@ -126,16 +138,16 @@ def spectral_norm(matrix: LinearMap) -> Enclosure:
     m, n = matrix.shape
     if matrix.has_dense and min(m, n) <= TIGHT_SIDE:
         return _settle_at_one(matrix.dense, _dense_norm(matrix.dense))
-    if isinstance(matrix, SparseMap):
-        absolute, squares = abs(matrix.matrix), matrix.matrix.multiply(matrix.matrix)
-    elif isinstance(matrix, DenseMap):
-        absolute, squares = np.abs(matrix.matrix), matrix.matrix**2
-    else:
+    if not isinstance(matrix, SparseMap | DenseMap):
         return Enclosure(0.0, math.inf, "a matrix-free map gives no upper bound")
+    absolute = abs(matrix.matrix).astype(np.float64)
+    scale = _power_of_two_scale(absolute.data if isinstance(matrix, SparseMap) else absolute)
+    absolute = absolute / scale
+    squares = absolute.multiply(absolute) if isinstance(matrix, SparseMap) else absolute**2
     grow = 1 + 2 * _gamma(max(m, n) + 4)
     upper = math.sqrt(float(absolute.sum(axis=0).max()) * float(absolute.sum(axis=1).max())) * grow
     lower = math.sqrt(float(squares.sum(axis=0).max())) / grow
-    return Enclosure(lower, upper, "sqrt(|A|_1 |A|_inf)")
+    return _scaled(lower, upper, scale, "sqrt(|A|_1 |A|_inf)")
 
 
 def _settle_at_one(a: Array, found: Enclosure) -> Enclosure:
@@ -168,9 +180,9 @@ def _dense_norm(a: Array) -> Enclosure:
     error = _gamma(a.shape[0] + 3) * (absolute.T @ absolute) * _SLACK + 1e-290
     _, largest = symmetric_extremes(gram, error)
     pad = 8 * _UNIT
-    upper = math.sqrt(max(largest.upper, 0.0)) * (1 + pad) * scale
-    lower = math.sqrt(max(largest.lower, 0.0)) * (1 - pad) * scale
-    return Enclosure(lower, upper, largest.method)
+    upper = math.sqrt(max(largest.upper, 0.0)) * (1 + pad)
+    lower = math.sqrt(max(largest.lower, 0.0)) * (1 - pad)
+    return _scaled(lower, upper, scale, largest.method)
 
 
 def collatz_wielandt(matrix: Array | Any, weights: Array) -> float:
@@ -178,8 +190,11 @@ def collatz_wielandt(matrix: Array | Any, weights: Array) -> float:
 
     The bound holds for every positive u (Collatz-Wielandt); rounding is added to it. ``matrix`` may be sparse.
     """
-    product = np.asarray(matrix @ weights).ravel()
-    return float(np.max(product / weights)) * (1 + 2 * _gamma(matrix.shape[1] + 4)) + 1e-290
+    n = matrix.shape[1]
+    # Each product may lose half a smallest subnormal to underflow.
+    product = np.asarray(matrix @ weights).ravel() + n * 5e-324
+    with np.errstate(over="ignore"):
+        return float(np.max(product / weights)) * (1 + 2 * _gamma(n + 4)) + 1e-290
 
 
 def perron_weights(matrix: Array | Any, iterations: int = 500) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.errors import InputError, ShapeError
+from nngames.core.profiles import float_array
 
 Array = NDArray[np.floating[Any]]
 
@@ -198,16 +199,14 @@ def _convert(value: Any, what: str) -> LinearMap:
     if isinstance(value, LinearMap):
         return value
     matrix: Any
-    if hasattr(value, "tocsr"):
-        dtype = np.float32 if value.dtype == np.float32 else np.float64
-        return SparseMap(value.astype(dtype))
-    if hasattr(value, "matvec") and hasattr(value, "rmatvec"):
-        return OperatorMap(value)
-    try:
-        # A copy: what was proved about a network must stay true when the caller's array changes.
-        matrix = np.array(value, dtype=np.float32 if getattr(value, "dtype", None) == np.float32 else np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what} is not a matrix of real numbers: {error}") from None
+    if hasattr(value, "tocsr") or (hasattr(value, "matvec") and hasattr(value, "rmatvec")):
+        if np.dtype(value.dtype).kind not in "fiub":
+            raise InputError(f"{what} is not an array of real numbers: it holds {np.dtype(value.dtype).name}")
+        if not hasattr(value, "tocsr"):
+            return OperatorMap(value)
+        return SparseMap(value.astype(np.float32 if value.dtype == np.float32 else np.float64))
+    # A copy: what was proved about a network must stay true when the caller's array changes.
+    matrix = np.array(float_array(value, what))
     if matrix.ndim == 0:
         matrix = matrix.reshape(1, 1)
     if matrix.ndim != 2 or 0 in matrix.shape:

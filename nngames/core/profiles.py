@@ -108,11 +108,16 @@ class ProfileSpace:
         missing = [str(p) for p in self.players if p not in profile]
         if missing:
             raise InputError(f"{what} has no action for {', '.join(missing)}")
-        parts = []
+        parts: list[Array] = []
         for player, n in self.dims.items():
             part = np.atleast_1d(float_array(profile[player], f"{what}, action of {player}"))
             if part.shape[-1] != n:
                 raise ShapeError(f"{what}: the action of {player} has shape {part.shape}; expected ({n},)")
+            if parts and part.shape[:-1] != parts[0].shape[:-1]:
+                raise ShapeError(
+                    f"{what}: the action of {player} has shape {part.shape}, that of {self.players[0]} "
+                    f"{parts[0].shape}; a batch needs the same number of rows for every player"
+                )
             parts.append(part)
         return np.concatenate(parts, axis=-1)
 
@@ -131,10 +136,15 @@ def float_array(value: ArrayLike, what: str) -> Array:
     """
     try:
         array = np.asarray(value)
-        if array.dtype == object or array.dtype.kind not in "fiub":
-            array = np.asarray(value, dtype=float)
+        if array.dtype == object:
+            # Fractions and other exact numbers.
+            array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{what} is not an array of real numbers: {error}") from None
+    if array.dtype.kind not in "fiub":
+        # Complex numbers would lose their imaginary part, and texts are no numbers even where they spell one.
+        held = {"c": "complex numbers", "U": "texts", "S": "texts"}.get(array.dtype.kind, array.dtype.name)
+        raise InputError(f"{what} is not an array of real numbers: it holds {held}")
     if array.dtype == np.float32:
         return array
     return np.asarray(array, dtype=np.float64)

@@ -91,7 +91,7 @@ class Registry(Generic[T]):
         """Return the registered names, sorted."""
         return tuple(sorted(self._entries))
 
-    def create(self, name: str, **options: Any) -> Any:
+    def create(self, name: str, /, **options: Any) -> Any:
         """Build the dataclass registered under ``name`` from its options.
 
         Raises

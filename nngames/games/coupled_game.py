@@ -79,10 +79,7 @@ class CoupledGame(Game):
 
     @cached_property
     def _places(self) -> dict[Player, tuple[Player, int | None]]:
-        if not self.neurons:
-            return {player: (player, None) for player in self.players}
-        places = [(block, i) for block, n in self.blocks.dims.items() for i in range(n)]
-        return dict(zip(self.players, places, strict=True))
+        return player_places(self.blocks, self.neurons)
 
     def couplings(self) -> dict[tuple[Player, Player], LinearMap]:
         """Return the maps B_lk between distinct blocks, by (l, k): the signs are those of u = c + sum B x.
@@ -200,6 +197,10 @@ class CoupledGame(Game):
 
     def inclusion(self) -> Inclusion:
         """Return the inclusion 0 in dF(x) + M x + q with M = diag(Q_l) - B."""
+        return self._inclusion
+
+    @cached_property
+    def _inclusion(self) -> Inclusion:
         return CoupledInclusion(self)
 
 
@@ -233,6 +234,14 @@ def _into_domain(own: OwnCost, z: Array, neurons: bool) -> tuple[Array, Any]:
         return projected, np.abs(projected - z) <= DOMAIN_TOLERANCE * np.maximum(1, np.abs(z))
     size = np.linalg.norm(z, axis=-1)
     return projected, np.linalg.norm(projected - z, axis=-1) <= DOMAIN_TOLERANCE * np.maximum(1, size)
+
+
+def player_places(blocks: ProfileSpace, neurons: bool) -> dict[Player, tuple[Player, int | None]]:
+    """Return the block of each player and, for neurons, the coordinate in it."""
+    if not neurons:
+        return {player: (player, None) for player in blocks.players}
+    places = [(block, i) for block, n in blocks.dims.items() for i in range(n)]
+    return dict(zip(neuron_space(blocks).players, places, strict=True))
 
 
 def neuron_space(blocks: ProfileSpace) -> ProfileSpace:

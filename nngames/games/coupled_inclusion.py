@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nngames.core.bounds import TIGHT_SIDE, spectral_norm
 from nngames.core.operators import DENSE_ENTRIES, DenseMap, LinearMap, SparseMap
 from nngames.core.profiles import Array
 from nngames.games.views import Inclusion
@@ -14,6 +15,9 @@ from nngames.networks.passes import assembled_weight
 
 if TYPE_CHECKING:
     from nngames.games.coupled_game import CoupledGame
+
+#: Up to this many blocks the matrix of block norms is worth its cost.
+_MOST_BLOCKS = 100
 
 
 class CoupledInclusion(Inclusion):
@@ -67,35 +71,72 @@ class CoupledInclusion(Inclusion):
         return result
 
     @cached_property
-    def matrix(self) -> LinearMap:
-        """M as a linear map."""
-        return _matrix(self.game, [shift for _, _, shift in self._parts])
-
-    @cached_property
     def norm_bound(self) -> float:
-        """A safe upper bound on |M|: an enclosure where M can be stored, inf otherwise."""
-        from nngames.core.bounds import spectral_norm
+        """A safe upper bound on |M|: an enclosure where M can be stored, inf otherwise.
 
+        A large M also gets the norm of the matrix of its blocks' norms, which is tighter where the blocks are dense.
+        """
         if not self.game.linear:
             return float("inf")
-        return spectral_norm(self.matrix).upper
+        bound = spectral_norm(self.matrix).upper
+        if self.size > TIGHT_SIDE and len(self._parts) <= _MOST_BLOCKS:
+            bound = min(bound, _block_norm(self.matrix, [where for where, _, _ in self._parts]))
+        return bound + self._diagonal_rounding()
+
+    def _diagonal_rounding(self) -> float:
+        """Bound how far the computed diagonal of M is from Q - k - W, entry by entry."""
+        weight: Any = assembled_weight(self.game.network)
+        own = weight.matrix.diagonal()
+        largest = 0.0
+        for where, metric, shift in zip(*self._curvatures(), strict=True):
+            base = metric if metric.ndim == 1 else np.diag(metric)
+            shifted, first = _two_sum(base, np.full(base.shape, -shift))
+            _, second = _two_sum(shifted, -own[where])
+            largest = max(largest, float(np.max(np.abs(first) + np.abs(second))))
+        return largest * (1 + 1e-15)
+
+    def _curvatures(self) -> tuple[list[slice], list[Array], list[float]]:
+        """Return where each block stands, its Q as M has it, and its shift k."""
+        places, metrics = [], []
+        for (block, where), (_, cost, _) in zip(self.game.blocks.slices.items(), self._parts, strict=True):
+            # A self-loop was moved from B to Q, so M keeps the identity there.
+            plain = cost.metric is None or block in self.game.self_weights
+            places.append(where)
+            metrics.append(np.ones(where.stop - where.start) if plain else np.asarray(cost.metric))
+        return places, metrics, [shift for _, _, shift in self._parts]
+
+    @cached_property
+    def matrix(self) -> LinearMap:
+        """M as a linear map."""
+        from scipy import sparse
+
+        weight: Any = assembled_weight(self.game.network)
+        parts = []
+        for _, metric, shift in zip(*self._curvatures(), strict=True):
+            dense = metric.ndim == 2
+            parts.append(
+                sparse.csr_array(metric - shift * np.eye(len(metric))) if dense else sparse.diags_array(metric - shift)
+            )
+        matrix = sparse.csr_array(sparse.block_diag(parts)) - weight.matrix
+        return DenseMap(matrix.toarray()) if self.size**2 <= DENSE_ENTRIES else SparseMap(matrix)
 
 
-def _matrix(game: CoupledGame, shifts: list[float]) -> LinearMap:
-    from scipy import sparse
+def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """Return the rounded sum and its exact error [Knuth]."""
+    total = a + b
+    virtual = total - a
+    return total, (a - (total - virtual)) + (b - virtual)
 
-    weight: Any = assembled_weight(game.network)
-    diagonal_blocks = []
-    for (block, where), shift in zip(game.blocks.slices.items(), shifts, strict=True):
-        n = where.stop - where.start
-        cost, own = game.own[block], game.self_weights.get(block)
-        metric = np.ones(n) if cost.metric is None else cost.metric
-        # u leaves the block's own weight out and Q has it; M = diag(Q) - B keeps each entry once.
-        if own is not None:
-            metric = metric + own
-        part = sparse.diags_array(metric - shift) if metric.ndim == 1 else sparse.csr_array(metric - shift * np.eye(n))
-        diagonal_blocks.append(part)
-    matrix = sparse.csr_array(sparse.block_diag(diagonal_blocks)) - weight.matrix
-    if game.size**2 <= DENSE_ENTRIES:
-        return DenseMap(matrix.toarray())
-    return SparseMap(matrix)
+
+def _block_norm(matrix: LinearMap, places: list[slice]) -> float:
+    """Bound |M| by the norm of the matrix of its blocks' norms."""
+    stored: Any = matrix
+    norms = np.zeros((len(places), len(places)))
+    for i, rows in enumerate(places):
+        band = stored.matrix[rows]
+        for j, columns in enumerate(places):
+            block = band[:, columns]
+            dense = block if isinstance(block, np.ndarray) else block.toarray()
+            if dense.any():
+                norms[i, j] = spectral_norm(DenseMap(dense)).upper
+    return spectral_norm(DenseMap(norms)).upper

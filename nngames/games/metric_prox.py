@@ -6,10 +6,13 @@ of f, since f + (1 - 1/S)|.|^2/2 is convex. Each case uses the most direct route
 - Q diagonal and f separable: the prox with step 1/q, or a scalar equation; Q = q I with q > 0: the prox with step 1/q;
 - f = 0: a linear system;
 - f the indicator of a polyhedron (affine subspaces and points included): a quadratic program;
+- f separable: Newton's method for t + (Q - I) r(t) = u, z = r(t);
 - else: accelerated proximal gradient steps, which contract since the cost is strongly convex.
 """
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 
@@ -19,7 +22,9 @@ from nngames.core.profiles import Array
 from nngames.core.quadratic_program import minimise_quadratic
 from nngames.core.roots import increasing_root
 
+_EPS = float(np.finfo(np.float64).eps)
 _MOST_STEPS = 200_000
+_NEWTON_STEPS = 60
 
 
 def diagonal_response(activation: Activation, metric: Array, u: Array) -> Array:
@@ -37,43 +42,95 @@ def diagonal_response(activation: Activation, metric: Array, u: Array) -> Array:
     return activation(root)
 
 
-def dense_response(activation: Activation, metric: Array, u: Array) -> Array:
-    """Return the metric prox for a symmetric matrix Q (n, n) with Q > (1 - 1/S) Id, u (n,) or (batch, n)."""
-    if u.ndim > 1:
-        return np.array([dense_response(activation, metric, row) for row in u])
-    n = u.size
-    scaled = metric[0, 0]
-    if scaled > 0 and np.array_equal(metric, scaled * np.eye(n)):
-        return activation.prox(u / scaled, 1 / scaled)
-    if activation.name == "identity":
-        return np.linalg.solve(metric, u)
-    form = activation.polyhedral_form(n)
-    if form is not None:
-        return minimise_quadratic(metric, u, *form)
-    return _proximal_gradient(activation, metric, u)
+class DenseResponse:
+    """The metric prox for a symmetric matrix Q (n, n) with Q > (1 - 1/S) Id.
 
-
-def _proximal_gradient(activation: Activation, metric: Array, u: Array) -> Array:
-    """Accelerated proximal gradient with restart on z'Qz/2 - <z, u> + f(z), split so that each prox is admissible.
-
-    f is shifted by k|.|^2/2, k = max(0, 1 - 1/S), to be convex, and Q by -k; the shifted Q is positive semidefinite and
-    bounded by rho, so the step 1/rho is safe and the cost's strong convexity gives a linear rate.
+    Parameters
+    ----------
+    activation : Activation
+        The prox of f.
+    metric : ndarray (n, n)
     """
-    values = np.linalg.eigvalsh(metric)
-    shift = max(0.0, 1 - 1 / activation.slope_range[1]) if activation.slope_range[1] > 0 else 0.0
-    rho = float(values[-1] - shift) * (1 + 1e-12) + 1e-300
-    step = 1 / (rho + shift)
-    z = previous = activation(u)
-    momentum = 1.0
-    for _ in range(_MOST_STEPS):
-        following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
-        point = z + (momentum - 1) / following * (z - previous)
-        updated = activation.prox(step * (rho * point - (metric @ point - shift * point) + u), step)
-        if np.linalg.norm(updated - point) <= 2e-16 * max(1.0, float(np.linalg.norm(updated))):
-            return updated
-        # Momentum that points against the step is dropped: then the scheme keeps a linear rate.
-        restart = float((point - updated) @ (updated - z)) > 0
-        previous, z, momentum = (updated, updated, 1.0) if restart else (z, updated, following)
-    raise NNGamesError(
-        f"the response of a player with activation {activation.name!r} did not converge in {_MOST_STEPS} steps"
-    )
+
+    def __init__(self, activation: Activation, metric: Array) -> None:
+        self._activation, self._metric = activation, metric
+        n = len(metric)
+        scaled = float(metric[0, 0])
+        self._multiple = scaled if scaled > 0 and np.array_equal(metric, scaled * np.eye(n)) else None
+        self._polyhedron = activation.polyhedral_form(n)
+        self._excess = metric - np.eye(n)
+
+    def __call__(self, u: Array) -> Array:
+        """Return the minimiser for u (n,) or (batch, n)."""
+        if self._multiple is not None:
+            return self._activation.prox(u / self._multiple, 1 / self._multiple)
+        if self._activation.name == "identity":
+            return np.linalg.solve(self._metric, u.T).T
+        return self._one(u) if u.ndim == 1 else np.array([self._one(row) for row in u])
+
+    def _one(self, u: Array) -> Array:
+        if self._polyhedron is not None:
+            return minimise_quadratic(self._metric, u, *self._polyhedron)
+        found = self._newton(u) if self._activation.separable else None
+        return self._proximal_gradient(u) if found is None else found
+
+    def _newton(self, u: Array) -> Array | None:
+        """Solve F(t) = t + (Q - I) r(t) - u = 0; None where the damped steps get stuck above rounding.
+
+        The Jacobian I + (Q - I) diag(r') is nonsingular since Q > (1 - 1/S) Id and r' <= S, so every step descends |F|.
+        """
+        activation, excess = self._activation, self._excess
+        t = np.array(u, dtype=np.float64)
+        z = activation(t)
+        value = t + excess @ z - u
+        size = float(np.linalg.norm(value))
+        for _ in range(_NEWTON_STEPS):
+            if size <= 4 * _EPS * (np.linalg.norm(t) + np.linalg.norm(u)):
+                break
+            step = np.linalg.solve(np.eye(t.size) + excess * activation.derivative(t), -value)
+            share = 1.0
+            while share > 1e-8:
+                ahead = t + share * step
+                image = activation(ahead)
+                following = ahead + excess @ image - u
+                length = float(np.linalg.norm(following))
+                if length < (1 - 1e-4 * share) * size:
+                    break
+                share /= 2
+            else:
+                break
+            t, z, value, size = ahead, image, following, length
+        rounding = np.linalg.norm(t) + np.linalg.norm(u) + np.linalg.norm(np.abs(excess) @ np.abs(z))
+        return z if size <= 16 * _EPS * rounding else None
+
+    @cached_property
+    def _extremes(self) -> tuple[float, float]:
+        """The shift k that makes f + k|.|^2/2 convex, and a bound on Q - k."""
+        slope = self._activation.slope_range[1]
+        shift = max(0.0, 1 - 1 / slope) if slope > 0 else 0.0
+        largest = float(np.linalg.eigvalsh(self._metric)[-1])
+        return shift, (largest - shift) * (1 + 1e-12) + 1e-300
+
+    def _proximal_gradient(self, u: Array) -> Array:
+        """Accelerated proximal gradient with restart, split so that each prox is admissible.
+
+        f is shifted by k|.|^2/2 to be convex, and Q by -k; the shifted Q is positive semidefinite and bounded by rho,
+        so the step 1/rho is safe and the cost's strong convexity gives a linear rate.
+        """
+        activation, metric = self._activation, self._metric
+        shift, rho = self._extremes
+        step = 1 / (rho + shift)
+        z = previous = activation(u)
+        momentum = 1.0
+        for _ in range(_MOST_STEPS):
+            following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+            point = z + (momentum - 1) / following * (z - previous)
+            updated = activation.prox(step * (rho * point - (metric @ point - shift * point) + u), step)
+            if np.linalg.norm(updated - point) <= 2e-16 * max(1.0, float(np.linalg.norm(updated))):
+                return updated
+            # Momentum that points against the step is dropped: then the scheme keeps a linear rate.
+            restart = float((point - updated) @ (updated - z)) > 0
+            previous, z, momentum = (updated, updated, 1.0) if restart else (z, updated, following)
+        raise NNGamesError(
+            f"the response of a player with activation {activation.name!r} did not converge in {_MOST_STEPS} steps"
+        )

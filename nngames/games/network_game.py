@@ -92,7 +92,7 @@ class ProximalGame(NetworkGame, CoupledGame):
         CoupledGame.__init__(self, network, own, self_weights, neurons=players == "neurons")
 
     def cost_constant(self, block: Player, coordinate: int | None, u: Array) -> Any:
-        """Return |v_l|^2/2, which completes the square; a player with a self-loop pays no such term."""
+        """Return |v_l|^2/2, which completes the square; no player of a block that feeds itself pays such a term."""
         if block in self.self_weights:
             return 0.0
         return 0.5 * (np.sum(u**2, axis=-1) if coordinate is None else u[..., coordinate] ** 2)
@@ -174,10 +174,13 @@ def _layer_costs(network: Network, loops: dict[Player, Array]) -> tuple[dict[Pla
                 f"player {player} feeds itself with a nonsymmetric weight, so no cost of the whole layer has its "
                 "answer as minimiser; use players='neurons'"
             )
-    own = {
-        player: OwnCost(activation, np.eye(len(loops[player])) - loops[player] if player in loops else None)
-        for player, activation in network.activations.items()
-    }
+    own = {}
+    for player, activation in network.activations.items():
+        weight = loops.get(player)
+        if weight is not None and activation.separable and np.array_equal(weight, np.diag(np.diag(weight))):
+            own[player] = OwnCost(activation, 1 - np.diag(weight))
+        else:
+            own[player] = OwnCost(activation, None if weight is None else np.eye(len(weight)) - weight)
     return own, loops
 
 

@@ -16,7 +16,7 @@ from nngames.activations import Activation
 from nngames.core.bounds import symmetric_extremes
 from nngames.core.errors import InputError
 from nngames.core.profiles import Array
-from nngames.games.metric_prox import dense_response, diagonal_response
+from nngames.games.metric_prox import DenseResponse, diagonal_response
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -87,7 +87,11 @@ class OwnCost:
             return self.activation(u)
         if self.metric.ndim == 1:
             return diagonal_response(self.activation, self.metric, u)
-        return dense_response(self.activation, self.metric, u)
+        return self._dense_response(u)
+
+    @cached_property
+    def _dense_response(self) -> DenseResponse:
+        return DenseResponse(self.activation, np.asarray(self.metric))
 
     def coordinate_regret(self, x: Array, u: Array) -> tuple[Array, Array]:
         """Return the regret at the action x against u and a bound on its rounding error, by coordinate if separable.

@@ -8,7 +8,7 @@ import numpy as np
 
 from nngames.core.errors import InputError, NotApplicableError
 from nngames.core.profiles import Array, Player, Profile
-from nngames.games.coupled_game import neuron_space
+from nngames.games.coupled_game import neuron_space, player_places
 from nngames.games.game import scalar
 from nngames.games.network_game import NetworkGame, self_loops
 from nngames.networks import Network
@@ -42,6 +42,7 @@ class TrackingGame(NetworkGame):
         self.network = network
         self.neurons = neurons
         self.space = neuron_space(network.space) if neurons else network.space
+        self._places = player_places(network.space, neurons)
 
     @property
     def multiplications(self) -> int:
@@ -54,9 +55,9 @@ class TrackingGame(NetworkGame):
 
     def answer(self, player: Player, x: Array) -> Array:
         """Return r_l(v_l(x)) of one player."""
-        if self.neurons:
-            return self.network.joint(x)[..., self.space.slices[player]]
-        return self.network.activations[player](self.network.joint.layer(player, x))
+        layer, coordinate = self._places[player]
+        answer = self.network.activations[layer](self.network.joint.layer(layer, x))
+        return answer if coordinate is None else answer[..., coordinate : coordinate + 1]
 
     def cost(self, player: Player, profile: Profile) -> Any:
         """Return |x_l - r_l(v_l(x))|^2/2."""

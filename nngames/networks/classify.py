@@ -1,14 +1,18 @@
 """The trajectory classifier: fixed point, limit cycle, divergence or undecided, each by a stated rule.
 
-With d_t the undamped residual |O(x_t) - x_t|, s_t = |x_{t+1} - x_t| the step and ``scale`` = max(1, |O(0)|):
+With d_t the undamped residual |O(x_t) - x_t|, s_t = |x_{t+1} - x_t| the step, ``scale`` = max(1, |O(0)|) and the
+rounding level of a state 16 eps max(scale, |x_t|), eps the precision of the states:
 
 fixed_point
     d_t <= tolerance * scale, and the path still ahead, estimated as s_t q / (1 - q) from the mean ratio q of the last
     eight steps, is at most sqrt(tolerance) * scale, or the step is at rounding level. The second condition keeps a
-    trajectory that creeps to infinity with vanishing steps from being called convergent.
+    trajectory that creeps to infinity with vanishing steps from being called convergent; so that rounding cannot feign
+    a ratio below 1, each step counts with the rounding level against it.
 limit_cycle
-    with a period p >= 2 (at most 512): x_{t+p} = x_t within tolerance * scale
-    for each t of one whole period, while no residual of that period is below 1000 * tolerance * scale.
+    with a period p >= 2 (at most 512): x_{t+p} = x_t within tolerance * scale for each t of one whole period, while no
+    residual of that period is below 1000 * tolerance * scale; and the drift still ahead, estimated in the same way from
+    |x_t - x_{t-p}| and |x_{t-p} - x_{t-2p}|, is at most sqrt(tolerance) * scale, or at p rounding levels. The second
+    condition keeps a slow spiral, inwards or along a circle, from being called periodic.
 diverged
     a state is not finite, or its norm exceeds 1e8 * max(scale, |x_0|).
 undecided
@@ -46,9 +50,9 @@ class Classifier:
     def __init__(self, scale: float, tolerance: float, start: Array) -> None:
         self.target = tolerance * scale
         self.path = np.sqrt(tolerance) * scale
-        self.rounding = 64 * float(np.finfo(start.dtype).eps)
         self.scale = scale
         self.bound = DIVERGENCE * max(scale, float(np.linalg.norm(start)))
+        self._unit = 16 * float(np.finfo(start.dtype).eps)
         self._steps: list[float] = []
         self._anchor = start.copy()
         self._anchor_step = 0
@@ -65,12 +69,12 @@ class Classifier:
         self._steps.append(step)
         if residual > self.target:
             return False
-        if step <= self.rounding * max(self.scale, float(np.linalg.norm(state))) * 0.25:
+        rounding = self._rounding(state)
+        if step <= rounding:
             return True
-        if len(self._steps) <= _RATIO_STEPS or self._steps[-1 - _RATIO_STEPS] == 0:
+        if len(self._steps) <= _RATIO_STEPS:
             return False
-        ratio = (step / self._steps[-1 - _RATIO_STEPS]) ** (1 / _RATIO_STEPS)
-        return ratio < 1 and step * ratio / (1 - ratio) <= self.path
+        return _path_ahead(step, self._steps[-1 - _RATIO_STEPS], rounding, _RATIO_STEPS) <= self.path
 
     def period(self, state: Array, residual: float) -> int | None:
         """Record the next state; return the period once the rule for a limit cycle holds."""
@@ -84,6 +88,8 @@ class Classifier:
         if not self._near(last, self._anchor):
             self._move_anchor(state)
             return None
+        if self._near(last, self._recent[-2]):
+            return None  # It hardly moves: a tiny relaxation, not a cycle.
         for period in range(2, (len(self._recent) - 1) // 2 + 1):
             if self._near(last, self._recent[-1 - period]):
                 return period if self._recurs(period) else None
@@ -92,6 +98,9 @@ class Classifier:
     def cycle(self, period: int) -> Array:
         """Return the states of one period, (period, n)."""
         return np.array(self._recent[-period:])
+
+    def _rounding(self, state: Array) -> float:
+        return self._unit * max(self.scale, float(np.linalg.norm(state)))
 
     def _move_anchor(self, state: Array) -> None:
         # Brent's scheme: the anchor moves at powers of two, so an anchor lies on the cycle soon and stays long enough.
@@ -106,4 +115,20 @@ class Classifier:
         states, residuals = self._recent, self._recent_residuals
         if min(residuals[-period:]) <= 1e3 * self.target:
             return False
-        return all(self._near(states[-1 - i], states[-1 - i - period]) for i in range(period + 1))
+        if not all(self._near(states[-1 - i], states[-1 - i - period]) for i in range(period + 1)):
+            return False
+        drift = float(np.linalg.norm(states[-1] - states[-1 - period]))
+        before = float(np.linalg.norm(states[-1 - period] - states[-1 - 2 * period]))
+        rounding = period * self._rounding(states[-1])
+        return drift <= rounding or _path_ahead(drift, before, rounding, 1) <= self.path
+
+
+def _path_ahead(step: float, earlier: float, rounding: float, steps: int) -> float:
+    """Return the length still ahead of a geometric decay from ``earlier`` to ``step`` in so many steps.
+
+    ``rounding`` is the error that each of the two may have; it counts against the decay.
+    """
+    if earlier - rounding <= step + rounding:
+        return np.inf
+    ratio = ((step + rounding) / (earlier - rounding)) ** (1 / steps)
+    return step * ratio / (1 - ratio)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nngames.core.errors import InputError, ShapeError
 from nngames.core.operators import LinearMap
+from nngames.core.profiles import float_array
 
 Array = NDArray[np.floating[Any]]
 Player = Hashable
@@ -135,7 +136,7 @@ class BilinearCoupling(Coupling):
     tensor: Array
 
     def __post_init__(self) -> None:
-        tensor = np.array(self.tensor, dtype=np.float64)
+        tensor = np.array(float_array(self.tensor, "the tensor of a bilinear coupling"), dtype=np.float64)
         if tensor.ndim != 3 or 0 in tensor.shape:
             raise ShapeError(f"a bilinear coupling needs a tensor (n_l, n_j, n_k); got shape {tensor.shape}")
         if len(self.sources) != 2 or self.sources[0] == self.sources[1]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -138,12 +141,29 @@ def condition(network: Network, relaxation: Relaxation) -> Verdict:
 
 def feed_averagedness(network: Network) -> float | None:
     """Return a proved averagedness constant of the composite map of a ring; None where none is known."""
-    if network.ring_order is None:
+    if network not in _averagedness:
+        _averagedness[network] = _averagedness_of_composite(network)
+    return _averagedness[network]
+
+
+_averagedness: WeakKeyDictionary[Network, float | None] = WeakKeyDictionary()
+
+
+def _averagedness_of_composite(network: Network) -> float | None:
+    if network.ring_order is None or not network.linear:
         return None
-    product = 1.0
-    for edge, weight in network.weights.items() if network.linear else ():
-        product *= network.activations[edge[0]].lipschitz * spectral_norm(weight).upper * (1 + 1e-15)
-    return (1 + product) / 2 if network.linear and product <= 1 else None
+    product = Fraction(1)
+    for edge, weight in network.weights.items():
+        upper = spectral_norm(weight).upper
+        if not math.isfinite(upper):
+            return None
+        # Exactly, so that a product of norms that are 1 stays 1.
+        product *= Fraction(network.activations[edge[0]].lipschitz) * Fraction(upper)
+    if product > 1:
+        return None
+    constant = (1 + product) / 2
+    nearest = float(constant)
+    return nearest if nearest >= constant else math.nextafter(nearest, 2.0)
 
 
 def _relaxation(rule: str, relaxation: Any) -> Relaxation | None:

@@ -69,6 +69,9 @@ def player_names(
     """Return the layers' names, default 1, ..., L, once all lists have the same length."""
     if isinstance(activations, str | Mapping | Activation):
         raise InputError("activations must be a list with one activation for each layer")
+    for what, given in (("weights", weights), ("biases", biases), ("activations", activations), ("names", names)):
+        if given is not None and (isinstance(given, str | Mapping) or not hasattr(given, "__len__")):
+            raise InputError(f"{what} must be a list with one entry for each layer; got {given!r}")
     count = len(weights)
     if count == 0:
         raise InputError("a network needs at least one layer: weights is empty")

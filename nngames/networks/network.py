@@ -327,7 +327,20 @@ class Network:
         ----------
         weights : mapping (target, source) -> matrix
         biases : mapping player -> vector
+
+        Raises
+        ------
+        ShapeError, InputError
+            If an edge or a player does not exist, or a shape differs.
         """
+        for edge in weights:
+            if edge not in self.weights:
+                raise InputError(f"weights names {edge!r}, which is not an edge (target, source) of this network")
+        for player, bias in biases.items():
+            if player not in self.dims:
+                raise InputError(f"biases names {player!r}, which is not a player; players: {listed(self.dims)}")
+            if len(bias_vector(player, bias)) != self.dims[player]:
+                raise ShapeError(f"the bias of {player} has shape {np.shape(bias)}; expected ({self.dims[player]},)")
         kept = {edge: weights.get(edge, weight) for edge, weight in self.weights.items()}
         network = Network.graph(kept, {p: biases.get(p, b) for p, b in self.biases.items()}, self.activations)
         network.input, network._input_weight = self.input, self._input_weight

@@ -20,8 +20,10 @@ from nngames.networks.couplings import Coupling, LinearCoupling
 if TYPE_CHECKING:
     from nngames.networks.network import Network
 
-#: From this many players on, a linear network is assembled into one sparse matrix.
+#: From this many players on, a linear network of small couplings is assembled into one sparse matrix.
 ASSEMBLE_PLAYERS = 12
+#: Couplings of more entries than this on average are faster one by one: a dense product beats a sparse one there.
+ASSEMBLE_ENTRIES = 2500
 
 
 class _Layer:
@@ -68,7 +70,7 @@ class JointPass:
             self._by_target[coupling.target].append(coupling)
         self._layers: dict[Any, list[_Layer]] = {}
         self._assembled: dict[Any, tuple[LinearMap, Array]] = {}
-        self._assemble = network.linear and len(network.players) >= ASSEMBLE_PLAYERS and _storable(network)
+        self._assemble = len(network.players) >= ASSEMBLE_PLAYERS and _gains_from_assembly(network)
         self._runs = activation_runs(network)
         self._position = {player: i for i, player in enumerate(network.players)}
 
@@ -195,5 +197,8 @@ def assembled_weight(network: Network) -> LinearMap:
     return SparseMap(sparse.csr_array(entries, shape=(n, n)))
 
 
-def _storable(network: Network) -> bool:
-    return all(hasattr(weight, "matrix") for weight in network.weights.values())
+def _gains_from_assembly(network: Network) -> bool:
+    """Whether every weight is stored and the couplings are small on average."""
+    if not network.linear or not all(hasattr(weight, "matrix") for weight in network.weights.values()):
+        return False
+    return sum(weight.multiplications for weight in network.weights.values()) <= ASSEMBLE_ENTRIES * len(network.weights)

@@ -71,7 +71,7 @@ class Result:
     Attributes
     ----------
     profile : ndarray (N,)
-        The last iterate, or the best one where the run did not converge.
+        The last iterate.
     status : Status
         ``converged`` means that the undamped residual, recomputed at ``profile``, is at most tolerance * scale.
     message : str

@@ -12,8 +12,8 @@ from nngames.core.profiles import Profile
 from nngames.core.seeds import Seed
 from nngames.games import Game
 from nngames.results.result import Result
-from nngames.solvers.loop import Callback, Interrupted, Run, check_game, check_stopping
-from nngames.solvers.solver import Guarantee, Iterate, Rate, Solver, registry, solver_named
+from nngames.solvers.loop import Callback, Interrupted, Run, check_stopping
+from nngames.solvers.solver import Guarantee, Iterate, Rate, Solver, check_game, registry, solver_named
 
 registry.discover(
     sys.modules[__name__],
@@ -96,14 +96,12 @@ def solve(
     check_stopping(tolerance, max_iterations, max_seconds)
     profile = game.space.array(np.zeros(game.size) if start is None else start, what="start")
 
-    def run(scheme: Solver, most: int) -> Result:
-        return Run(
-            game, scheme, profile, float(tolerance), int(most), max_seconds, seed, callback, trace_nash_gap
-        ).run()
+    def run(scheme: Solver, most: int, seconds: float | None) -> Result:
+        return Run(game, scheme, profile, float(tolerance), most, seconds, seed, callback, trace_nash_gap).run()
 
     if method == "auto":
-        return solve_automatically(game, run, options, max_iterations)
-    return run(solver(method, **options), max_iterations)
+        return solve_automatically(game, run, options, int(max_iterations), max_seconds)
+    return run(solver(method, **options), int(max_iterations), max_seconds)
 
 
 __all__ = [

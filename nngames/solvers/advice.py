@@ -41,11 +41,16 @@ def message_for(
     return f"{what}; {next_step(game, solver, status, iterations)}"
 
 
+def convergence_proved(game: Game, solver: Solver) -> bool:
+    """Whether the scheme's convergence is proved on a game small enough to stop and prove."""
+    return game.size <= LARGEST_ADVISED and solver.guarantee(game).proved
+
+
 def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> str:
     """Return the next thing to try, with its reason."""
     if game.size > LARGEST_ADVISED:
         return "see nngames certify for what is proved about this game"
-    if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS) and solver.guarantee(game).proved:
+    if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS) and convergence_proved(game, solver):
         return "convergence is proved, so allow more: --max-iterations " + str(10 * max(iterations, 100))
     better = licensed_methods(game, besides=solver.name)
     if better:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isnan
 from typing import Any
 
 from nngames.core.errors import OptionError
-from nngames.core.verdicts import Decision
 from nngames.games import Game
-from nngames.results.result import Result, Status
+from nngames.results.result import Result
 from nngames.solvers.advice import licensed_methods
-from nngames.solvers.solver import Solver, no_guarantee, registry
+from nngames.solvers.solver import Solver, registry
 
 #: Tried in this order where nothing is proved.
 FALLBACKS = ("best_response", "km", "extragradient")
@@ -25,17 +25,23 @@ def plan(game: Game) -> list[tuple[Solver, str]]:
     return [(solver, "no certificate licenses a scheme") for solver in chosen if solver.applies(game) is None]
 
 
-def solve_automatically(game: Game, run: Any, options: dict[str, Any], max_iterations: int) -> Result:
+def solve_automatically(
+    game: Game, run: Any, options: dict[str, Any], max_iterations: int, max_seconds: float | None
+) -> Result:
     """Run the plan until a scheme converges; return that result, or the one with the smallest residual.
+
+    The evaluations and the seconds of the result are those of all schemes together.
 
     Parameters
     ----------
     game : Game
-    run : callable (Solver, max_iterations) -> Result
+    run : callable (Solver, max_iterations, max_seconds) -> Result
     options : dict
         Must be empty: ``auto`` chooses every option itself.
     max_iterations : int
-        Shared among the schemes.
+        Shared evenly among the schemes.
+    max_seconds : float or None
+        For all schemes together.
 
     Raises
     ------
@@ -45,26 +51,21 @@ def solve_automatically(game: Game, run: Any, options: dict[str, Any], max_itera
     if options:
         raise OptionError(f"auto chooses the options itself; name a method to set {', '.join(map(repr, options))}")
     schemes = plan(game)
-    share, used, best = max(1, max_iterations // len(schemes)), 0, None
-    for solver, reason in schemes:
-        result = run(solver, share if len(schemes) > 1 else max_iterations)
-        used += result.evaluations
-        if best is None or result.residual < best.residual or result.converged:
-            best, why = result, reason
-        if result.converged or result.status is Status.MAX_SECONDS:
+    share = -(-max_iterations // len(schemes))
+    results: list[tuple[Result, str]] = []
+    for number, (solver, reason) in enumerate(schemes):
+        most = min(share, max_iterations - number * share)
+        left = None if max_seconds is None else max_seconds - sum(result.seconds for result, _ in results)
+        if number and (most <= 0 or (left is not None and left <= 0)):
             break
-    if best is None:
-        raise OptionError("no scheme applies to this game")
+        results.append((run(solver, most, left), reason))
+        if results[-1][0].converged:
+            break
+    best, why = min(results, key=lambda pair: (not pair[0].converged, isnan(pair[0].residual), pair[0].residual))
     return replace(
         best,
         method=f"auto:{best.method}",
-        evaluations=used,
+        evaluations=sum(result.evaluations for result, _ in results),
+        seconds=sum(result.seconds for result, _ in results),
         message=f"auto chose {best.method} ({why}): {best.message}",
     )
-
-
-def automatic_guarantee(game: Game) -> Any:
-    """Return the guarantee of the scheme that ``auto`` would run first."""
-    solver, _ = plan(game)[0]
-    guarantee = solver.guarantee(game)
-    return guarantee if guarantee.status is Decision.PROVED else no_guarantee("no certificate licenses a scheme")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nngames.certificates import verdict_of
+from nngames.certificates.figures import shown
 from nngames.core.errors import OptionError
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
@@ -98,11 +99,11 @@ class BestResponse(Solver):
         factor, weights = float(verdict.witness["factor"]), verdict.witness["weights"]
         sweep = (1 - self.damping * (1 - factor)) * (1 + 4e-16)
         if sweep >= 1:
-            return no_guarantee(f"the joint map contracts by {factor!r} only: no rate is left after rounding")
+            return no_guarantee(f"the joint map contracts by {shown(factor)} only: no rate is left after rounding")
         return Guarantee(
             Decision.PROVED,
-            f"the joint map contracts by {factor:.6g} in a weighted maximum norm over the players, so every sweep "
-            f"contracts by {sweep:.6g}, to the unique equilibrium",
+            f"the joint map contracts by {shown(factor)} in a weighted maximum norm over the players, so every sweep "
+            f"contracts by {shown(sweep)}, to the unique equilibrium",
             f"{name}, Bertsekas and Tsitsiklis (1989)",
             margin=1 - sweep,
             witness={"map": "joint", "factor": sweep, "weights": weights},

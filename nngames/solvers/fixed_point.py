@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from nngames.certificates import verdict_of
+from nngames.certificates.figures import shown
 from nngames.core.errors import OptionError
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import FixedPoint, Game
+from nngames.networks import Constant
 from nngames.solvers.solver import Guarantee, Problem, Rate, State, no_guarantee, norm
 
 MAPS = ("auto", "composite", "joint")
@@ -29,14 +31,10 @@ class FixedPointProblem(Problem):
 
     def __init__(self, view: FixedPoint) -> None:
         self.view = view
-        self.difference = np.empty(view.size)
 
     def restrict(self, profile: Array) -> Array:
         """Return the map's argument."""
-        x = np.array(self.view.restrict(profile))
-        if self.difference.dtype != x.dtype:
-            self.difference = np.empty(self.view.size, dtype=x.dtype)
-        return x
+        return np.array(self.view.restrict(profile))
 
     def profile(self, x: Array) -> Array:
         """Return the profile of the map's argument."""
@@ -44,22 +42,38 @@ class FixedPointProblem(Problem):
 
     def start(self, x0: Array) -> State:
         """Return the state at x0; its memory is the map's value there."""
+        self.difference, self._spare = np.empty_like(x0), np.empty_like(x0)
         return self._state(x0, np.empty_like(x0), 0)
 
     def relax(self, state: State, relaxation: float) -> State:
-        """Return the state at x + relaxation (R(x) - x)."""
+        """Return the state at x + relaxation (R(x) - x); x itself stays whole, should the step be interrupted."""
         x, image = state.x, state.memory
         if relaxation == 1.0:
-            return self._state(image, x, state.evaluations)
-        # The difference of the last residual is still in the buffer.
-        self.difference *= relaxation
-        x += self.difference
-        return self._state(x, image, state.evaluations)
+            following, free = image, self._spare
+        else:
+            # The difference of the last residual is still in the buffer.
+            following, free = np.multiply(self.difference, relaxation, out=self._spare), image
+            following += x
+        self._spare = x
+        return self._state(following, free, state.evaluations)
 
     def _state(self, x: Array, spare: Array, evaluations: int) -> State:
         image = self.view.evaluate(x, spare)
         np.subtract(image, x, out=self.difference)
         return State(x, norm(self.difference), evaluations + 1, image)
+
+
+class Accumulated:
+    """The sequence a_0 = start, a_{k+1} = step(k, a_k), each term computed once."""
+
+    def __init__(self, step: Callable[[int, float], float], start: float) -> None:
+        self._step, self._terms = step, [start]
+
+    def __call__(self, k: int) -> float:
+        """Return a_k."""
+        while len(self._terms) <= k:
+            self._terms.append(self._step(len(self._terms) - 1, self._terms[-1]))
+        return self._terms[k]
 
 
 def contraction(game: Game, kind: str) -> tuple[float, Callable[[Array], float], str] | None:
@@ -115,20 +129,19 @@ def _by_contraction(
         lam = relaxation(step)
         return (abs(1 - lam) + lam * factor) * (1 + 4e-16)
 
-    def product(k: int) -> float:
-        return math.prod(step_factor(t) for t in range(k))
-
-    if step_factor(0) >= 1 or not relaxation.satisfies((1 + factor) / 2):
+    first = step_factor(0)
+    if first >= 1 or not relaxation.satisfies((1 + factor) / 2):
         return None
-    constant = type(relaxation).__name__ == "Constant"
-    bound = (lambda k, d: step_factor(0) ** k * d) if constant else (lambda k, d: product(k) * d)
+    linear = isinstance(relaxation, Constant)
+    products = Accumulated(lambda k, total: total * step_factor(k), 1.0)
+    bound = (lambda k, d: first**k * d) if linear else (lambda k, d: products(k) * d)
     rate = Rate("distance", measure, bound, f"|x_k - x*| <= prod_t (|1 - lambda_t| + {factor:.6g} lambda_t) |x_0 - x*|")
     return Guarantee(
         Decision.PROVED,
-        f"the {kind} map contracts by {factor:.6g}, so with {relaxation} it converges linearly to the unique "
-        "equilibrium",
+        f"the {kind} map contracts by {shown(factor)}, so with {relaxation} it converges"
+        f"{' linearly' if linear else ''} to the unique equilibrium",
         f"{certificate}, Banach's fixed-point theorem",
-        margin=1 - step_factor(0),
+        margin=1 - first,
         witness={"map": kind, "factor": factor, "certificate": certificate},
         references=("bauschke2017", "bertsekas1989"),
         rate=rate,
@@ -136,9 +149,11 @@ def _by_contraction(
 
 
 def _by_nonexpansiveness(relaxation: Any) -> Guarantee:
+    sums = Accumulated(lambda k, total: total + relaxation(k) * (1 - relaxation(k)), 0.0)
+
     def bound(k: int, distance: float) -> float:
-        total = sum(relaxation(t) * (1 - relaxation(t)) for t in range(k + 1))
-        return distance / math.sqrt(total) if total > 0 else math.inf
+        total = sums(k + 1)
+        return distance / math.sqrt(total) * (1 + 1e-12) if total > 0 else math.inf
 
     return Guarantee(
         Decision.PROVED,

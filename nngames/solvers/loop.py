@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.errors import InputError, NotApplicableError, OptionError
+from nngames.core.errors import NotApplicableError, OptionError
 from nngames.core.profiles import Array
 from nngames.core.seeds import Seed, generator
 from nngames.core.threads import blas_threads
 from nngames.games import Game
+from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status, Trace
-from nngames.solvers.advice import message_for
+from nngames.solvers.advice import convergence_proved, message_for
 from nngames.solvers.solver import Iterate, Solver, State
 from nngames.solvers.stopping import Watch
 
@@ -28,11 +29,14 @@ class Interrupted(KeyboardInterrupt):
     ----------
     result : Result
         What was reached so far.
+    comparison : Comparison or None
+        In a comparison, every run made so far.
     """
 
     def __init__(self, result: Result) -> None:
         super().__init__("interrupted")
         self.result = result
+        self.comparison: Comparison | None = None
 
 
 class Run:
@@ -77,7 +81,7 @@ class Run:
                 self._problem = self.solver.problem(self.game, rng)
             except NotApplicableError as error:
                 raise NotApplicableError(f"{self.solver.name} does not apply: {error}") from None
-            self._watch = Watch(self.tolerance * self._scale, self._scale, self.solver.autonomous)
+            self._watch = Watch(self.tolerance * self._scale, self._scale, self.solver.autonomous, self.max_iterations)
             self._last = self.solver.start(self._problem, self._problem.restrict(self.start))
             try:
                 return self._iterate(self._last)
@@ -89,14 +93,16 @@ class Run:
         while True:
             self._record(state, iteration)
             status = watch.look(state, iteration)
-            if status is None:
-                status = self._budget(iteration)
-            elif status is Status.CONVERGED:
+            if status is Status.CONVERGED:
                 profile, residual = self._recomputed(state)
                 if residual <= watch.target:
                     return self._result(profile, residual, status)
                 # The scheme's own figure was smaller than the recomputed residual: the run goes on.
-                status = self._budget(iteration)
+                status = watch.stalls(state, residual, iteration)
+            elif status is Status.DIVERGED and convergence_proved(self.game, solver):
+                watch.keep_going()
+                status = None
+            status = status or self._budget(iteration)
             if status is not None:
                 return self._result(*self._recomputed(state), status)
             state = solver.step(problem, state)
@@ -133,6 +139,8 @@ class Run:
 
     def _result(self, profile: Array, residual: float, status: Status) -> Result:
         game, solver = self.game, self.solver
+        # The message may prove things about the game; that is not the scheme's time.
+        seconds = time.perf_counter() - self._began - self._excluded
         iterations = max(0, len(self._residuals) - 1)
         message = message_for(game, solver, status, iterations, residual, self._watch.target, self._watch.period)
         return Result(
@@ -141,7 +149,7 @@ class Run:
             message=message,
             iterations=iterations,
             evaluations=self._evaluations[-1] if self._evaluations else 0,
-            seconds=time.perf_counter() - self._began - self._excluded,
+            seconds=seconds,
             residual=residual,
             scale=self._scale,
             tolerance=self.tolerance,
@@ -174,12 +182,3 @@ def check_stopping(tolerance: Any, max_iterations: Any, max_seconds: Any) -> Non
         isinstance(max_seconds, bool) or not isinstance(max_seconds, int | float | np.number) or not max_seconds > 0
     ):
         raise OptionError(f"max_seconds must be a positive number; got {max_seconds!r}")
-
-
-def check_game(game: Any) -> Game:
-    """Return the game, or raise InputError saying what to pass."""
-    if isinstance(game, Game):
-        return game
-    if hasattr(game, "game"):
-        raise InputError("solve takes a game, not a network: pass network.game()")
-    raise InputError(f"solve takes a game; got {type(game).__name__}")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from nngames.core.errors import NotApplicableError
+from nngames.core.errors import InputError, NotApplicableError
 from nngames.core.profiles import Array
 from nngames.core.registry import Registry
 from nngames.core.seeds import Seed, generator
@@ -177,19 +177,30 @@ class Solver(ABC):
         NotApplicableError
             If the scheme cannot run on this game.
         """
-        problem = self.problem(game, generator(seed))
+        problem = self.problem(check_game(game), generator(seed))
         profile = np.zeros(game.size) if start is None else game.space.array(start, what="start")
-        state = self.start(problem, problem.restrict(profile))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            state = self.start(problem, problem.restrict(profile))
         iteration = 0
         while True:
             yield Iterate(iteration, state.evaluations, np.array(problem.profile(state.x)), state.residual)
-            state = self.step(problem, state)
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                state = self.step(problem, state)
             iteration += 1
 
     @property
     def options(self) -> dict[str, Any]:
         """The hyperparameters by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+
+def check_game(game: Any) -> Game:
+    """Return the game, or raise InputError saying what to pass."""
+    if isinstance(game, Game):
+        return game
+    if hasattr(game, "game"):
+        raise InputError("a solver takes a game, not a network: pass network.game()")
+    raise InputError(f"a solver takes a game; got {type(game).__name__}")
 
 
 def norm(d: Array) -> float:

@@ -7,13 +7,17 @@ converged
 not_finite
     an entry of the iterate, or r_k, is NaN or infinite.
 diverged
-    r_k > 1e10 * max(r_0, scale).
+    r_k > 1e10 * max(r_0, scale), and convergence is not proved.
 cycling
-    a scheme whose step depends on the state alone returns to a stored iterate within 1e-9 (relative to the larger of
-    scale and |x|), twice with the same number p >= 2 of steps between, while r_k > 1000 * target. The stored iterate
-    is renewed at powers of two, so a cycle of any length that fits into the run is found.
+    a scheme whose step depends on the state alone leaves a stored iterate and returns to it within 1e-9 (relative to
+    the larger of scale and |x|), twice with the same number p >= 2 of steps between, while r_k > 1000 * target; and the
+    second return misses it by no more than 1.5 times the first, or by no more than 16 p rounding units: a slow spiral
+    misses it by twice as much. The stored iterate is renewed at powers of two, so a cycle of any length that fits into
+    the run is found.
 stalled
-    over the last 1000 iterations the best residual fell by less than 0.1 per cent.
+    over the last 1000 iterations the best residual fell by less than 0.1 per cent, at that pace the iterations left
+    cannot reach the target, and the iterate moved by less than the residual, that is by less than one undamped step.
+    A run that wanders, or waits for a signal to pass through many layers, does not stall.
 """
 
 from __future__ import annotations
@@ -43,20 +47,19 @@ class Watch:
         The game's unit.
     autonomous : bool
         Whether the scheme's step depends on the state alone.
+    max_iterations : int
+        The budget of the run.
     """
 
-    def __init__(self, target: float, scale: float, autonomous: bool) -> None:
+    def __init__(self, target: float, scale: float, autonomous: bool, max_iterations: int) -> None:
         self.target = target
         self.scale = scale
-        self.autonomous = autonomous
+        self.max_iterations = max_iterations
         self.period: int | None = None
         self._bound = math.inf
         self._best = self._checkpoint = math.inf
-        self._anchor: Array | None = None
-        self._anchor_residual = math.inf
-        self._anchor_at = 0
-        self._renew_at = 1
-        self._expected: int | None = None
+        self._checkpoint_state: Array | None = None
+        self._returns = _Returns(target, scale) if autonomous else None
 
     def look(self, state: State, iteration: int) -> Status | None:
         """Return the status that ends the run at this state, or None."""
@@ -69,37 +72,73 @@ class Watch:
             self._bound = DIVERGENCE * max(residual, self.scale)
         elif residual > self._bound:
             return Status.DIVERGED
-        if self.autonomous and self._recurs(state, iteration):
-            return Status.CYCLING
-        return self._stalls(residual, iteration)
+        if self._returns is not None:
+            self.period = self._returns.period(state, iteration)
+            if self.period is not None:
+                return Status.CYCLING
+        return self.stalls(state, residual, iteration)
 
-    def _stalls(self, residual: float, iteration: int) -> Status | None:
+    def stalls(self, state: State, residual: float, iteration: int) -> Status | None:
+        """Return STALLED once the rule for stalling holds; ``residual`` counts for the state."""
         self._best = min(self._best, residual)
-        if iteration % STALL_ITERATIONS == 0:
-            if self._best > STALL_FACTOR * self._checkpoint:
-                return Status.STALLED
-            self._checkpoint = self._best
+        if iteration % STALL_ITERATIONS:
+            return None
+        before, self._checkpoint = self._checkpoint, self._best
+        start, self._checkpoint_state = self._checkpoint_state, np.array(state.x)
+        if start is None or self._best <= STALL_FACTOR * before:
+            return None
+        windows = (self.max_iterations - iteration) / STALL_ITERATIONS
+        out_of_reach = self._best * (self._best / before) ** windows > self.target
+        return Status.STALLED if out_of_reach and norm(state.x - start) < residual else None
+
+    def keep_going(self) -> None:
+        """Widen the bound of divergence: the run is proved to come back."""
+        self._bound *= DIVERGENCE
+
+
+class _Returns:
+    """Watches whether the iterates return to a stored one."""
+
+    def __init__(self, target: float, scale: float) -> None:
+        self._target, self._scale = target, scale
+        self._anchor: Array | None = None
+        self._anchor_residual = math.inf
+        self._anchor_at = 0
+        self._renew_at = 1
+        self._away = False
+        self._first: tuple[int, float] | None = None
+
+    def period(self, state: State, iteration: int) -> int | None:
+        """Return the period once the rule for cycling holds."""
+        miss = self._miss(state)
+        steps = iteration - self._anchor_at
+        if miss is None:
+            self._away = True
+            if self._first is not None and steps >= 2 * self._first[0]:
+                self._first = None
+        elif self._away:
+            self._away = False
+            if self._first is None:
+                self._first = (steps, miss)
+            elif steps == 2 * self._first[0] and self._is_return(state, miss, *self._first):
+                return self._first[0]
+            else:
+                self._first = None
+        if iteration >= self._renew_at and self._first is None:
+            self._anchor, self._anchor_residual = np.array(state.x), state.residual
+            self._anchor_at, self._renew_at, self._away = iteration, 2 * iteration, False
         return None
 
-    def _recurs(self, state: State, iteration: int) -> bool:
-        if self._anchor is not None and self._matches(state):
-            steps = iteration - self._anchor_at
-            if self._expected is None and steps >= 2:
-                self._expected = 2 * steps
-            elif steps == self._expected:
-                self.period = steps // 2
-                return True
-        elif self._expected is not None and iteration - self._anchor_at >= self._expected:
-            self._expected = None
-        if iteration >= self._renew_at and self._expected is None:
-            self._anchor, self._anchor_residual = np.array(state.x), state.residual
-            self._anchor_at, self._renew_at = iteration, 2 * iteration
-        return False
+    def _is_return(self, state: State, miss: float, steps: int, first_miss: float) -> bool:
+        unit = float(np.finfo(state.x.dtype).eps) * max(self._scale, norm(state.x))
+        return miss <= 1.5 * first_miss or miss <= 16 * steps * unit
 
-    def _matches(self, state: State) -> bool:
+    def _miss(self, state: State) -> float | None:
+        """Return the distance to the stored iterate where it is small enough to be a return."""
         # The residuals agree if the states do; comparing them first costs nothing.
-        if abs(state.residual - self._anchor_residual) > RECURRENCE * max(self._anchor_residual, self.scale):
-            return False
-        if state.residual <= 1e3 * self.target or self._anchor is None:
-            return False
-        return norm(state.x - self._anchor) <= RECURRENCE * max(self.scale, norm(state.x))
+        if abs(state.residual - self._anchor_residual) > RECURRENCE * max(self._anchor_residual, self._scale):
+            return None
+        if state.residual <= 1e3 * self._target or self._anchor is None:
+            return None
+        miss = norm(state.x - self._anchor)
+        return miss if miss <= RECURRENCE * max(self._scale, norm(state.x)) else None
