@@ -14,7 +14,7 @@ from nngames.activations.domain import AffineHull, Domain, Interval
 from nngames.activations.scalar import ScalarActivation
 
 #: Modules of code shared by several families; they register nothing.
-_SHARED = ("base", "domain", "flint_forms", "parameters", "projections", "rounding", "scalar")
+_SHARED = ("active_set", "base", "domain", "flint_forms", "parameters", "projections", "rounding", "scalar")
 
 registry.discover(sys.modules[__name__], infrastructure=_SHARED)
 

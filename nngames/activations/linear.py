@@ -157,6 +157,8 @@ class Linear(ScalarActivation):
     def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
         """Return (s u + step b)/(s + step (1 - s))."""
         steps = self.check_step(step)
+        if self.slope == 0:
+            return np.full(np.broadcast_shapes(np.shape(u), steps.shape), self.bias)
         with np.errstate(over="ignore"):
             return (self.slope * wide(u) + steps * self.bias) / (self.slope + steps * (1 - self.slope))
 

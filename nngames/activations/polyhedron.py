@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nngames.activations.active_set import project_exactly
 from nngames.activations.base import Array, FlintNumber, activation_named
 from nngames.activations.domain import AffineHull
 from nngames.activations.parameters import Matrix, Vector, matrix, refusal, store, vector
 from nngames.activations.projections import ON_SET, RationalProjection, row_scale
 from nngames.activations.rounding import EPS, Mask, floating, wide
-from nngames.core.errors import NNGamesError, NotApplicableError
-from nngames.core.exact import rational
+from nngames.core.errors import OptionError
+from nngames.core.exact import fraction, rational
 
-#: The residual of the optimality conditions, relative to the size of the problem, above which a projection is refused.
+#: The residual of the optimality conditions, relative to the size of the problem, above which the exact method decides.
 RESIDUAL = 1e-12
 
 
@@ -30,7 +31,8 @@ class PolyhedronProjection(RationalProjection):
     Notes
     -----
     p is the projection of v iff v - p = A'y with y >= 0, A p <= b and y'(A p - b) = 0. daqp finds which rows are
-    active; the equations on them are then solved directly, and the conditions checked to ``RESIDUAL``.
+    active; the equations on them are then solved directly, and the conditions checked to ``RESIDUAL``. Where they fail
+    the projection is computed in exact rational arithmetic.
     """
 
     matrix: Matrix = ((1.0,), (-1.0,))
@@ -45,8 +47,15 @@ class PolyhedronProjection(RationalProjection):
             raise refusal(
                 self, "offset", f"A x <= b has no solution: row {empty[0]} reads 0 <= {self.offset[empty[0]]:g}"
             )
-        if self._active_rows(np.zeros(self.size), self._rows[1]) is None:
-            raise refusal(self, "offset", "A x <= b has no solution")
+        self._require_a_point()
+
+    def _require_a_point(self) -> None:
+        """Raise OptionError if there is no solution; what floating point cannot solve is decided exactly."""
+        try:
+            self._solve(np.zeros(self.size))
+        except OptionError:
+            if project_exactly(*self._exact_rows, [rational(0.0)] * self.size) is None:
+                raise
 
     @cached_property
     def _rows(self) -> tuple[Array, Array]:
@@ -123,50 +132,54 @@ class PolyhedronProjection(RationalProjection):
         """Return the nearest point of the polyhedron."""
         return self._solve(v)[0]
 
-    def _solve(self, v: Array) -> tuple[Array, Array]:
-        """Return the projections of v (..., n) and their multipliers (..., m), for rows of length 1."""
+    def _solve(self, v: Array) -> tuple[Array, Array, Array]:
+        """Return the projections of v (..., n), their multipliers (..., m) for rows of length 1, and error bounds."""
         rows, offsets = self._rows
         scale = row_scale(v)
         flat, scales = (v / scale).reshape(-1, self.size), scale.reshape(-1)
-        p, y = np.empty_like(flat), np.zeros((len(flat), len(rows)))
+        p, y, error = np.empty_like(flat), np.zeros((len(flat), len(rows))), np.zeros(len(flat))
         for i, (point, factor) in enumerate(zip(flat, scales, strict=True)):
-            p[i], y[i] = self._project_one(point, offsets / factor)
+            p[i], y[i], error[i] = self._project_one(point, offsets / factor)
         with np.errstate(over="ignore"):
-            return p.reshape(v.shape) * scale, y.reshape((*v.shape[:-1], len(rows))) * scale
+            return (
+                p.reshape(v.shape) * scale,
+                y.reshape((*v.shape[:-1], len(rows))) * scale,
+                error.reshape(v.shape[:-1]) * scale[..., 0],
+            )
 
-    def _project_one(self, v: Array, offsets: Array) -> tuple[Array, Array]:
-        """Return the projection of one point with its multipliers.
+    def _project_one(self, v: Array, offsets: Array) -> tuple[Array, Array, float]:
+        """Return the projection of one point, its multipliers, and a bound on its error.
 
-        Raises
-        ------
-        NNGamesError
-            If the optimality conditions are not met to ``RESIDUAL``.
+        Where the conditions fail, because daqp's tolerance let a row in or out, the exact method decides.
         """
         rows = self._rows[0]
-        none = np.zeros(len(rows))
         if np.all(rows @ v <= offsets):
-            return v, none
+            return v, np.zeros(len(rows)), 0.0
         active = self._active_rows(v, offsets)
-        for _ in range(2 * len(rows) + 2):
-            if active is None:
-                break
-            p, y = self._polish(v, offsets, active)
-            size = 1.0 + np.linalg.norm(v) + np.max(np.abs(offsets))
-            excess = rows @ p - offsets
-            if np.max(excess) <= RESIDUAL * size and np.min(y) >= -RESIDUAL * size:
-                return p, np.maximum(y, 0.0)
-            # daqp's tolerance let a row in or out: repair the active set as its own method would.
-            leave = y < -RESIDUAL * size
-            active = active & ~leave if leave.any() else active | (excess >= np.max(excess))
-        raise NNGamesError(f"activation {self.name!r}: the projection of a point could not be found to {RESIDUAL:g}")
+        if active is not None and active.any():
+            p, y, condition = _on_equations(v, rows[active], offsets[active])
+            unit = (self.size + 8) * EPS
+            size = 1.0 + np.linalg.norm(p) + np.max(np.abs(offsets))
+            drift = unit * condition * np.linalg.norm(v)
+            if np.max(rows @ p - offsets) <= RESIDUAL * size + drift and np.min(y) >= 0:
+                multipliers = np.zeros(len(rows))
+                multipliers[active] = y
+                return p, multipliers, drift + unit * condition * size
+        exact = project_exactly(
+            [[rational(t) for t in row] for row in rows.tolist()],
+            [rational(t) for t in offsets.tolist()],
+            [rational(t) for t in v.tolist()],
+        )
+        if exact is None:
+            raise refusal(self, "offset", "A x <= b has no solution")
+        p, y = (np.array([float(fraction(t)) for t in values]) for values in exact)
+        return p, y, 8 * EPS * float(1 + np.linalg.norm(p))
 
     def _active_rows(self, v: Array, offsets: Array) -> Mask | None:
-        """Return which rows daqp finds active at the projection of v; None if there is no feasible point."""
+        """Return which rows daqp finds active at the projection of v; None if it fails."""
         import daqp
 
         rows = self._rows[0]
-        if not rows.size:
-            return np.zeros(0, dtype=bool)
         _, _, flag, information = daqp.solve(
             np.eye(self.size),
             np.ascontiguousarray(-v),
@@ -179,19 +192,6 @@ class PolyhedronProjection(RationalProjection):
         )
         return None if flag < 0 else np.asarray(information["lam"]) > 0
 
-    def _polish(self, v: Array, offsets: Array, active: Mask) -> tuple[Array, Array]:
-        """Return the projection on the active rows as equations and the multipliers, corrected once."""
-        rows = self._rows[0][active]
-        y = np.zeros(active.shape)
-        if not rows.size:
-            return v, y
-        p = v
-        for _ in range(2):
-            step = np.linalg.lstsq(rows.T, rows.T @ np.linalg.lstsq(rows @ rows.T, rows @ p - offsets[active])[0])[0]
-            p = p - rows.T @ step
-            y[active] += step
-        return p, y
-
     def contains(self, z: ArrayLike) -> Mask:
         """Return whether each row of z satisfies A z <= b up to rounding."""
         array = floating(z)
@@ -200,13 +200,14 @@ class PolyhedronProjection(RationalProjection):
         if not rows.size:
             return np.ones(array.shape[:-1], dtype=bool)
         tolerance = max(ON_SET, 8 * self.size * float(np.finfo(array.dtype).eps))
-        size = 1.0 + np.linalg.norm(wide(array), axis=-1) + np.max(np.abs(offsets))
-        return np.max(wide(array) @ rows.T - offsets, axis=-1) <= tolerance * size
+        with np.errstate(over="ignore", invalid="ignore"):
+            size = 1.0 + np.linalg.norm(wide(array), axis=-1) + np.max(np.abs(offsets))
+            return np.max(wide(array) @ rows.T - offsets, axis=-1) <= tolerance * size
 
     def jvp(self, v: Array, d: Array) -> Array:
         """Return the part of d across the rows with a positive multiplier."""
         shape = np.broadcast_shapes(np.shape(v), np.shape(d))
-        _, multipliers = self._solve(np.broadcast_to(wide(v), shape))
+        _, multipliers, _ = self._solve(np.broadcast_to(wide(v), shape))
         flat, y = np.broadcast_to(d, shape).reshape(-1, self.size), multipliers.reshape(-1, multipliers.shape[-1])
         result = np.empty(flat.shape, dtype=np.result_type(v, d))
         for i, direction in enumerate(flat):
@@ -217,16 +218,14 @@ class PolyhedronProjection(RationalProjection):
     def gap_parts(self, x: Array, v: Array) -> tuple[Array, Array, Array, Array]:
         """Return the normal part y'(b - A x), y the multipliers at v."""
         rows, offsets = self._rows
-        p, y = self._solve(v)
-        sizes = 1.0 + np.linalg.norm(v, axis=-1) + np.max(np.abs(offsets), initial=0.0)
-        moved = np.any(p != v, axis=-1)
-        p_error = np.where(moved, RESIDUAL * sizes, 0.0)
+        p, y, p_error = self._solve(v)
         slack = offsets - x @ rows.T
         unit = (self.size + 8) * EPS
         slack_error = unit * (np.linalg.norm(x, axis=-1) + np.max(np.abs(offsets), initial=0.0))[..., None]
         slack_error = slack_error + np.maximum(-slack, 0.0)
         slack = np.maximum(slack, 0.0)
-        error = np.sum(y * slack_error, axis=-1) + p_error * np.linalg.norm(x - p, axis=-1)
+        y_error = unit * np.sum(y, axis=-1) + p_error
+        error = np.sum(y * slack_error, axis=-1) + y_error * np.max(slack + slack_error, axis=-1, initial=0.0)
         return p, p_error, np.sum(y * slack, axis=-1), error
 
     def set_constraints(self, z: Any) -> list[Any]:
@@ -238,38 +237,17 @@ class PolyhedronProjection(RationalProjection):
         return np.asarray(self.matrix), np.full(len(self.offset), -np.inf), np.asarray(self.offset)
 
     def exact_projection(self, v: list[Any]) -> list[Any]:
-        """Return the projection from the active rows in floating point, if it passes the optimality conditions exactly.
+        """Return the projection by the exact active-set method."""
+        result = project_exactly(*self._exact_rows, v)
+        if result is None:
+            raise refusal(self, "offset", "A x <= b has no solution in exact arithmetic")
+        return result[0]
 
-        Raises
-        ------
-        NotApplicableError
-            If it does not: the point is too close to where the active rows change.
-        """
-        from flint import fmpq_mat
-
-        point = np.array([float(t.p) / float(t.q) for t in v])
+    @cached_property
+    def _exact_rows(self) -> tuple[list[list[Any]], list[Any]]:
+        """The rows of A that are not zero, with their offsets, as rationals."""
         keep = [i for i, row in enumerate(self.matrix) if any(row)]
-        _, y = self._solve(point)
-        chosen = [keep[i] for i in np.flatnonzero(y > 0)]
-        p = v
-        try:
-            if chosen:
-                rows = fmpq_mat(len(chosen), self.size, [rational(a) for i in chosen for a in self.matrix[i]])
-                right = fmpq_mat(len(chosen), 1, [rational(self.offset[i]) for i in chosen])
-                exact = (rows * rows.transpose()).solve(rows * fmpq_mat(self.size, 1, v) - right)
-                correction = rows.transpose() * exact
-                p = [t - correction[i, 0] for i, t in enumerate(v)]
-                optimal = all(exact[k, 0] >= 0 for k in range(len(chosen)))
-            else:
-                optimal = True
-        except ZeroDivisionError:
-            optimal = False
-        if not (optimal and self.may_contain(p)):
-            raise NotApplicableError(
-                f"activation {self.name!r}: the active rows at this point are not decided by floating point, "
-                "so there is no exact projection"
-            )
-        return p
+        return [[rational(a) for a in self.matrix[i]] for i in keep], [rational(self.offset[i]) for i in keep]
 
     def may_contain(self, z: Sequence[FlintNumber]) -> bool:
         """Return whether A z <= b, or may be."""
@@ -277,3 +255,19 @@ class PolyhedronProjection(RationalProjection):
             sum(rational(a) * t for a, t in zip(row, z, strict=True)) > rational(b)
             for row, b in zip(self.matrix, self.offset, strict=True)
         )
+
+
+def _on_equations(v: Array, rows: Array, offsets: Array) -> tuple[Array, Array, float]:
+    """Return the projection of v on {z: rows z = offsets}, its multipliers, and the condition number of the rows.
+
+    The second round removes what rounding left of the first when v is far away.
+    """
+    left, values, right = np.linalg.svd(rows, full_matrices=False)
+    rank = int(np.sum(values > values[0] * max(rows.shape) * EPS))
+    left, values, right = left[:, :rank], values[:rank], right[:rank]
+    level = (left.T @ offsets) / values
+    p, off = v, np.zeros(rank)
+    for _ in range(2):
+        step = right @ p - level
+        p, off = p - step @ right, off + step
+    return p, left @ (off / values), float(values[0] / values[-1])

@@ -114,9 +114,10 @@ class VectorProjection(SetProjection):
         array = floating(v)
         self.check_shape(array)
         p = self.project(wide(array))
-        if out is None:
-            return p.astype(array.dtype, copy=False)
-        np.copyto(out, p, casting="same_kind")
+        with np.errstate(over="ignore"):
+            if out is None:
+                return p.astype(array.dtype, copy=False)
+            np.copyto(out, p, casting="same_kind")
         return out
 
     def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
@@ -148,8 +149,7 @@ class VectorProjection(SetProjection):
             value = square + normal
             error = (length + p_error) * p_error + (x.shape[-1] + 8) * EPS * value + normal_error
             # Beyond about 1e154 squares overflow, and inf - inf or 0 inf says nothing.
-            unknown = np.isnan(value) | np.isnan(error)
-            value, error = np.where(unknown, np.inf, value), np.where(unknown, np.inf, error)
+            value = np.where(np.isnan(value), np.inf, value)
             return settle(value, error, np.broadcast_to(outside, square.shape))
 
     def set_constraints(self, z: Any) -> list[Any]:

@@ -116,7 +116,7 @@ class Relu(ScalarActivation):
             drive, error = affine_with_error(v, self.slope, self.bias)
             d = x - np.maximum(drive, 0.0)
             curved, curved_error = quadratic(d, error + EPS * np.abs(d), 1 / self.slope)
-            linear = x * np.maximum(-drive, 0.0) / self.slope
+            linear = np.where(x > 0, x * np.maximum(-drive, 0.0) / self.slope, 0.0)
             return settle(curved + linear, curved_error + np.abs(d) * error / self.slope + 4 * EPS * linear, x < 0)
 
     def conjugate_cvxpy(self, z: Any) -> tuple[Any, list[Any]]:

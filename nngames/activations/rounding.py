@@ -32,8 +32,11 @@ def wide(values: ArrayLike) -> Array:
 
 
 def settle(value: Array, error: Array, outside: Mask | None = None) -> tuple[Array, Array]:
-    """Return a gap and its error bound: nonnegative, and (inf, 0) where the action is off the domain."""
-    value, error = np.maximum(value, 0.0), error + UNDERFLOW
+    """Return a gap and its error bound: nonnegative, and (inf, 0) where the action is off the domain.
+
+    An error bound that overflow made NaN is no bound: it becomes inf.
+    """
+    value, error = np.maximum(value, 0.0), np.where(np.isnan(error), np.inf, error + UNDERFLOW)
     if outside is None or not np.any(outside):
         return value, error
     return np.where(outside, np.inf, value), np.where(outside, 0.0, error)
@@ -106,7 +109,7 @@ def relative_entropy(
         s = np.where(near, difference, 0.0) / safe
         y = s / (2 + s)
         tail = odd_tail(y)
-        close = safe * (2 / (1 - y)) * (y * (y + tail) + tail)
+        close = safe * ((2 / (1 - y)) * (y * (y + tail) + tail))
         close_error = error * (2 * np.abs(s) + 2 * error / safe) + (32 * EPS + 2 * relative) * close
         log_x = np.log(np.where(x > 0, x, 1.0))
         apart = np.where(x > 0, x * (log_x - log_p), 0.0) - difference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import factorial
@@ -14,7 +15,7 @@ from nngames.activations.base import Array, FlintNumber, activation_named
 from nngames.activations.domain import Domain, Interval
 from nngames.activations.flint_forms import ball
 from nngames.activations.parameters import number, store
-from nngames.activations.rounding import EPS, dilogarithm, relative_entropy, settle, wide
+from nngames.activations.rounding import EPS, dilogarithm, floating, relative_entropy, settle, wide
 from nngames.activations.scalar import ScalarActivation
 from nngames.core.exact import rational
 
@@ -56,12 +57,15 @@ class SoftplusBeta(ScalarActivation):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return log(1 + e^(b v))/b."""
-        if self.beta == 1.0:
-            return np.logaddexp(v, 0.0, out=out)
+        # max(v, 0) + log(1 + e^(-b |v|))/b: faster than logaddexp, and b v may overflow.
+        tail = np.asarray(np.abs(floating(v)))
         with np.errstate(over="ignore"):
-            result = np.logaddexp(np.multiply(v, self.beta, out=out), 0.0, out=out)
-            # b v overflows only where r(v) = v to rounding.
-            return np.maximum(np.minimum(np.divide(result, self.beta, out=out), np.finfo(float).max), 0.0, out=out)
+            tail *= -self.beta
+        np.exp(tail, out=tail)
+        np.log1p(tail, out=tail)
+        if self.beta != 1.0:
+            tail /= self.beta
+        return np.add(np.maximum(v, 0.0, out=out), tail, out=out)
 
     def derivative(self, v: ArrayLike) -> Array:
         """Return 1/(1 + e^(-b v))."""
@@ -79,14 +83,15 @@ class SoftplusBeta(ScalarActivation):
 
     def penalty(self, z: ArrayLike) -> Array:
         """Return (Li2(e^(-b z)) - pi^2/6)/b^2 on [0, inf), +inf elsewhere."""
-        return self._scaled(z, lambda y: np.where(y < 1, _conjugate(y) - 0.5 * y * y, _below(y) - _ZETA_2))
+        return self._scaled(z, _penalty)
 
-    def _scaled(self, z: ArrayLike, function: object) -> Array:
+    def _scaled(self, z: ArrayLike, function: Callable[[Array], Array]) -> Array:
+        """Return function(b z)/b^2 on [0, inf), +inf elsewhere."""
         z = wide(z)
         inside = z >= 0
         with np.errstate(over="ignore"):
             y = self.beta * np.where(inside, z, 0.0)
-            return np.where(inside, function(y) / self.beta**2, np.inf)  # type: ignore[operator]
+            return np.where(inside, function(y) / self.beta**2, np.inf)
 
     def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
         """Return the integral of (y - s)/(1 - e^-s) over s from P = b r(v) to y = b x, over b^2; +inf for x < 0.
@@ -99,16 +104,16 @@ class SoftplusBeta(ScalarActivation):
         outside = ~(x >= 0)
         rounded = 0.0 if self.beta == 1 else 1.0
         with np.errstate(over="ignore", invalid="ignore"):
-            y, w = self.beta * np.where(outside, 0.0, x), self.beta * v
+            x = np.where(outside, 0.0, x)
+            y, w = self.beta * x, self.beta * v
             p = np.logaddexp(0.0, w)
             d = y - p
             near = np.abs(d) <= 2
-            w_error = rounded * np.abs(w) * expit(w)
-            error = EPS * (rounded * y + 4 * p + w_error + np.abs(d))
+            error = EPS * rounded * (y + np.abs(w) * expit(w)) + 4 * EPS * p + EPS * np.abs(d)
             value, bound = _near_gap(y, p, w, np.where(near, d, 0.0), error, EPS * (8 + rounded * np.abs(w)))
-            far, far_terms = _far_gap(y, w)
+            far, far_terms = _far_gap(y, w, self.beta * (x - v))
             slopes = y * np.abs(y + np.log(-np.expm1(-np.where(y > 0, y, 1.0))) - w) + np.abs(w * d)
-            far_error = 16 * EPS * far_terms + 2 * EPS * rounded * slopes
+            far_error = 16 * EPS * far_terms + np.where(w > 0, 0.0, 2 * EPS * rounded * slopes)
             value, bound = np.where(near, value, far), np.where(near, bound, far_error)
             # A product beta x that underflows is off by less than 5e-324.
             bound = bound + 8 * EPS * value + rounded * 5e-324 * (np.abs(w) + 800)
@@ -148,14 +153,17 @@ def _near_gap(y: Array, p: Array, w: Array, d: Array, error: Array, relative: Ar
     return value + smooth, bound + 2 * (np.abs(d) + error) * error + 16 * EPS * smooth
 
 
-def _far_gap(y: Array, w: Array) -> tuple[Array, Array]:
-    """Return the gap for y and log(1 + e^w) far apart and beta = 1, and the sum of its terms' sizes."""
+def _far_gap(y: Array, w: Array, difference: Array) -> tuple[Array, Array]:
+    """Return the gap for y and log(1 + e^w) far apart and beta = 1, and the sum of its terms' sizes.
+
+    ``difference`` is y - w.
+    """
     dilog = _below(y), dilogarithm(-np.abs(w))
-    square = 0.5 * np.square(y - w)
+    square = 0.5 * np.square(difference)
     right = square + dilog[0] - dilog[1]
     own, drive = _conjugate(y), y * np.maximum(-w, 0.0)
     left = own + dilog[1] + drive
-    sizes = square + dilog[0] + dilog[1], np.abs(own) + 2 + dilog[1] + drive
+    sizes = square + dilog[0] + dilog[1] + 1, np.abs(own) + 2 + dilog[1] + drive
     return np.where(w > 0, right, left), np.where(w > 0, sizes[0], sizes[1])
 
 
@@ -174,6 +182,12 @@ def _smooth_part(s: Array) -> Array:
 def _below(y: Array) -> Array:
     """Return Li2(e^-y) for y >= 0."""
     return spence(-np.expm1(-y))
+
+
+def _penalty(y: Array) -> Array:
+    """Return G(y) - y^2/2 = Li2(e^-y) - pi^2/6."""
+    small = np.minimum(y, 1.0)
+    return np.where(y < 1, _conjugate(small) - 0.5 * small * small, _below(y) - _ZETA_2)
 
 
 def _conjugate(y: Array) -> Array:
