@@ -1,0 +1,149 @@
+"""The pictures: runs, the game's graph, improvement cycles, phase portraits, and a whole report in one figure.
+
+Every function returns a matplotlib Figure that no pyplot window knows of and, if a path is given, saves it there in the
+format of its suffix.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from nngames.core.errors import OptionError
+from nngames.core.seeds import Seed
+from nngames.games import Game
+from nngames.report.figures import check_path, new_figure, save, style
+from nngames.results.cycle import Cycle
+from nngames.results.result import Result
+
+Path = str | os.PathLike[str] | None
+
+
+def plot_results(results: Mapping[str, Result], path: Path = None) -> Any:
+    """Draw the residual and, where it was traced, the Nash gap of runs against their passes over the network.
+
+    Parameters
+    ----------
+    results : mapping label -> Result
+    path : path, optional
+        Where to save the picture: .png, .svg or .pdf.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    OptionError
+        If there is no run, or the suffix is not supported.
+    """
+    from nngames.report.convergence import draw_convergence
+
+    check_path(path)
+    if not results:
+        raise OptionError("there is no run to draw")
+    with style():
+        panels = 1 + any(result.trace.nash_gap is not None for result in results.values())
+        figure = new_figure(1.5 + 5 * panels, 4.2 + 0.1 * len(results))
+        draw_convergence(figure, results)
+    return save(figure, path)
+
+
+def plot_game(game: Game, path: Path = None) -> Any:
+    """Draw who listens to whom: players with activation and size, couplings with their norms, unlike pairs marked.
+
+    Parameters
+    ----------
+    game : Game
+        Of a network or quadratic. Beyond 40 neurons the layers are drawn, beyond 200 couplings the strongest ones.
+    path : path, optional
+        Where to save the picture: .png, .svg or .pdf.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    OptionError
+        If the suffix is not supported.
+    """
+    from nngames.report.game_graph import graph_of
+    from nngames.report.graph_drawing import draw_game
+
+    check_path(path)
+    graph = graph_of(game)
+    low, high = graph.extent
+    with style():
+        aspect = float((high - low)[1] / (high - low)[0])
+        figure = new_figure(7.5, min(max(6.0 * aspect, 2.2), 6.0) + 1.0)
+        draw_game(figure, graph)
+    return save(figure, path)
+
+
+def plot_cycle(cycle: Cycle, game: Game, path: Path = None) -> Any:
+    """Draw an improvement cycle as a closed path: profiles around a circle, arrows with mover and gain.
+
+    Parameters
+    ----------
+    cycle : Cycle
+        For example ``nng.check_potential(game).cycle``.
+    game : Game
+    path : path, optional
+        Where to save the picture: .png, .svg or .pdf.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    OptionError
+        If the suffix is not supported.
+    """
+    from nngames.report.cycle_drawing import draw_cycle
+
+    check_path(path)
+    with style():
+        figure = new_figure(7.5, 6.5)
+        draw_cycle(figure, cycle, game)
+    return save(figure, path)
+
+
+def plot_phase_portrait(
+    game: Game, path: Path = None, equilibria: Any = None, starts: Any = None, seed: Seed = None
+) -> Any:
+    """Draw a game with two-dimensional profiles: the field R(x) - x, a few iterated feeds, and the equilibria.
+
+    Parameters
+    ----------
+    game : Game
+        With profiles of size 2.
+    path : path, optional
+        Where to save the picture: .png, .svg or .pdf.
+    equilibria : array_like (m, 2), optional
+        What to mark; by default, what the default method finds from a few starts.
+    starts : array_like (k, 2), optional
+        Where the feeds begin; by default, drawn.
+    seed : int or Generator, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    NotApplicableError
+        If the profile is not two-dimensional.
+    OptionError
+        If the suffix is not supported.
+    """
+    from nngames.report.phase_portrait import draw_phase_portrait, require_two_dimensions
+
+    check_path(path)
+    require_two_dimensions(game)
+    with style():
+        figure = new_figure(7.5, 6.5)
+        draw_phase_portrait(figure, game, equilibria, starts, seed)
+    return save(figure, path)
