@@ -60,6 +60,13 @@ class Scenario:
         return ArraySource(self.folder, self.section.seed)
 
     @property
+    def summary(self) -> str:
+        """What it describes, in a few words."""
+        given = self.section.network or self.section.game
+        kind = f"{given.kind} network" if self.section.network else f"{given.kind} game"  # type: ignore[union-attr]
+        return f"{kind}, {len(self.game.players)} players, profiles of {self.game.size} numbers"
+
+    @property
     def methods(self) -> Sequence[Chosen]:
         """The methods that are to solve it."""
         return () if self.section.solve is None else self.section.solve.methods

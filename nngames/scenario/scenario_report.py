@@ -74,7 +74,7 @@ class ScenarioReport:
         """Return the report as plain JSON-ready data: what the paths of ``expect`` lead into."""
         return {
             **self.findings(trace),
-            "expect": [plain(statement.to_dict()) for statement in self.expectations],
+            "expect": plain([statement.to_dict() for statement in self.expectations]),
             "ok": self.ok,
         }
 
@@ -95,7 +95,7 @@ class ScenarioReport:
                 "size": game.size,
                 "cost": game.cost_name,
             },
-            "solve": {label: result.to_dict(trace=trace) for label, result in self.results.items()},
+            "solve": plain({label: result.to_dict(trace=trace) for label, result in self.results.items()}),
             **{name: plain(report.to_dict()) for name, report in self.checks.items()},
         }
 

@@ -158,7 +158,8 @@ _BODIES = {
     "quadratic": ("my duopoly", "Two firms choose quantities.", _QUADRATIC),
 }
 
-#: The kinds of templates.
+#: The kinds of templates, each with what it describes.
+SUMMARIES = {kind: description for kind, (_, description, _) in _BODIES.items()}
 KINDS = tuple(_BODIES)
 
 

@@ -1,0 +1,110 @@
+"""Listings and pages of what the registries and the gallery hold, as text."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nngames.core.errors import UnknownNameError
+from nngames.core.registry import Registry
+
+#: A listing: names with a sentence each.
+Rows = list[tuple[str, str]]
+
+
+def listing(kind: str | None) -> str:
+    """Return what there is of a kind, one line each, or of every kind.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such kind.
+    """
+    if kind is not None and kind not in _KINDS:
+        raise UnknownNameError("kind", kind, _KINDS)
+    parts = [_table(name, rows()) for name, rows in _KINDS.items() if kind in (None, name)]
+    return "\n\n".join(parts)
+
+
+def page(name: str) -> str | None:
+    """Return the page of a method, activation, certificate or check of that name; None if there is none."""
+    found = [_page(registry, name) for registry in _registries() if name in registry]
+    if name == "auto":
+        from nngames.solvers import auto
+
+        found.append(f"method auto\n\n{inspect.getdoc(auto)}")
+    return "\n\n".join(found) if found else None
+
+
+def names() -> tuple[str, ...]:
+    """Return every name that has a page, sorted."""
+    return tuple(sorted({"auto", *(name for registry in _registries() for name in registry)}))
+
+
+def _registries() -> Iterator[Registry[Any]]:
+    from nngames.activations.base import registry as activations
+    from nngames.certificates import registry as certificates
+    from nngames.checks import registry as checks
+    from nngames.solvers import registry as solvers
+
+    yield from (solvers, activations, certificates, checks)
+
+
+def _rows(registry: Registry[Any]) -> Rows:
+    return [(name, first_sentence(inspect.getdoc(registry[name]) or "")) for name in registry.names()]
+
+
+def _methods() -> Rows:
+    from nngames.solvers import auto
+
+    return sorted([*_registered("method"), ("auto", first_sentence(inspect.getdoc(auto) or ""))])
+
+
+def _registered(kind: str) -> Rows:
+    return next(_rows(registry) for registry in _registries() if registry.kind == kind)
+
+
+def _gallery() -> Rows:
+    from nngames.scenario import gallery, load_scenario
+
+    scenarios = ((name, load_scenario(gallery.PREFIX + name)) for name in gallery.files())
+    return [(gallery.PREFIX + name, first_sentence(scenario.description)) for name, scenario in scenarios]
+
+
+def _templates() -> Rows:
+    from nngames.scenario.templates import SUMMARIES
+
+    return list(SUMMARIES.items())
+
+
+_KINDS: dict[str, Callable[[], Rows]] = {
+    "methods": _methods,
+    "activations": lambda: _registered("activation"),
+    "certificates": lambda: _registered("certificate"),
+    "checks": lambda: _registered("check"),
+    "gallery": _gallery,
+    "templates": _templates,
+}
+
+
+def _table(title: str, rows: Rows) -> str:
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join([title, *(f"  {name:<{width}}  {text}".rstrip() for name, text in rows)])
+
+
+def _page(registry: Registry[Any], name: str) -> str:
+    entry = registry[name]
+    lines = [f"{registry.kind} {name}", "", inspect.getdoc(entry) or ""]
+    if dataclasses.is_dataclass(entry):
+        options = [f"{field.name}={field.default!r}" for field in dataclasses.fields(entry) if field.init]
+        lines += ["", f"options: {', '.join(options) if options else 'none'}"]
+    return "\n".join(lines)
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a text on one line."""
+    paragraph = " ".join(text.split("\n\n")[0].split())
+    head, stop, _ = paragraph.partition(". ")
+    return head + stop.strip()

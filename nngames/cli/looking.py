@@ -1,0 +1,97 @@
+"""The verbs that solve nothing: explain, list, new, validate, schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def nngames(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Networks as games: solved by many schemes, decided with certificates.
+
+    A scenario file describes a network or a game and what to do with it. 'nngames new ring' writes one to start from;
+    'nngames list gallery' names those that come with the package.
+    """
+    if version:
+        from nngames import __version__
+
+        print(__version__)
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def explain(
+    subject: Annotated[
+        str,
+        typer.Argument(metavar="SUBJECT", help="A scenario; or a method, activation, certificate or check by name."),
+    ],
+    latex: Annotated[bool, typer.Option("--latex", help="Write the scenario's game in LaTeX.")] = False,
+) -> None:
+    """Print a scenario's players and costs, or a method's page.
+
+    A name that 'nngames list' shows is explained as such; anything else is a scenario.
+    """
+    from nngames.cli.catalogue import names, page
+    from nngames.core.errors import UnknownNameError
+
+    found = page(subject)
+    if found is None and subject.isidentifier() and not Path(subject).exists():
+        raise UnknownNameError("name or scenario", subject, names())
+    if found is None:
+        from nngames.scenario import load_scenario
+
+        found = load_scenario(subject).game.explain("latex" if latex else "text")
+    print(found)
+
+
+def show_list(
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="[KIND]", help="methods, activations, certificates, checks, gallery or templates."),
+    ] = None,
+) -> None:
+    """List methods, activations, certificates, checks, scenarios."""
+    from nngames.cli.catalogue import listing
+
+    print(listing(kind))
+
+
+def new(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="ring, chain, recurrent, graph, adjacency or quadratic.")],
+) -> None:
+    """Print a commented scenario: nngames new ring > mine.yaml"""
+    from nngames.scenario.templates import template
+
+    print(template(kind), end="")
+
+
+def validate(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Scenario files, or gallery:NAME.")],
+) -> None:
+    """Check the keys, arrays and shapes of scenarios; run nothing."""
+    from nngames.core.errors import InputError
+    from nngames.scenario import ScenarioError, load_scenario
+
+    problems = []
+    for file in files:
+        try:
+            scenario = load_scenario(file)
+            _ = scenario.game, scenario.start
+        except ScenarioError as error:
+            problems.append(str(error))
+        else:
+            print(f"{file}: valid; {scenario.summary}")
+    if problems:
+        raise InputError("\n".join(problems))
+
+
+def schema() -> None:
+    """Print the JSON schema of scenarios, for editors."""
+    from nngames.scenario.schema import schema_text
+
+    print(schema_text(), end="")
