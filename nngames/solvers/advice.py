@@ -6,7 +6,7 @@ from nngames.certificates import verdict_of
 from nngames.core.errors import NNGamesError
 from nngames.games import Game
 from nngames.results.result import Status
-from nngames.solvers.solver import Solver, registry
+from nngames.solvers.solver import Guarantee, Solver, registry
 
 #: Beyond this size a message does not stop to prove anything.
 LARGEST_ADVISED = 2000
@@ -46,12 +46,20 @@ def convergence_proved(game: Game, solver: Solver) -> bool:
     return game.size <= LARGEST_ADVISED and solver.guarantee(game).proved
 
 
+def existence_proved(guarantee: Guarantee) -> bool:
+    """Whether a guarantee of convergence comes with an equilibrium: only contractions and strong monotonicity do."""
+    return guarantee.rate is not None and guarantee.rate.quantity == "distance"
+
+
 def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> str:
     """Return the next thing to try, with its reason."""
     if game.size > LARGEST_ADVISED:
         return "see nngames certify for what is proved about this game"
     if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS) and convergence_proved(game, solver):
-        return "convergence is proved, so allow more: --max-iterations " + str(10 * max(iterations, 100))
+        more = f"--max-iterations {10 * max(iterations, 100)}"
+        if existence_proved(solver.guarantee(game)):
+            return f"convergence is proved, so allow more: {more}"
+        return f"convergence is proved if there is an equilibrium, which is not proved: allow more, {more}"
     better = licensed_methods(game, besides=solver.name)
     if better:
         name, reason = better[0]
@@ -75,8 +83,7 @@ def licensed_methods(game: Game, besides: str) -> list[tuple[str, str]]:
         except NNGamesError:
             continue
         if guarantee.proved:
-            linear = guarantee.rate is not None and guarantee.rate.quantity == "distance"
-            found.append((not linear, name, _reason(game, name, guarantee.statement)))
+            found.append((not existence_proved(guarantee), name, _reason(game, name, guarantee.statement)))
     return [(name, reason) for _, name, reason in sorted(found)]
 
 
