@@ -136,7 +136,8 @@ def _block_norm(matrix: LinearMap, places: list[slice]) -> float:
         band = stored.matrix[rows]
         for j, columns in enumerate(places):
             block = band[:, columns]
-            dense = block if isinstance(block, np.ndarray) else block.toarray()
-            if dense.any():
-                norms[i, j] = spectral_norm(DenseMap(dense)).upper
+            if abs(block).max() > 0:
+                norms[i, j] = spectral_norm(
+                    DenseMap(block) if isinstance(block, np.ndarray) else SparseMap(block)
+                ).upper
     return spectral_norm(DenseMap(norms)).upper
