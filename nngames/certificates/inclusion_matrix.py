@@ -32,9 +32,9 @@ def symmetric_part(game: CoupledGame) -> tuple[Any, Any]:
         n = where.stop - where.start
         base = _curvature(game, block)
         shift = float(_shift(game, block))
-        part = np.diag(base - shift) if base.ndim == 1 else base - shift * np.eye(n)
-        diagonal.append(sparse.csr_array(part))
-        magnitude.append(sparse.csr_array(np.abs(part) + (shift + 1) * np.eye(n)))
+        curvature = sparse.diags_array(base) if base.ndim == 1 else sparse.csr_array(base)
+        diagonal.append(curvature - shift * sparse.eye_array(n))
+        magnitude.append(abs(curvature) + (shift + 1) * sparse.eye_array(n))
     blocks = sparse.csr_array(sparse.block_diag(diagonal))
     size = sparse.csr_array(sparse.block_diag(magnitude))
     matrix = sparse.csr_array(blocks - (weight + weight.T) / 2)
