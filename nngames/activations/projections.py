@@ -138,7 +138,8 @@ class VectorProjection(SetProjection):
     def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
         """Return |x - p|^2/2 + <x - p, p - v> with p = r(v); +inf off the set.
 
-        Where rounding leaves x off the set, the bound covers the difference to the gap at the nearest point.
+        Where rounding leaves x off the set, the bound covers the difference to the gap at the nearest point; on the
+        simplex, at x rescaled to the right sum.
         """
         outside = np.logical_not(self.contains(x))
         x, v = np.broadcast_arrays(wide(x), wide(v))

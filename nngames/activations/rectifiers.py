@@ -69,8 +69,9 @@ class Relu(ScalarActivation):
     def derivative(self, v: ArrayLike) -> Array:
         """Return s where s v + b > 0, else 0."""
         v = floating(v)
-        with np.errstate(over="ignore"):
-            active = self.slope * v + self.bias > 0
+        if self.slope == 1.0 and self.bias == 0.0:
+            return np.greater(v, 0.0).astype(v.dtype)
+        active = affine_response(v, self.slope, self.bias) > 0
         return np.multiply(active, self.slope, dtype=v.dtype)
 
     def primitive(self, v: ArrayLike) -> Array:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from nngames.activations.base import Activation, Array, FlintNumber
 from nngames.activations.domain import Domain
+from nngames.activations.rounding import EPS
 from nngames.core.roots import increasing_root
 
 
@@ -47,6 +48,7 @@ class ScalarActivation(Activation):
             lambda w: (1 - steps) * self(w) + steps * w - point,
             lambda w: (1 - steps) * self.derivative(w) + steps,
             point,
+            noise=lambda w: EPS * (np.abs((1 - steps) * self(w)) + np.abs(steps * w) + np.abs(point)),
         )
         return self(root)
 

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 
 
-def increasing_root(function: Callable[[Array], Array], derivative: Callable[[Array], Array], start: Array) -> Array:
+def increasing_root(
+    function: Callable[[Array], Array],
+    derivative: Callable[[Array], Array],
+    start: Array,
+    noise: Callable[[Array], Array] | None = None,
+) -> Array:
     """Solve function(w) = 0 elementwise for continuous, strictly increasing, unbounded functions.
 
     Parameters
@@ -20,6 +25,9 @@ def increasing_root(function: Callable[[Array], Array], derivative: Callable[[Ar
         Elementwise; the derivative only steers Newton's steps and may be any selection at kinks.
     start : ndarray
         Starting points.
+    noise : callable, optional
+        Elementwise bound on the rounding error of the function: a value below it counts as 0. Without it a root near
+        0 of terms that cancel is sought to digits that the function does not have.
 
     Returns
     -------
@@ -29,14 +37,17 @@ def increasing_root(function: Callable[[Array], Array], derivative: Callable[[Ar
     Notes
     -----
     A bracket is grown by doubling steps, then each Newton step that leaves the bracket, or does not shrink the
-    function value by half, is replaced by bisection; so the number of steps is bounded.
+    function value by half, is replaced by bisection; so the number of steps is bounded. Newton's steps approach a root
+    from one side, so one that is at rounding level is lengthened to four units, to find the sign change beyond it.
     """
     w = np.array(start, dtype=np.float64)
     value = function(w)
     low, high = _bracket(function, w, value)
     for _ in range(200):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            newton = w - value / derivative(w)
+            change = value / derivative(w)
+            unit = 8.9e-16 * np.abs(w)
+            newton = w - np.where(np.abs(change) < unit, np.copysign(unit, value), change)
         middle = 0.5 * low + 0.5 * high
         good = (newton > low) & (newton < high)
         candidate = np.where(good, newton, middle)
@@ -51,7 +62,8 @@ def increasing_root(function: Callable[[Array], Array], derivative: Callable[[Ar
             low, high = np.where(at_middle <= 0, middle, low), np.where(at_middle >= 0, middle, high)
             better = slow & (np.abs(at_middle) < np.abs(updated))
             candidate, updated = np.where(better, middle, candidate), np.where(better, at_middle, updated)
-        done = (updated == 0) | (high - low <= 2e-16 * np.maximum(np.abs(low), np.abs(high)))
+        settled = np.abs(updated) <= (0.0 if noise is None else noise(candidate))
+        done = settled | (high - low <= 2e-16 * np.maximum(np.abs(low), np.abs(high)))
         stuck = np.array_equal(candidate, w)
         w, value = candidate, updated
         if done.all() or stuck:
