@@ -1,4 +1,4 @@
-"""Checks: questions about a game that are answered by a report: certificates, potential and cycles, outcomes.
+"""Checks: questions about a game that are answered by a report: certificates, potentials and cycles, outcomes.
 
 To add one, define a frozen dataclass with ``@check_named`` in a module of this folder; its fields are the options.
 """
@@ -11,7 +11,24 @@ from nngames.checks.check import Check, check_named, registry
 
 registry.discover(
     sys.modules[__name__],
-    infrastructure=("best_response_cycles", "check", "cycle_certificates"),
+    infrastructure=(
+        "acyclicity",
+        "best_response_cycles",
+        "check",
+        "far_candidates",
+        "feasible_profiles",
+        "local_candidates",
+        "cycle_certificates",
+        "effective_coupling",
+        "enclosed_best_responses",
+        "equilibria",
+        "improvement_cycles",
+        "potential_findings",
+        "relaxed_reflections",
+        "restricted_games",
+    ),
 )
 
-__all__ = ["Check", "check_named", "registry"]
+from nngames.checks.potential import PotentialReport, check_potential  # noqa: E402  (after the registry is filled)
+
+__all__ = ["Check", "PotentialReport", "check_named", "check_potential", "registry"]

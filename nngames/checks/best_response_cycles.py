@@ -19,9 +19,12 @@ from nngames.checks.cycle_certificates import Certifier, Step, rationals
 from nngames.core.profiles import Array, Player
 from nngames.games import Game
 
-#: Limits of the search: profiles from one start, all starts, and starts listed one by one before they are drawn.
-MOST_PROFILES = 400
-MOST_STARTS = 96
+#: Limits of the search: profiles from one start, and in all.
+MOST_PROFILES = 300
+MOST_IN_ALL = 2000
+#: The largest numerator and denominator that are followed; the floats of larger ones grow without coming back.
+LARGEST = 2**30
+#: Starts are listed one by one up to this number, and drawn beyond it.
 _LISTED = 128
 
 #: A profile of rationals, and the moves from it: the mover and the profile reached.
@@ -45,7 +48,7 @@ def best_response_cycle(certifier: Certifier, rng: np.random.Generator, deadline
     if not all(activation.piecewise_linear for activation in game.network.activations.values()):
         return None
     seen: set[_Node] = set()
-    for start in itertools.islice(_starts(game, rng), MOST_STARTS):
+    for start in _starts(game, rng):
         node = tuple(rationals(_into_domain(game, start)))
         if node in seen:
             continue
@@ -54,8 +57,8 @@ def best_response_cycle(certifier: Certifier, rng: np.random.Generator, deadline
         path = _cycle(graph)
         if path is not None:
             return [(mover, np.array([float(t) for t in profile])) for mover, profile in path]
-        if time.perf_counter() > deadline:
-            return None
+        if len(seen) > MOST_IN_ALL or time.perf_counter() > deadline:
+            break
     return None
 
 
@@ -88,7 +91,7 @@ def _explore(certifier: Certifier, start: _Node, deadline: float) -> _Graph:
         graph[node] = []
         for player, where in certifier.game.space.slices.items():
             answer = certifier.response(player, list(node))
-            if answer is None or tuple(answer) == node[where] or not all(_is_float(t) for t in answer):
+            if answer is None or tuple(answer) == node[where] or not all(_small_float(t) for t in answer):
                 continue
             reached = (*node[: where.start], *answer, *node[where.stop :])
             graph[node].append((player, reached))
@@ -96,9 +99,9 @@ def _explore(certifier: Certifier, start: _Node, deadline: float) -> _Graph:
     return graph
 
 
-def _is_float(value: Any) -> bool:
+def _small_float(value: Any) -> bool:
     denominator = int(value.q)
-    return denominator & (denominator - 1) == 0 and abs(int(value.p)) < 2**53 and denominator < 2**1000
+    return denominator & (denominator - 1) == 0 and abs(int(value.p)) <= LARGEST and denominator <= LARGEST
 
 
 def _cycle(graph: _Graph) -> list[tuple[Player, _Node]] | None:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from nngames.core.errors import InputError
 from nngames.core.registry import Registry
 from nngames.core.seeds import Seed
 from nngames.games import Game
@@ -42,3 +43,12 @@ class Check(ABC):
     @abstractmethod
     def run(self, game: Game, seed: Seed = None) -> Report:
         """Return the report on ``game``; every random choice comes from ``seed``."""
+
+
+def require_game(game: Any) -> Game:
+    """Return the game, or raise InputError saying what to pass."""
+    if isinstance(game, Game):
+        return game
+    if hasattr(game, "game"):
+        raise InputError("a check takes a game, not a network: pass network.game()")
+    raise InputError(f"a check takes a game; got {type(game).__name__}")

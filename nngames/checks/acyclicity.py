@@ -1,0 +1,111 @@
+"""Proofs that a game has no improvement cycle, or no cycle of best responses; the search for cycles is elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nngames.certificates import verdict_of
+from nngames.certificates.balance import find_weights
+from nngames.certificates.cost_structure import coupling_pairs, nonlinear_response
+from nngames.certificates.coupling_pairs import CouplingPairs
+from nngames.certificates.exact_balance import find_exact_weights
+from nngames.checks.effective_coupling import listening_graph
+from nngames.core.profiles import Array
+from nngames.core.verdicts import Decision
+from nngames.games import Game
+
+
+def acyclic_by_components(game: Any, tolerance: float) -> str | None:
+    """Return how it is proved that the game has no closed path of strict improvements; None where this does not prove
+    it.
+
+    Proved where every strongly connected component of the listening graph is a weighted potential game, whatever the
+    others do; a component of one player is one.
+
+    Proof: take a closed path of strict improvements, and among the components that move on it one that hears no other
+    of them. What its players hear from outside stays fixed along the path, so they play a weighted potential game in
+    which each of their moves strictly lowers the potential, and the others' moves do not change it; but at the end of
+    the path it has its first value. For costs with bilinear couplings the weights do not depend on what is heard from
+    outside.
+    """
+    import networkx
+
+    graph = listening_graph(game, tolerance)
+    components = list(networkx.strongly_connected_components(graph))
+    if all(len(component) == 1 for component in components):
+        return "no group of players hears itself round a cycle"
+    if nonlinear_response(game, "weighted") is not None:
+        return None
+    component = {player: i for i, players in enumerate(components) for player in players}
+    labels = np.array([component[player] for player in game.players])
+    pairs = coupling_pairs(game)
+    inside = _PairsWithin(pairs, np.flatnonzero(labels[pairs.first] == labels[pairs.second]))
+    if tolerance > 0:
+        balance = find_weights(inside, tolerance)
+    elif pairs.exact:
+        balance = find_exact_weights(inside)
+    else:
+        return None
+    if balance.decision is not Decision.PROVED:
+        return None
+    return "every group of players that hears itself round a cycle is a weighted potential game"
+
+
+class _PairsWithin(CouplingPairs):
+    """Some of the pairs of another ``CouplingPairs``."""
+
+    def __init__(self, pairs: CouplingPairs, kept: Any) -> None:
+        self._pairs, self._kept = pairs, kept
+        self.players, self.exact = pairs.players, pairs.exact
+        self.first, self.second = pairs.first[kept], pairs.second[kept]
+        self.forward, self.backward = pairs.forward[kept], pairs.backward[kept]
+        self.rounding = pairs.rounding[kept]
+
+    def mismatch_at(self, first: Array, second: Array) -> Array:
+        """Return the mismatch of each pair."""
+        whole = np.ones((2, len(self._pairs.first)))
+        whole[0, self._kept], whole[1, self._kept] = first, second
+        return self._pairs.mismatch_at(whole[0], whole[1])[self._kept]
+
+    def ratios(self) -> Array:
+        """Return the ratio of each pair."""
+        return self._pairs.ratios()[self._kept]
+
+    def entry(self, pair: int, first: float = 1.0, second: float = 1.0) -> tuple[list[int], list[float]]:
+        """Return an entry of a pair."""
+        return self._pairs.entry(int(self._kept[pair]), first, second)
+
+    def rational_entries(self, pair: int) -> tuple[list[Any], list[Any]]:
+        """Return the rational entries of a pair."""
+        return self._pairs.rational_entries(int(self._kept[pair]))
+
+
+def best_response_acyclic_by_contraction(game: Game) -> str | None:
+    """Return which contraction proves that closed paths of best responses never move; None where none is proved.
+
+    Let the joint map T contract by q < 1 in |x|_u = max_l |x_l| / u_l, |.| a norm of each player's actions.
+
+    1. Player l's best response y = BR_l(x) solves y = T_l(y, x_-l), also where it hears itself. For two profiles x and
+       x'
+       with answers y and y': |y - y'| / u_l <= q max(|y - y'| / u_l, D), D the largest |x_k - x'_k| / u_k over k != l.
+       The first entry cannot be the larger one unless it is 0, so |y - y'| / u_l <= q D.
+    2. Take a closed path of best responses and let K be its movers; the others stay at a. With a fixed, the players in
+       K
+       have best responses that contract by q in the same norm, so one profile e of K in which each answers the others.
+    3. Let D_t be the largest |x_l - e_l| / u_l over l in K along the path. A move of l makes its own entry at most q
+       D_t
+       by 1 and leaves the others: D never grows, and since the path is closed it is constant. Going round once, every
+       l in K has moved, after which its entry was at most q D until its next move; so D <= q D and D = 0.
+    4. Every mover thus always stands at e_l: no move changes an action, and none gains.
+
+    The players' norms must be those of the certificate: with neurons as players, a contraction in a maximum norm over
+    coordinates; with layers either that one, each layer with its part of the maximum, or one in block norms.
+    """
+    names = ("neuron_contraction",) if getattr(game, "neurons", False) else ("joint_contraction", "neuron_contraction")
+    for name in names:
+        verdict = verdict_of(name, game)
+        if verdict.proved:
+            return f"{name}: the best responses contract by {float(verdict.witness['factor']):.6g}"
+    return None

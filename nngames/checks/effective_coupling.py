@@ -1,0 +1,114 @@
+"""The effective coupling of a game: what players hear from each other, seen through the directions they can move in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nngames.certificates.direction_spaces import DirectionSpace
+from nngames.games import CoupledGame, Game
+
+
+def effective_coupling(game: Any) -> Any:
+    """Return B with blocks P_l B_lk P_k between distinct players, sparse (N, N).
+
+    P_l is the projector on the direction space of dom f_l. In the tracking game B is W, since its actions are free.
+
+    Parameters
+    ----------
+    game : CoupledGame or TrackingGame
+        With linear couplings that can be written out.
+    """
+    from scipy import sparse
+
+    from nngames.networks.passes import assembled_weight
+
+    assembled: Any = assembled_weight(game.network)
+    matrix = assembled.matrix
+    if isinstance(game, CoupledGame):
+        spaces = _spaces(game)
+        matrix = _project_rows(_project_rows(matrix, game, spaces).T, game, spaces).T
+    own = np.repeat(np.arange(len(game.players)), list(game.dims.values()))
+    entries = sparse.coo_array(matrix)
+    between = own[entries.row] != own[entries.col]
+    kept = (entries.data[between], (entries.row[between], entries.col[between]))
+    return sparse.csr_array(kept, shape=entries.shape)
+
+
+def asymmetry(game: Any) -> float:
+    """Return |B - B'|^2 / (|B - B'|^2 + |B + B'|^2) in Frobenius norms, B the effective coupling; 0 where B = 0.
+
+    0 is a symmetric coupling (an exact potential), 1 an antisymmetric one.
+    """
+    coupling = effective_coupling(game)
+    odd = float(((coupling - coupling.T).data ** 2).sum())
+    even = float(((coupling + coupling.T).data ** 2).sum())
+    return odd / (odd + even) if odd + even > 0 else 0.0
+
+
+def listening_graph(game: Any, tolerance: float) -> Any:
+    """Return the networkx.DiGraph of the players with an edge k -> l where l hears k.
+
+    An effective coupling below ``tolerance`` times the largest entry of the given B_lk counts as none; at tolerance 0
+    it counts as none only where that is exact.
+    """
+    import networkx
+
+    from nngames.networks.passes import assembled_weight
+
+    coupling = effective_coupling(game).tocoo()
+    assembled: Any = assembled_weight(game.network)
+    given = abs(assembled.matrix).tocoo()
+    blocks = game.network.space
+    block_of = np.repeat(np.arange(len(blocks.players)), list(blocks.sizes))
+    sizes = np.zeros((len(blocks.players),) * 2)
+    np.maximum.at(sizes, (block_of[given.row], block_of[given.col]), given.data)
+    kept = np.abs(coupling.data) > tolerance * sizes[block_of[coupling.row], block_of[coupling.col]]
+    player_of = np.repeat(np.arange(len(game.players)), list(game.dims.values()))
+    edges = set(zip(player_of[coupling.col[kept]].tolist(), player_of[coupling.row[kept]].tolist(), strict=True))
+    if tolerance == 0 and isinstance(game, CoupledGame):
+        edges |= _unknown_edges(game)
+    graph = networkx.DiGraph()
+    graph.add_nodes_from(game.players)
+    graph.add_edges_from((game.players[source], game.players[target]) for source, target in sorted(edges))
+    return graph
+
+
+def _unknown_edges(game: CoupledGame) -> set[tuple[int, int]]:
+    """Return the couplings whose projection is not exact in floating point: there a zero proves nothing."""
+    index = {player: i for i, player in enumerate(game.players)}
+    spaces = _spaces(game)
+    masked = {block: spaces[block].mask is not None for block in game.blocks.players}
+    return {
+        (index[source], index[target])
+        for target, source in game.network.weights
+        if target != source and not (masked[target] and masked[source])
+    }
+
+
+def _spaces(game: CoupledGame) -> dict[Any, DirectionSpace]:
+    dims = game.blocks.dims
+    return {block: DirectionSpace(game.own[block].activation.domain.affine_hull(n), n) for block, n in dims.items()}
+
+
+def _project_rows(matrix: Any, game: CoupledGame, spaces: dict[Any, DirectionSpace]) -> Any:
+    """Return diag(P_l) times a sparse matrix."""
+    from scipy import sparse
+
+    if all(space.whole for space in spaces.values()):
+        return sparse.csr_array(matrix)
+    rows = sparse.csr_array(matrix)
+    parts = []
+    for block, where in game.blocks.slices.items():
+        part = rows[where]
+        space = spaces[block]
+        parts.append(sparse.csr_array(space.project(part if space.mask is not None else part.toarray())))
+    return sparse.csr_array(sparse.vstack(parts))
+
+
+def describe_players(game: Game) -> str:
+    """Return who the players are: layers, neurons, or just players."""
+    if game.cost_name == "quadratic":
+        return "players"
+    return "neurons" if getattr(game, "neurons", False) else "layers"
