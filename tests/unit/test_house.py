@@ -67,3 +67,15 @@ def test_links_within_the_repository_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)", text):
         if "://" not in target:
             assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_the_quickstart_prints_what_the_readme_says(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"<!-- quickstart -->\s*```python\n(.*?)```", readme, re.S)
+    assert block is not None
+    exec(compile(block.group(1), "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "picard cycles with period 2; M is monotone (margin 1.00): try --method extragradient" in printed
+    assert "PROVED: the inclusion's operator M is strongly monotone" in printed
+    assert "converged [" in printed
+    assert "4 moves" in printed
