@@ -16,6 +16,7 @@ from nngames.games import Game
 from nngames.report.figures import check_path, new_figure, save, style
 from nngames.results.cycle import Cycle
 from nngames.results.result import Result
+from nngames.scenario.scenario_report import ScenarioReport
 
 Path = str | os.PathLike[str] | None
 
@@ -146,4 +147,30 @@ def plot_phase_portrait(
     with style():
         figure = new_figure(7.5, 6.5)
         draw_phase_portrait(figure, game, equilibria, starts, seed)
+    return save(figure, path)
+
+
+def plot_report(report: ScenarioReport, path: Path = None) -> Any:
+    """Draw what a scenario's report holds in one figure: runs, graph, improvement cycle, and phase portrait.
+
+    Parameters
+    ----------
+    report : ScenarioReport
+    path : path, optional
+        Where to save the picture: .png, .svg or .pdf.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    OptionError
+        If the suffix is not supported.
+    """
+    from nngames.report.overview import draw_overview
+
+    check_path(path)
+    with style():
+        figure = draw_overview(report)
     return save(figure, path)

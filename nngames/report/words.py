@@ -44,12 +44,12 @@ def seconds_words(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
-def action_words(action: Array) -> str:
-    """Return an action: a number, or a vector with its middle left out where it is long."""
-    values = [number_words(float(value)) for value in np.ravel(action)]
+def action_words(action: Array, digits: int = 4, whole: bool = False) -> str:
+    """Return an action: a number, or a vector with its middle left out where it is long and not asked for whole."""
+    values = [number_words(float(value), digits) for value in np.ravel(action)]
     if len(values) == 1:
         return values[0]
-    if len(values) > SHOWN_ENTRIES + 1:
+    if len(values) > SHOWN_ENTRIES + 1 and not whole:
         values = [*values[: SHOWN_ENTRIES - 1], "...", values[-1]]
     return f"({', '.join(values)})"
 

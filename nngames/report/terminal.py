@@ -1,0 +1,78 @@
+"""Reports on a terminal: ``render`` prints whatever the toolkit returns, as tables and plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from nngames.checks import PotentialReport
+from nngames.checks.certify import CertificateReport
+from nngames.core.plain import plain
+from nngames.core.verdicts import Verdict
+from nngames.report.layout import columns, line
+from nngames.report.result_tables import print_comparison, print_result
+from nngames.report.structure_tables import print_cycle, print_potential, print_verdicts
+from nngames.results.comparison import Comparison
+from nngames.results.cycle import Cycle
+from nngames.results.result import Result
+from nngames.scenario.scenario_report import NotApplicable, ScenarioReport
+
+#: Characters of a value that a report without a table of its own shows.
+SHOWN_CHARACTERS = 400
+
+
+def render(report: Any, console: Any) -> None:
+    """Print a report.
+
+    Parameters
+    ----------
+    report : Result, Comparison, Verdict, mapping name -> Verdict, report of a check, ScenarioReport or Diagnosis
+        Anything else with ``to_dict()`` is printed field by field.
+    console : rich.console.Console
+        Off a terminal the output has no colour, and every row is one line.
+    """
+    from nngames.report.diagnose import Diagnosis, print_diagnosis
+    from nngames.report.scenario_tables import print_scenario
+
+    match report:
+        case Result():
+            print_result(console, report)
+        case Comparison():
+            print_comparison(console, report)
+        case ScenarioReport():
+            print_scenario(console, report)
+        case Diagnosis():
+            print_diagnosis(console, report)
+        case PotentialReport():
+            print_potential(console, report)
+        case CertificateReport():
+            print_verdicts(console, report.verdicts)
+        case Cycle():
+            print_cycle(console, report)
+        case Verdict():
+            line(console, str(report))
+        case NotApplicable():
+            line(console, f"skipped: {report.reason}", indent=2)
+        case Mapping() if all(isinstance(value, Verdict) for value in report.values()):
+            print_verdicts(console, report)
+        case _:
+            _print_fields(console, report)
+
+
+def _print_fields(console: Any, report: Any) -> None:
+    """Print a report that has no table of its own: its verdicts first, then its other values in one line each."""
+    if is_dataclass(report):
+        values = {field.name: getattr(report, field.name) for field in fields(report)}
+    else:
+        values = dict(report.to_dict())
+    print_verdicts(console, {name: value for name, value in values.items() if isinstance(value, Verdict)})
+    rows = [[name.replace("_", " "), _short(value)] for name, value in values.items() if not isinstance(value, Verdict)]
+    columns(console, rows)
+
+
+def _short(value: Any) -> str:
+    words = " ".join(str(plain(value)).split())
+    if len(words) <= SHOWN_CHARACTERS:
+        return words
+    return f"{words[:SHOWN_CHARACTERS]} ... ({len(words)} characters; all in --json and to_dict())"
