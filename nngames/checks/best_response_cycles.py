@@ -27,8 +27,8 @@ LARGEST = 2**30
 #: Starts are listed one by one up to this number, and drawn beyond it.
 _LISTED = 128
 
-#: A profile of rationals, and the moves from it: the mover and the profile reached.
-_Node = tuple[Any, ...]
+#: A profile of small rationals as floats, which they are; and the moves from it: the mover and the profile reached.
+_Node = tuple[float, ...]
 _Graph = dict[_Node, list[tuple[Player, _Node]]]
 
 
@@ -49,14 +49,14 @@ def best_response_cycle(certifier: Certifier, rng: np.random.Generator, deadline
         return None
     seen: set[_Node] = set()
     for start in _starts(game, rng):
-        node = tuple(rationals(_into_domain(game, start)))
+        node: _Node = tuple(_into_domain(game, start).tolist())
         if node in seen:
             continue
         graph = _explore(certifier, node, deadline)
         seen.update(graph)
         path = _cycle(graph)
         if path is not None:
-            return [(mover, np.array([float(t) for t in profile])) for mover, profile in path]
+            return [(mover, np.array(profile)) for mover, profile in path]
         if len(seen) > MOST_IN_ALL or time.perf_counter() > deadline:
             break
     return None
@@ -89,11 +89,12 @@ def _explore(certifier: Certifier, start: _Node, deadline: float) -> _Graph:
         if node in graph:
             continue
         graph[node] = []
+        exact = rationals(np.array(node))
         for player, where in certifier.game.space.slices.items():
-            answer = certifier.response(player, list(node))
-            if answer is None or tuple(answer) == node[where] or not all(_small_float(t) for t in answer):
+            answer = certifier.response(player, exact)
+            if answer is None or answer == exact[where] or not all(_small_float(t) for t in answer):
                 continue
-            reached = (*node[: where.start], *answer, *node[where.stop :])
+            reached = (*node[: where.start], *map(float, answer), *node[where.stop :])
             graph[node].append((player, reached))
             queue.append(reached)
     return graph

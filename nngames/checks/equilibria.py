@@ -23,7 +23,7 @@ from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.solvers import registry, solve
 
-#: The methods that look for equilibria, as far as they apply.
+#: The solvers that look for equilibria, as far as they apply.
 METHODS = ("best_response", "km", "extragradient")
 #: Above this size no Jacobian is formed.
 MOST_COORDINATES = 400
@@ -49,29 +49,27 @@ class Resolved:
     how: str
 
 
-def candidates(game: Game, starts: Sequence[Array], iterations: int) -> Iterator[tuple[str, Array]]:
-    """Yield (method, profile) from a root finder and from solvers at each start; nothing is claimed of the profiles."""
+def roots(game: Game, starts: Sequence[Array]) -> Iterator[tuple[str, Array]]:
+    """Yield ("root", profile) from Powell's hybrid method on R(x) - x = 0; nothing is claimed of the profiles."""
+    from scipy.optimize import root
+
+    options = {"xtol": 1e-13, "maxfev": 200 * (game.size + 1)}
     for start in starts if game.size <= MOST_COORDINATES // 2 else ():
-        found = _root(game, start)
-        if found is not None:
-            yield "root", found
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            x = np.asarray(root(game.residuals, start, method="hybr", options=options).x, dtype=np.float64)
+        if np.isfinite(x).all() and game.residual(x) <= 1e-6 * game.scale:
+            yield "root", x
+
+
+def solutions(game: Game, starts: Sequence[Array], iterations: int = 300) -> Iterator[tuple[str, Array]]:
+    """Yield (method, profile) from solvers that came near an equilibrium; nothing is claimed of the profiles."""
     for start in starts:
         for method in METHODS:
             if registry[method]().applies(game) is None:
                 result = solve(game, method, start=start, max_iterations=iterations)
                 if np.isfinite(result.profile).all() and result.residual <= 1e-3 * result.scale:
                     yield method, result.profile
-
-
-def _root(game: Game, start: Array) -> Array | None:
-    from scipy.optimize import root
-
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        found = root(game.residuals, start, method="hybr", options={"xtol": 1e-13, "maxfev": 200 * (game.size + 1)})
-    x = np.asarray(found.x, dtype=np.float64)
-    good = np.isfinite(x).all() and game.residual(x) <= 1e-6 * game.scale
-    return x if good else None
 
 
 def resolve(game: Game, profile: Array, tolerance: float) -> Resolved | str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from nngames.checks.best_response_cycles import best_response_cycle
 from nngames.checks.cycle_certificates import Certifier
 from nngames.checks.effective_coupling import effective_coupling, listening_graph
-from nngames.checks.equilibria import candidates
+from nngames.checks.equilibria import roots, solutions
 from nngames.checks.far_candidates import far_candidates, forward_candidates
 from nngames.checks.local_candidates import directions_along, local_candidates
 from nngames.checks.relaxed_reflections import reflection_paths
@@ -25,8 +26,6 @@ from nngames.results.cycle import Cycle
 #: Starts from which equilibria are sought, and drawn pairs of profiles far from them.
 STARTS = 3
 DRAWN = 12
-#: Of each solver.
-ITERATIONS = 300
 #: The longest cycles of movers that are listed, and how many.
 LONGEST = 6
 MOST_CYCLES = 24
@@ -89,38 +88,39 @@ class _Search:
         self.tried = 0
 
     def run(self) -> Cycle | None:
+        """Return the first certified cycle, from the cheapest construction on."""
         if not self.cycles:
             return None
-        found = self._first(far_candidates(self.game, self.rng, 0))
-        for base in () if found else self._equilibria():
-            found = found or self._around(base)
-        found = found or self._first(far_candidates(self.game, self.rng, DRAWN))
-        found = found or self._forward()
-        for base in () if found else self.bases:
-            found = found or self._reflected(base)
-        return found
+        attempts: Iterator[Callable[[], Cycle | None]] = itertools.chain(
+            [lambda: self._among(far_candidates(self.game, self.rng, 0))],
+            (functools.partial(self._around, base) for base in self._equilibria(roots)),
+            [lambda: self._among(far_candidates(self.game, self.rng, DRAWN)), self._forward],
+            (functools.partial(self._around, base) for base in self._equilibria(solutions)),
+            (functools.partial(self._reflected, base) for base in self.bases),
+        )
+        for attempt in attempts:
+            found = attempt()
+            if found is not None or self.over:
+                return found
+        return None
 
     @property
     def over(self) -> bool:
         return time.perf_counter() > self.deadline
 
-    def _equilibria(self) -> Iterator[Array]:
-        zero = np.zeros(self.game.size)
-        starts = [zero, *(self.rng.normal(size=self.game.size) for _ in range(STARTS - 1))]
-        for _, profile in candidates(self.game, starts, ITERATIONS):
-            if self.over:
-                return
+    def _equilibria(self, method: Callable[..., Iterator[tuple[str, Array]]]) -> Iterator[Array]:
+        """Yield the profiles that a method finds and that are new."""
+        drawn = self.game.best_responses(self.rng.normal(size=(STARTS - 1, self.game.size)))
+        for _, profile in method(self.game, [np.zeros(self.game.size), *drawn]):
             if all(np.linalg.norm(profile - other) > 1e-5 * self.game.scale for other in self.bases):
                 self.bases.append(profile)
                 yield profile
 
-    def _first(self, pairs: Iterator[tuple[Array, Array]]) -> Cycle | None:
+    def _among(self, pairs: Iterator[tuple[Array, Array]]) -> Cycle | None:
         """Return the first certified cycle among pairs of profiles, for every cycle of movers."""
         for low, high in pairs:
             for movers in self.cycles:
-                if self.over:
-                    return None
-                found = self._restricted(low, high, movers)
+                found = None if self.over else self._restricted(low, high, movers)
                 if found is not None:
                     return found
         return None
@@ -128,9 +128,7 @@ class _Search:
     def _around(self, base: Array) -> Cycle | None:
         for movers in self.cycles:
             for low, high in local_candidates(self.game, self.coupling, base, movers, self.rng):
-                if self.over:
-                    return None
-                found = self._restricted(low, high, movers)
+                found = None if self.over else self._restricted(low, high, movers)
                 if found is not None:
                     return found
         return None
@@ -138,9 +136,7 @@ class _Search:
     def _forward(self) -> Cycle | None:
         for movers in self.cycles:
             for low, high in forward_candidates(self.game, movers, self.rng, 2 * DRAWN):
-                if self.over:
-                    return None
-                found = self._restricted(low, high, movers)
+                found = None if self.over else self._restricted(low, high, movers)
                 if found is not None:
                     return found
         return None

@@ -103,8 +103,8 @@ class Findings:
         if self._proof is not None:
             statement = (
                 f"it is not decided whether {self._what} has an ordinal potential: it has no improvement cycle, but in "
-                "a game with infinitely many actions that gives no potential; a closed path on which one mover improves "
-                "and the others are indifferent would refute it"
+                "a game with infinitely many actions that gives no potential; a closed path on which one mover "
+                "improves and the others are indifferent would refute it"
             )
             return Verdict(Decision.UNDECIDED, statement, _COMPONENTS, references=_MONDERER)
         none = f"no ordinal potential, and no generalised one, since it has a {_CLOSED}"
@@ -142,9 +142,9 @@ class Findings:
 
     def _searched(self, what: str) -> Verdict:
         statement = (
-            f"it is not decided whether {self._what} has {what}: {self._search.tried} games restricted to a few actions "
-            f"of a few players, around {len(self._search.equilibria)} profiles and far from them, showed no improvement "
-            "cycle whose gains could be certified; such a cycle or a potential would decide"
+            f"it is not decided whether {self._what} has {what}: {self._search.tried} games restricted to a few "
+            f"actions of a few players, around {len(self._search.equilibria)} profiles and far from them, showed no "
+            "improvement cycle whose gains could be certified; such a cycle or a potential would decide"
         )
         return Verdict(Decision.UNDECIDED, statement, "search")
 
