@@ -6,6 +6,8 @@ import json
 import sys
 from typing import Any
 
+from nngames.core.plain import plain
+
 
 def say(line: str) -> None:
     """Print a line of progress."""
@@ -15,21 +17,10 @@ def say(line: str) -> None:
 def emit(report: Any, as_json: bool) -> None:
     """Print a report on stdout."""
     if as_json:
-        emit_json(report.to_dict())
+        print(json.dumps(plain(report.to_dict()), indent=2, allow_nan=False))
         return
-    from nngames.report.terminal import render
-
-    render(report, console())
-
-
-def emit_json(data: Any) -> None:
-    """Print plain data on stdout as one JSON document."""
-    print(json.dumps(data, indent=2, allow_nan=False))
-
-
-def console() -> Any:
-    """Return the console of stdout: colours on a terminal only, and lines that are never folded off one."""
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
-    return Console(highlight=False, no_color=not terminal, width=None if terminal else 160)
+    from nngames.report.terminal import render
+
+    render(report, Console(highlight=False))

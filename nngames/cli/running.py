@@ -111,11 +111,12 @@ def certify(file: File, json: Json = False, plot: Plot = None, seed: Seed = None
     return _reported(lambda: run_parts(_loaded(file, seed=seed), (), choose_checks(["certify"]), say), json, plot)
 
 
-def diagnose(file: File, json: Json = False) -> int:
+def diagnose(file: File, json: Json = False, seed: Seed = None) -> int:
     """Say whether a game settles, how fast, and what to try next."""
-    from nngames.cli.printing import emit_diagnosis
+    from nngames.report.diagnose import diagnosis_of
 
-    emit_diagnosis(_loaded(file).game, json)
+    scenario = _loaded(file, seed=seed)
+    emit(diagnosis_of(scenario.game, seed=scenario.section.seed), json)
     return 0
 
 

@@ -15,7 +15,6 @@ from nngames.networks import Network
 from nngames.scenario.array_files import Folder
 from nngames.scenario.arrays import ArraySource
 from nngames.scenario.choices import Chosen
-from nngames.scenario.problems import Path, ScenarioError
 from nngames.scenario.schema import ScenarioSection
 from nngames.scenario.sections import changed
 from nngames.scenario.yaml_reader import Document
@@ -128,7 +127,3 @@ class Scenario:
         section = self.section if seed is None else changed(self.section, {"seed": seed})
         stopping_section = changed(section.stopping, changes)
         return replace(self, section=section.model_copy(update={"stopping": stopping_section}))
-
-    def error(self, path: Path, message: str) -> ScenarioError:
-        """Return the error that says ``message`` about the key at ``path``."""
-        return ScenarioError([self.document.problem(path, message)])
