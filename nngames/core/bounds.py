@@ -151,19 +151,48 @@ def spectral_norm(matrix: LinearMap) -> Enclosure:
 
 
 def _settle_at_one(a: Array, found: Enclosure) -> Enclosure:
-    """Decide |A| <= 1 exactly where the enclosure leaves it open: the threshold of nonexpansiveness."""
+    """Decide |A| <= 1 exactly where the enclosure leaves it open: the threshold of nonexpansiveness.
+
+    The norm is the largest one of the blocks into which the rows and columns fall apart, so a permutation or a matrix
+    of small rotations is decided at any size.
+    """
     from nngames.core import exact
 
-    if not found.lower <= 1 < found.upper or min(a.shape) > exact.EXACT_ORDER:
+    if not found.lower <= 1 < found.upper:
         return found
+    blocks = _independent_blocks(a)
+    if all(min(block.shape) <= exact.EXACT_ORDER for block in blocks) and all(map(_at_most_one, blocks)):
+        return Enclosure(found.lower, 1.0, "exact: I - A'A is positive semidefinite")
+    return found
+
+
+def _independent_blocks(a: Array) -> list[Array]:
+    """Return the blocks of a matrix that share no row and no column with each other; zero ones are left out."""
+    from scipy import sparse
+    from scipy.sparse.csgraph import connected_components
+
+    m = a.shape[0]
+    rows, columns = np.nonzero(a)
+    links = sparse.coo_array((np.ones(rows.size), (rows, columns + m)), shape=(sum(a.shape),) * 2)
+    _, labels = connected_components(links, directed=False)
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    inside = [(group[group < m], group[group >= m] - m) for group in groups]
+    return [a[np.ix_(i, j)] for i, j in inside if i.size and j.size]
+
+
+def _at_most_one(a: Array) -> bool:
+    """Decide |A| <= 1 in exact arithmetic."""
+    from nngames.core import exact
+
+    if a.size == 1:
+        return abs(float(a[0, 0])) <= 1
     from flint import fmpq_mat
 
     rational = exact.rational_matrix(a if a.shape[0] >= a.shape[1] else a.T)
     n = rational.ncols()
     identity = fmpq_mat(n, n, [int(i == j) for i in range(n) for j in range(n)])
-    if exact.is_positive_semidefinite(identity - rational.transpose() * rational):
-        return Enclosure(found.lower, 1.0, "exact: I - A'A is positive semidefinite")
-    return found
+    return exact.is_positive_semidefinite(identity - rational.transpose() * rational)
 
 
 def _dense_norm(a: Array) -> Enclosure:

@@ -38,12 +38,13 @@ def minimise_quadratic(q: Array, u: Array, matrix: Array, lower: Array, upper: A
 
     n = u.size
     sense = np.where(lower == upper, 5, 0).astype(np.int32)
+    # daqp takes writable arrays only.
     z, _, flag, info = daqp.solve(
-        np.ascontiguousarray(q, dtype=np.float64),
-        np.ascontiguousarray(-u, dtype=np.float64),
-        np.ascontiguousarray(matrix, dtype=np.float64),
-        np.ascontiguousarray(np.minimum(upper, 1e30), dtype=np.float64),
-        np.ascontiguousarray(np.maximum(lower, -1e30), dtype=np.float64),
+        np.array(q, dtype=np.float64, order="C"),
+        np.array(-u, dtype=np.float64, order="C"),
+        np.array(matrix, dtype=np.float64, order="C"),
+        np.array(np.minimum(upper, 1e30), dtype=np.float64, order="C"),
+        np.array(np.maximum(lower, -1e30), dtype=np.float64, order="C"),
         sense,
         primal_tol=1e-12,
         dual_tol=1e-12,

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nngames.activations import Activation
 from nngames.core.bounds import TIGHT_SIDE, spectral_norm
 from nngames.core.operators import DENSE_ENTRIES, DenseMap, LinearMap, SparseMap
 from nngames.core.profiles import Array
 from nngames.games.views import Inclusion
-from nngames.networks.passes import assembled_weight
+from nngames.networks.passes import activation_runs, assembled_weight
 
 if TYPE_CHECKING:
     from nngames.games.coupled_game import CoupledGame
@@ -28,9 +29,8 @@ class CoupledInclusion(Inclusion):
         self.size = game.size
         self._parts = []
         for block, where in game.blocks.slices.items():
-            cost = game.own[block]
-            slope = cost.activation.slope_range[1]
-            self._parts.append((where, cost, 1 - 1 / slope if slope > 1 else 0.0))
+            self._parts.append((where, game.own[block], _shift(game.own[block].activation)))
+        self._runs = [(where, activation, _shift(activation)) for where, activation in activation_runs(game.network)]
         # Where Q = I and no self-loop was moved, u = v and M x + q = (1 - k) x - v(x) in two vector operations.
         self._plain = not game.self_weights and all(cost.metric is None for _, cost, _ in self._parts)
         shifts = np.concatenate([np.full(where.stop - where.start, 1 - shift) for where, _, shift in self._parts])
@@ -53,9 +53,9 @@ class CoupledInclusion(Inclusion):
     def prox(self, u: Array, step: float) -> Array:
         """Return the prox of step F: with F = f + k|.|^2/2, the prox of step/(1 + k step) f at u/(1 + k step)."""
         result = np.empty_like(u)
-        for where, cost, shift in self._parts:
+        for where, activation, shift in self._runs:
             grown = 1 + step * shift
-            result[where] = cost.activation.prox(u[where] / grown, step / grown)
+            result[where] = activation.prox(u[where] / grown, step / grown)
         return result
 
     def response(self, x: Array, value: Array) -> Array:
@@ -119,6 +119,12 @@ class CoupledInclusion(Inclusion):
             )
         matrix = sparse.csr_array(sparse.block_diag(parts)) - weight.matrix
         return DenseMap(matrix.toarray()) if self.size**2 <= DENSE_ENTRIES else SparseMap(matrix)
+
+
+def _shift(activation: Activation) -> float:
+    """Return the k that makes f + k|.|^2/2 convex."""
+    slope = activation.slope_range[1]
+    return 1 - 1 / slope if slope > 1 else 0.0
 
 
 def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ from nngames.core.threads import blas_threads
 from nngames.games import Game
 from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status, Trace
-from nngames.solvers.advice import convergence_proved, message_for
+from nngames.solvers.advice import convergence_proved, existence_proved, message_for
 from nngames.solvers.solver import Iterate, Solver, State
 from nngames.solvers.stopping import Watch
 
@@ -99,7 +99,7 @@ class Run:
                     return self._result(profile, residual, status)
                 # The scheme's own figure was smaller than the recomputed residual: the run goes on.
                 status = watch.stalls(state, residual, iteration)
-            elif status is Status.DIVERGED and convergence_proved(self.game, solver):
+            elif status is Status.DIVERGED and self._will_settle():
                 watch.keep_going()
                 status = None
             status = status or self._budget(iteration)
@@ -108,6 +108,10 @@ class Run:
             state = solver.step(problem, state)
             self._last = state
             iteration += 1
+
+    def _will_settle(self) -> bool:
+        """Whether the run is proved to reach an equilibrium in the end, however far it goes meanwhile."""
+        return convergence_proved(self.game, self.solver) and existence_proved(self.solver.guarantee(self.game))
 
     def _budget(self, iteration: int) -> Status | None:
         if iteration >= self.max_iterations:

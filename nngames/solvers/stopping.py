@@ -7,7 +7,7 @@ converged
 not_finite
     an entry of the iterate, or r_k, is NaN or infinite.
 diverged
-    r_k > 1e10 * max(r_0, scale), and convergence is not proved.
+    r_k > 1e10 * max(r_0, scale), unless convergence to an equilibrium is proved.
 cycling
     a scheme whose step depends on the state alone leaves a stored iterate and returns to it within 1e-9 (relative to
     the larger of scale and |x|), twice with the same number p >= 2 of steps between, while r_k > 1000 * target; and the
