@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nngames
 from nngames.core.errors import suggestion
 from nngames.scenario.problems import Problem, ScenarioError
 
 #: What a gallery name starts with where a file name could stand.
 PREFIX = "gallery:"
+_PACKAGE = Path(__file__).parent.parent
 
 
 def root() -> Path:
     """Return the gallery's folder: in an installed wheel inside the package, in a checkout beside it."""
-    package = Path(nngames.__file__).parent
-    installed = package / "gallery"
-    return installed if installed.is_dir() else package.parent / "scenarios"
+    installed = _PACKAGE / "gallery"
+    return installed if installed.is_dir() else _PACKAGE.parent / "scenarios"
 
 
 def files() -> dict[str, Path]:

@@ -317,7 +317,7 @@ def test_the_gallery_is_found_in_a_checkout_and_in_an_installed_package(tmp_path
         folder.mkdir(parents=True)
     (scenarios / "examples" / "mine.yaml").write_text(template("ring"))
     (package / "gallery" / "examples" / "theirs.yaml").write_text(template("chain"))
-    monkeypatch.setattr(gallery.nngames, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(gallery, "_PACKAGE", package)
     assert list(gallery.files()) == ["theirs"]
     assert load_scenario("gallery:theirs").name == "my chain"
     assert load_scenario("gallery:theirs").file == "gallery:theirs"
