@@ -43,6 +43,8 @@ def run(arguments: Sequence[str]) -> int:
         return _tell(str(error), 2)
     except BrokenPipeError:
         return _closed_pipe()
+    except OSError as error:
+        return _tell(f"nngames: {error.strerror or error}: {error.filename or 'the output'}", 2)
     except Exception as error:
         if os.environ.get("NNGAMES_DEBUG") == "1":
             raise

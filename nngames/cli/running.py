@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -138,14 +139,22 @@ def _names(given: list[str] | None) -> list[str] | None:
     return [name.strip() for names in given for name in names.split(",")] if given else None
 
 
+def _check_picture(plot: str) -> None:
+    """Raise, before anything runs, if a picture cannot be written there."""
+    from nngames.core.errors import InputError
+    from nngames.report.figures import check_path
+
+    check_path(plot)
+    if not Path(plot).parent.is_dir():
+        raise InputError(f"--plot {plot}: there is no folder {str(Path(plot).parent)!r} to write into")
+
+
 def _reported(make: Callable[[], Any], as_json: bool, plot: str | None) -> int:
     """Print the report that ``make`` returns, draw its picture, and return the exit code."""
     from nngames.scenario import RunInterrupted
 
     if plot is not None:
-        from nngames.report.figures import check_path
-
-        check_path(plot)
+        _check_picture(plot)
     try:
         report = make()
     except RunInterrupted as interruption:

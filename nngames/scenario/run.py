@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from nngames.compare import compare
@@ -71,6 +72,7 @@ def run_scenario(
     """
     scenario = source if isinstance(source, Scenario) else load_scenario(source)
     output = scenario.section.output
+    _check_folders(scenario)
     chosen = scenario.methods if methods is None else choose_methods(methods)
     report = run_parts(scenario, chosen, scenario.section.checks, progress, gaps or output.plot is not None)
     if output.save is not None:
@@ -121,6 +123,18 @@ def run_parts(
         raise RunInterrupted(_undecided(scenario, results, reports)) from None
     report = ScenarioReport(scenario, results, reports)
     return ScenarioReport(scenario, results, reports, _decided(report, methods, checks))
+
+
+def _check_folders(scenario: Scenario) -> None:
+    """Raise ScenarioError, before anything runs, for output files in folders that do not exist."""
+    output = scenario.section.output
+    problems = [
+        scenario.document.problem(("output", key), f"there is no folder {str(Path(name).parent)!r} to write into")
+        for key, name in (("save", output.save), ("plot", output.plot))
+        if name is not None and not Path(name).parent.is_dir()
+    ]
+    if problems:
+        raise ScenarioError(problems)
 
 
 def _solve(scenario: Scenario, method: Chosen, gaps: bool) -> Result:

@@ -109,6 +109,7 @@ def test_every_verb_is_in_the_help_with_a_whole_sentence(command):
         (["run", "r.yaml", "--tolerance", "2"], "tolerance must be less than 1; got 2.0\n"),
         (["run", "r.yaml", "--max-iterations", "0"], "max_iterations must be at least 1; got 0\n"),
         (["run", "r.yaml", "--seed", "-1"], "seed must be at least 0; got -1\n"),
+        (["run", "r.yaml", "--plot", "no/p.png"], "--plot no/p.png: there is no folder 'no' to write into\n"),
         (["check", "r.yaml", "potentia"], "unknown check 'potentia'; did you mean 'potential'? valid: "),
         (["new", "rng"], "unknown kind of scenario 'rng'; did you mean 'ring'? valid: "),
         (["list", "method"], "unknown kind 'method'; did you mean 'methods'? valid: "),

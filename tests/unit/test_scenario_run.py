@@ -196,6 +196,13 @@ def test_files_are_written_where_the_scenario_says(tmp_path, monkeypatch):
     assert len(saved["solve"]["picard"]["trace"]["residual"]) == len(report.results["picard"].trace.residual)
 
 
+def test_a_folder_that_is_missing_is_told_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ScenarioError) as caught:
+        run_scenario(RING + "output: {save: no/report.json}\n", progress=lambda line: pytest.fail(line))
+    assert str(caught.value) == "<text>:12:16: output.save: there is no folder 'no' to write into"
+
+
 def test_an_interruption_keeps_what_was_reached(monkeypatch):
     scenario = load_scenario(template("ring"))
     real = run_module._solve
