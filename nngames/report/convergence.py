@@ -89,6 +89,9 @@ def _limits(results: Mapping[str, Result], curves: Mapping[str, tuple[Array, Arr
             tame = results[label].status not in (Status.DIVERGED, Status.NOT_FINITE)
             kept.append(float(values.max() if tame else values[0] * HEADROOM))
             low += values[values > 0].tolist()
+            if (values == 0).any():
+                # Zero is drawn below everything else, and below the target.
+                low.append(results[label].tolerance * results[label].scale / 10)
     ceiling = 2 * max([value for value in kept if value > 0], default=1.0)
     return ceiling, max(FLOOR, min(low, default=ceiling / 10))
 

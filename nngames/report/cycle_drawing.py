@@ -17,7 +17,7 @@ from nngames.results.cycle import Cycle, Deviation
 #: Gains are written on the arrows up to this many steps, movers up to twice as many.
 MOST_GAINS = 12
 #: A profile of more characters is abbreviated by letters for its actions, or by its number.
-MOST_CHARACTERS = 22
+MOST_CHARACTERS = 26
 #: At most this many actions get letters.
 MOST_LETTERS = 6
 
@@ -30,10 +30,12 @@ def draw_cycle(figure: Any, cycle: Cycle, game: Game) -> None:
     colours = {player: PALETTE[i % (len(PALETTE) - 1)] for i, player in enumerate(players)}
     labels, letters, numbered = _labels(cycle, game, players)
     angles = np.pi / 2 - 2 * np.pi * np.arange(count + 1) / count
+    # Arrows end before the boxes, whose half width in units of the circle's radius grows with their text.
+    gap = float(np.clip(0.03 + 0.0125 * max(map(len, labels)), 0.22 * 2 * np.pi / count, 0.36 * 2 * np.pi / count))
     for i, step in enumerate(cycle.deviations):
-        _draw_step(axes, angles[i], angles[i + 1], step, colours[step.mover], count)
+        _draw_step(axes, angles[i], angles[i + 1], gap, step, colours[step.mover], count)
         _draw_profile(axes, angles[i], labels[i], first=i == 0, small=numbered)
-    axes.update_datalim([(-1.3, -1.15), (1.3, 1.15)])
+    axes.update_datalim([(-1.35, -1.2), (1.35, 1.2)])
     axes.margins(0)
     axes.autoscale_view()
     axes.set_aspect("equal", adjustable="datalim")
@@ -47,7 +49,7 @@ def _labels(cycle: Cycle, game: Game, players: Sequence[Player]) -> tuple[list[s
     """Return what to write at each profile, the letters that stand for actions, and whether these are mere numbers."""
     profiles = [step.before for step in cycle.deviations]
     if len(profiles) <= MOST_GAINS:
-        full = [profile_words(game.space, profile, players) for profile in profiles]
+        full = [profile_words(game.space, profile, players, digits=3) for profile in profiles]
         if max(map(len, full)) <= MOST_CHARACTERS:
             return full, {}, False
         names: dict[bytes, str] = {}
@@ -93,12 +95,11 @@ def _handles(colours: dict[Player, str], letters: dict[str, str], game: Game) ->
     return handles
 
 
-def _draw_step(axes: Any, start: float, stop: float, step: Deviation, colour: str, count: int) -> None:
-    """Draw one arc, clockwise, with its mover and gain inside the circle."""
+def _draw_step(axes: Any, start: float, stop: float, gap: float, step: Deviation, colour: str, count: int) -> None:
+    """Draw one arc, clockwise, with its mover and gain."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 
-    gap = 0.22 * (start - stop)
     turn = np.linspace(start - gap, stop + gap, 30)
     path = Path(np.column_stack([np.cos(turn), np.sin(turn)]))
     scale = 14 if count <= MOST_GAINS else 8
@@ -106,12 +107,15 @@ def _draw_step(axes: Any, start: float, stop: float, step: Deviation, colour: st
     if count > 2 * MOST_GAINS:
         return
     name = literal(player_words(step.mover))
-    gain = gain_words(step).replace("at least ", "at least\n")
+    gain = gain_words(step, digits=4).replace("at least ", "at least\n")
     words = f"{name}\ngains {gain}" if count <= MOST_GAINS else literal(str(step.mover))
     x, y = np.cos((start + stop) / 2), np.sin((start + stop) / 2)
-    across = "right" if x > 0.2 else "left" if x < -0.2 else "center"
-    upright = "top" if y > 0.5 else "bottom" if y < -0.5 else "center"
-    axes.text(0.93 * x, 0.93 * y, words, fontsize=9, color=colour, ha=across, va=upright, linespacing=1.1)
+    # Inside at the sides, outside elsewhere: the corners of the picture are free.
+    inside = abs(x) > 0.85
+    radius = 0.94 if inside else 1.04
+    across = "center" if abs(x) < 0.2 else "right" if (x > 0) == inside else "left"
+    upright = "center" if abs(y) < 0.2 else "top" if (y > 0) == inside else "bottom"
+    axes.text(radius * x, radius * y, words, fontsize=9, color=colour, ha=across, va=upright, linespacing=1.1)
 
 
 def _draw_profile(axes: Any, angle: float, words: str, first: bool, small: bool) -> None:

@@ -30,7 +30,7 @@ Array = NDArray[np.floating[Any]]
 RUN_MULTIPLICATIONS, RUN_ITERATIONS, RUN_SECONDS = 300_000_000, 2000, 0.25
 #: Drawn starts of the plain iteration, besides zero.
 DRAWN_STARTS = 2
-#: Improvement cycles are searched for in games up to this size, for so long.
+#: Improvement cycles are looked for in games up to this size, for so long.
 CYCLE_SIZE, CYCLE_SECONDS = 200, 0.2
 #: Couplings are known to this relative tolerance.
 DATA_TOLERANCE = 1e-12
@@ -326,15 +326,14 @@ def _potential(game: Game, certificates: Mapping[str, Verdict], rng: np.random.G
         if verdict is not None and verdict.proved:
             words = f"yes, {'an exact' if kind == 'exact' else 'a weighted'} one ({cost}): who improves goes downhill"
             return Finding(question, "PROVED", words, f"{kind}_potential")
-    if certification_reason(game) is None:
+    if game.size <= CYCLE_SIZE and certification_reason(game) is None:
         if acyclic_by_components(game, DATA_TOLERANCE) is not None:
             words = f"open, but players that improve one by one never come back to the start ({cost})"
             return Finding(question, "PROVED", words, "strongly connected components")
-        if game.size <= CYCLE_SIZE:
-            cycle = find_improvement_cycle(game, DATA_TOLERANCE, rng, CYCLE_SECONDS).cycle
-            if cycle is not None:
-                words = f"none of any kind ({cost}): {len(cycle.deviations)} improving moves lead back to the start"
-                return Finding(question, "REFUTED", words, "improvement cycle")
+        cycle = find_improvement_cycle(game, DATA_TOLERANCE, rng, CYCLE_SECONDS).cycle
+        if cycle is not None:
+            words = f"none of any kind ({cost}): {len(cycle.deviations)} improving moves lead back to the start"
+            return Finding(question, "REFUTED", words, "improvement cycle")
     exact, weighted = certificates.get("exact_potential"), certificates.get("weighted_potential")
     if exact is not None and exact.refuted and weighted is not None and weighted.refuted:
         words = f"no exact or weighted one ({cost}); whether another kind exists is open"

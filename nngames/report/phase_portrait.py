@@ -56,7 +56,7 @@ def draw_phase_portrait(figure: Any, game: Game, equilibria: Any = None, starts:
     names = _names(game)
     axes.set_xlabel(f"action of {names[0]}")
     axes.set_ylabel(f"action of {names[1]}")
-    axes.set_title("Where the answers lead: arrows point from a profile to the players' answers")
+    axes.set_title("Where the answers lead\narrows point from a profile towards the players' answers")
     handles = _handles(names, len(points), known)
     figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns(handles, 7.0))
 

@@ -41,6 +41,8 @@ def print_potential(console: Any, report: PotentialReport) -> None:
 
 
 def _weights(weights: Mapping[Any, float]) -> str:
+    if len(set(weights.values())) == 1:
+        return f"all {number_words(next(iter(weights.values())), 6)}"
     shown = [f"{player_words(player)} {number_words(value, 6)}" for player, value in weights.items()]
     more = f", and {len(shown) - SHOWN_WEIGHTS} more" if len(shown) > SHOWN_WEIGHTS else ""
     return ", ".join(shown[:SHOWN_WEIGHTS]) + more

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -54,12 +53,10 @@ def action_words(action: Array, digits: int = 4, whole: bool = False) -> str:
     return f"({', '.join(values)})"
 
 
-def profile_words(space: ProfileSpace, profile: Array, players: Sequence[Player]) -> str:
-    """Return the actions of some players; with their names where these are not all the players."""
+def profile_words(space: ProfileSpace, profile: Array, players: Sequence[Player], digits: int = 4) -> str:
+    """Return the actions of some players."""
     actions = space.actions(profile)
-    if len(players) == len(space.players):
-        return f"({', '.join(action_words(actions[player]) for player in players)})"
-    return ", ".join(f"{player}: {action_words(actions[player])}" for player in players)
+    return f"({', '.join(action_words(actions[player], digits) for player in players)})"
 
 
 def player_words(player: Player) -> str:
@@ -74,13 +71,14 @@ def movers(cycle: Cycle, space: ProfileSpace) -> tuple[Player, ...]:
     return tuple(player for player in space.players if player in moving)
 
 
-def gain_words(step: Deviation) -> str:
-    """Return a mover's gain: exactly where that is short, else to six digits; where it is enclosed, its lower end."""
+def gain_words(step: Deviation, digits: int = 6) -> str:
+    """Return a mover's gain: exactly where that is short, else to some digits; where it is enclosed, its lower end."""
     if step.gain is not None:
-        return fraction_words(step.gain)
+        exact = str(step.gain)
+        return exact if len(exact) <= FRACTION_CHARACTERS else f"{float(step.gain):.{digits}g}"
     low, high = step.gain_bounds
-    same = f"{low:.6g}" == f"{high:.6g}"
-    return f"{low:.6g}" if same else f"at least {_rounded_down(low):.4g}"
+    same = f"{low:.{digits}g}" == f"{high:.{digits}g}"
+    return f"{low:.{digits}g}" if same else f"at least {_rounded_down(low):.4g}"
 
 
 def _rounded_down(value: float) -> float:
@@ -89,9 +87,3 @@ def _rounded_down(value: float) -> float:
         return value
     shown = float(f"{value:.4g}")
     return shown if shown <= value else float(f"{value - 10.0 ** (math.floor(math.log10(value)) - 3) / 2:.4g}")
-
-
-def fraction_words(value: Fraction) -> str:
-    """Return an exact number; a long one to six digits."""
-    exact = str(value)
-    return exact if len(exact) <= FRACTION_CHARACTERS else f"{float(value):.6g}"
