@@ -61,8 +61,11 @@ class HalfspaceProjection(RationalProjection):
         scale = row_scale(v)
         shrunk = v / scale
         excess = np.sum(shrunk * normal, axis=-1, keepdims=True) - offset / scale
+        p = shrunk - excess * normal
+        # Once more, for what rounding left of a large excess.
+        p = p - (np.sum(p * normal, axis=-1, keepdims=True) - offset / scale) * normal
         with np.errstate(over="ignore"):
-            return np.where(excess > 0, (shrunk - excess * normal) * scale, v)
+            return np.where(excess > 0, p * scale, v)
 
     def contains(self, z: ArrayLike) -> Mask:
         """Return whether each row is in the halfspace up to rounding."""
@@ -70,7 +73,7 @@ class HalfspaceProjection(RationalProjection):
         self.check_shape(array)
         tolerance = max(ON_SET, 8 * self.size * float(np.finfo(array.dtype).eps))
         with np.errstate(over="ignore", invalid="ignore"):
-            size = np.linalg.norm(wide(array), axis=-1) + abs(self._unit[1])
+            size = 1.0 + np.linalg.norm(wide(array), axis=-1) + abs(self._unit[1])
             return self._excess(wide(array))[..., 0] <= tolerance * size
 
     def jvp(self, v: Array, d: Array) -> Array:
@@ -130,7 +133,9 @@ class AffineProjection(RationalProjection):
         residual = np.abs(a @ point - b)
         if not (residual <= 1e-10 * (np.abs(a) @ np.abs(point) + np.abs(b) + np.max(np.abs(a)))).all():
             row = int(np.argmax(residual))
-            raise refusal(self, "offset", f"A x = b has no solution (row {row} is off by {residual[row]:.3g})")
+            raise refusal(
+                self, "offset", f"leaves no point: A x = b has no solution (row {row} is off by {residual[row]:.3g})"
+            )
 
     @cached_property
     def _system(self) -> tuple[Array, Array, float]:
@@ -198,7 +203,7 @@ class AffineProjection(RationalProjection):
         tolerance = max(ON_SET, 8 * self.size * condition * float(np.finfo(array.dtype).eps))
         with np.errstate(over="ignore", invalid="ignore"):
             off = np.linalg.norm((wide(array) - point) @ rows, axis=-1)
-            return off <= tolerance * (np.linalg.norm(wide(array), axis=-1) + np.linalg.norm(point))
+            return off <= tolerance * (1.0 + np.linalg.norm(wide(array), axis=-1) + np.linalg.norm(point))
 
     def jvp(self, v: Array, d: Array) -> Array:
         """Return d less its part in the row space."""

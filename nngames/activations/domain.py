@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nngames.core.errors import ShapeError
+
 Array = NDArray[np.floating[Any]]
 
 
@@ -121,14 +123,22 @@ class BoxDomain(Domain):
     lower: float | tuple[float, ...]
     upper: float | tuple[float, ...]
 
+    def _check_size(self, n: int) -> None:
+        """Raise ShapeError if the ends are not those of n coordinates."""
+        size = np.broadcast(np.atleast_1d(self.lower), np.atleast_1d(self.upper)).size
+        if size != n:
+            raise ShapeError(f"the box has {size} coordinates; got {n}")
+
     def project(self, z: Array) -> Array:
         """Return z clipped to the box, in the precision of z."""
         z = np.asarray(z)
+        self._check_size(z.shape[-1] if z.ndim else 1)
         kind = z.dtype if z.dtype.kind == "f" else np.dtype(np.float64)
         return np.minimum(np.maximum(z, np.asarray(self.lower, dtype=kind)), np.asarray(self.upper, dtype=kind))
 
     def affine_hull(self, n: int) -> AffineHull:
         """Return the coordinates that can vary, the others at their values."""
+        self._check_size(n)
         low, high = np.broadcast_to(self.lower, n), np.broadcast_to(self.upper, n)
         vary = low < high
         if vary.all():

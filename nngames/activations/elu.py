@@ -85,6 +85,11 @@ class Elu(ScalarActivation):
         z, outside = self._into_domain(z)
         return np.where(outside, np.inf, self._left(z)[0] - 0.5 * np.square(np.minimum(z, 0.0)))
 
+    def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
+        """Return u for u >= 0, where f = 0; elsewhere the prox by its scalar equation."""
+        point = wide(u)
+        return np.where(point >= 0, point, super().prox(np.minimum(point, 0.0), step))
+
     def _into_domain(self, z: ArrayLike) -> tuple[Array, Mask]:
         """Return z clipped to the domain, and where it was outside by more than its own precision can tell."""
         array = floating(z)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from nngames.activations.domain import AffineHull
 from nngames.activations.parameters import Matrix, Vector, matrix, refusal, store, vector
 from nngames.activations.projections import ON_SET, RationalProjection, row_scale
 from nngames.activations.rounding import EPS, Mask, floating, wide
-from nngames.core.errors import OptionError
+from nngames.core.errors import NotApplicableError
 from nngames.core.exact import fraction, rational
 
 #: The residual of the optimality conditions, relative to the size of the problem, above which the exact method decides.
@@ -45,27 +46,22 @@ class PolyhedronProjection(RationalProjection):
         empty = [i for i, row in enumerate(self.matrix) if not any(row) and self.offset[i] < 0]
         if empty:
             raise refusal(
-                self, "offset", f"A x <= b has no solution: row {empty[0]} reads 0 <= {self.offset[empty[0]]:g}"
+                self, "offset", f"leaves no point: row {empty[0]} of A x <= b reads 0 <= {self.offset[empty[0]]:g}"
             )
-        self._require_a_point()
-
-    def _require_a_point(self) -> None:
-        """Raise OptionError if there is no solution; what floating point cannot solve is decided exactly."""
-        try:
-            self._solve(np.zeros(self.size))
-        except OptionError:
-            if project_exactly(*self._exact_rows, [rational(0.0)] * self.size) is None:
-                raise
+        self._solve(np.zeros(self.size))
 
     @cached_property
     def _rows(self) -> tuple[Array, Array]:
         """The rows of A that are not zero, with their offsets, scaled to length 1."""
         a, b = np.asarray(self.matrix), np.asarray(self.offset)
         keep = np.any(a != 0, axis=1)
-        largest = np.max(np.abs(a[keep]), axis=1)
-        scaled = a[keep] / largest[:, None]
-        lengths = np.linalg.norm(scaled, axis=1)
-        return scaled / lengths[:, None], b[keep] / largest / lengths
+        return a[keep] / self._lengths[:, None], b[keep] / self._lengths
+
+    @cached_property
+    def _lengths(self) -> Array:
+        """The lengths of the rows of A that are not zero."""
+        a = np.asarray(self.matrix)
+        return np.array([math.hypot(*row) for row in a.tolist() if any(row)])
 
     @property
     def size(self) -> int:
@@ -134,12 +130,11 @@ class PolyhedronProjection(RationalProjection):
 
     def _solve(self, v: Array) -> tuple[Array, Array, Array]:
         """Return the projections of v (..., n), their multipliers (..., m) for rows of length 1, and error bounds."""
-        rows, offsets = self._rows
-        scale = row_scale(v)
+        rows, scale = self._rows[0], row_scale(v)
         flat, scales = (v / scale).reshape(-1, self.size), scale.reshape(-1)
         p, y, error = np.empty_like(flat), np.zeros((len(flat), len(rows))), np.zeros(len(flat))
-        for i, (point, factor) in enumerate(zip(flat, scales, strict=True)):
-            p[i], y[i], error[i] = self._project_one(point, offsets / factor)
+        for i, (point, factor) in enumerate(zip(flat, scales.tolist(), strict=True)):
+            p[i], y[i], error[i] = self._project_one(point, factor)
         with np.errstate(over="ignore"):
             return (
                 p.reshape(v.shape) * scale,
@@ -147,12 +142,18 @@ class PolyhedronProjection(RationalProjection):
                 error.reshape(v.shape[:-1]) * scale[..., 0],
             )
 
-    def _project_one(self, v: Array, offsets: Array) -> tuple[Array, Array, float]:
-        """Return the projection of one point, its multipliers, and a bound on its error.
+    def _project_one(self, v: Array, factor: float) -> tuple[Array, Array, float]:
+        """Return the projection of one point on {z: A z <= b/factor}, its multipliers, and a bound on its error.
 
-        Where the conditions fail, because daqp's tolerance let a row in or out, the exact method decides.
+        Where the conditions fail, because daqp's tolerance let a row in or out, the exact method decides. For a set
+        that has points only up to ``RESIDUAL`` the bound is an estimate.
+
+        Raises
+        ------
+        OptionError
+            If there is no point, not even up to ``RESIDUAL``: proved in exact arithmetic.
         """
-        rows = self._rows[0]
+        rows, offsets = self._rows[0], self._rows[1] / factor
         if np.all(rows @ v <= offsets):
             return v, np.zeros(len(rows)), 0.0
         active = self._active_rows(v, offsets)
@@ -161,19 +162,29 @@ class PolyhedronProjection(RationalProjection):
             unit = (self.size + 8) * EPS
             size = 1.0 + np.linalg.norm(p) + np.max(np.abs(offsets))
             drift = unit * condition * np.linalg.norm(v)
-            if np.max(rows @ p - offsets) <= RESIDUAL * size + drift and np.min(y) >= 0:
+            if np.max(rows @ p - offsets) <= RESIDUAL * size + drift and np.min(y) >= -drift:
                 multipliers = np.zeros(len(rows))
-                multipliers[active] = y
-                return p, multipliers, drift + unit * condition * size
-        exact = project_exactly(
-            [[rational(t) for t in row] for row in rows.tolist()],
-            [rational(t) for t in offsets.tolist()],
-            [rational(t) for t in v.tolist()],
-        )
+                multipliers[active] = np.maximum(y, 0.0)
+                return p, multipliers, 2 * drift + unit * condition * size
+        p, y = self._project_exactly(v, factor, 0.0)
+        if p is not None:
+            return p, y, 8 * EPS * float(np.linalg.norm(p))
+        # Rows that meet in a face with rounded data may miss each other by rounding.
+        slack = RESIDUAL * (1.0 + float(np.max(np.abs(offsets))))
+        p, y = self._project_exactly(v, factor, slack)
+        if p is None:
+            raise refusal(self, "offset", "leaves no point: A x <= b has no solution")
+        return p, y, 1e3 * slack
+
+    def _project_exactly(self, v: Array, factor: float, slack: float) -> tuple[Any, Any]:
+        """Return the projection on {z: A z <= b/factor + slack |rows|} and its multipliers; None twice if empty."""
+        rows, offsets = self._exact_rows
+        relaxed = [b / rational(factor) + rational(slack * t) for b, t in zip(offsets, self._lengths, strict=True)]
+        exact = project_exactly(rows, relaxed, [rational(t) for t in v.tolist()])
         if exact is None:
-            raise refusal(self, "offset", "A x <= b has no solution")
+            return None, None
         p, y = (np.array([float(fraction(t)) for t in values]) for values in exact)
-        return p, y, 8 * EPS * float(1 + np.linalg.norm(p))
+        return p, y * self._lengths
 
     def _active_rows(self, v: Array, offsets: Array) -> Mask | None:
         """Return which rows daqp finds active at the projection of v; None if it fails."""
@@ -237,10 +248,18 @@ class PolyhedronProjection(RationalProjection):
         return np.asarray(self.matrix), np.full(len(self.offset), -np.inf), np.asarray(self.offset)
 
     def exact_projection(self, v: list[Any]) -> list[Any]:
-        """Return the projection by the exact active-set method."""
+        """Return the projection by the exact active-set method.
+
+        Raises
+        ------
+        NotApplicableError
+            If the set has points only up to rounding.
+        """
         result = project_exactly(*self._exact_rows, v)
         if result is None:
-            raise refusal(self, "offset", "A x <= b has no solution in exact arithmetic")
+            raise NotApplicableError(
+                f"activation {self.name!r}: A x <= b has solutions only up to rounding, so there is no exact projection"
+            )
         return result[0]
 
     @cached_property

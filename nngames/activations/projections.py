@@ -16,7 +16,7 @@ from nngames.activations.flint_forms import ball, half_square, is_rational, rati
 from nngames.activations.rounding import EPS, Mask, floating, settle, wide
 from nngames.core.errors import ShapeError
 
-#: How far a point may be off a set, relative to its size, and still count as on it; rounding leaves less.
+#: How far a point may be off a set, relative to its size or to 1, and still count as on it; rounding leaves less.
 ON_SET = 1e-12
 
 

@@ -209,7 +209,8 @@ class _TwoSlopes(ScalarActivation):
         """Return u for u >= 0, else a u/(a + step (1 - a))."""
         steps = self.check_step(step)
         point = np.broadcast_arrays(wide(u), steps)[0]
-        return np.where(point >= 0, point, point * (self.slope / (self.slope + steps * (1 - self.slope))))
+        with np.errstate(over="ignore"):
+            return np.where(point >= 0, point, point * (self.slope / (self.slope + steps * (1 - self.slope))))
 
     def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
         """Return (x - r(v))^2/2 over the slope where x and v have one sign, else g*(x) + g(v) + |x v|."""

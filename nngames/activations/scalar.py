@@ -14,6 +14,8 @@ from nngames.activations.domain import Domain
 from nngames.activations.rounding import EPS
 from nngames.core.roots import increasing_root
 
+_LARGEST = float(np.finfo(np.float64).max)
+
 
 class ScalarActivation(Activation):
     """An activation that applies one function R -> R to each coordinate.
@@ -44,13 +46,15 @@ class ScalarActivation(Activation):
         if np.all(steps == 1.0):
             return self(np.broadcast_to(point, np.broadcast_shapes(point.shape, steps.shape)).copy())
         point, steps = np.broadcast_arrays(point, steps)
-        root = increasing_root(
-            lambda w: (1 - steps) * self(w) + steps * w - point,
-            lambda w: (1 - steps) * self.derivative(w) + steps,
-            point,
-            noise=lambda w: EPS * (np.abs((1 - steps) * self(w)) + np.abs(steps * w) + np.abs(point)),
-        )
-        return self(root)
+        # Where u is about 1e308 times the step, w overflows and p is a limit of r.
+        with np.errstate(over="ignore", invalid="ignore"):
+            root = increasing_root(
+                lambda w: (1 - steps) * self(w) + steps * w - point,
+                lambda w: (1 - steps) * self.derivative(w) + steps,
+                point,
+                noise=lambda w: EPS * (np.abs((1 - steps) * self(w)) + np.abs(steps * w) + np.abs(point)),
+            )
+        return self(np.clip(root, -_LARGEST, _LARGEST))
 
     def flint_conjugate(self, z: Sequence[FlintNumber]) -> FlintNumber | None:
         """Return the sum of ``flint_conjugate_at`` over the coordinates; None if one is off dom f."""

@@ -159,7 +159,7 @@ class _EntropyProx:
         """Return the minimisers."""
         n = self.below.shape[-1]
         low, high = np.full(self.top.shape, 1.0 / n), np.ones(self.top.shape)
-        m = np.clip(np.take_along_axis(self._others(low * 0.5 + 0.5), self.top, axis=-1) + 0.5, low, high)
+        m = np.maximum(low, 0.5)
         for _ in range(200):
             others = self._others(m)
             value = m - 1 + np.sum(others, axis=-1, keepdims=True)
@@ -186,7 +186,8 @@ class _EntropyProx:
 
     def _others(self, m: Array) -> Array:
         """Return the entries that go with the largest one m, on the increasing branch of Y; 0 at the largest one."""
-        level = (self.below + self._level(m)) / self.weight
+        with np.errstate(over="ignore"):
+            level = (self.below + self._level(m)) / self.weight
         size = np.abs(self.curvature)
         ratio = np.where(size > 0, size / self.weight, 1.0)
         plain = np.exp(np.minimum(level, 0.0))

@@ -77,6 +77,13 @@ class SoftplusBeta(ScalarActivation):
         with np.errstate(over="ignore"):
             return dilogarithm(self.beta * wide(v)) / self.beta**2
 
+    def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
+        """Return u where it is so large that f is constant to rounding; elsewhere the prox by its scalar equation."""
+        point = wide(u)
+        # p - u = step log(1/(1 - e^(-b p)))/b is below rounding for b u > 100 + log step.
+        far = point > (100 + np.log(np.maximum(step, 1.0))) / self.beta
+        return np.where(far, point, super().prox(np.where(far, 0.0, point), step))
+
     def conjugate(self, z: ArrayLike) -> Array:
         """Return G(b z)/b^2 on [0, inf), +inf elsewhere."""
         return self._scaled(z, _conjugate)

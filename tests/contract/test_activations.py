@@ -143,6 +143,8 @@ def test_extreme_inputs_give_no_nan_and_no_warning(a: Activation, size: float) -
             assert (value >= 0).all()
             assert not np.isnan(a.conjugate(x)).any()
             assert not np.isnan(a.penalty(x)).any()
+            for step in (1e-3, 0.7, 1.01):
+                assert not np.isnan(a.prox(v, step)).any()
 
 
 @each
