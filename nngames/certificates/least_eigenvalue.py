@@ -15,8 +15,8 @@ from nngames.core.profiles import Array
 _UNIT = 2.0**-53
 #: Up to this order a bound that rows do not give is sought by a Cholesky factorisation.
 CHOLESKY_ORDER = 4000
-# The relative accuracy of the estimate that the factorisation then proves.
-_LANCZOS = 1e-6
+# How far below the estimated least eigenvalue, relative to the matrix, a factorisation is tried.
+_LOSSES = (1e-6, 1e-4, 1e-2)
 
 
 def least_eigenvalue(matrix: Any, error: Any) -> tuple[float, float, Array | None]:
@@ -75,7 +75,7 @@ def _lanczos_direction(matrix: Any) -> Array:
 
     start = np.random.default_rng(0).standard_normal(matrix.shape[0])
     try:
-        return np.asarray(eigsh(matrix, k=1, which="SA", v0=start, tol=_LANCZOS, maxiter=300)[1][:, 0])
+        return np.asarray(eigsh(matrix, k=1, which="SA", v0=start, tol=1e-3, maxiter=300)[1][:, 0])
     except ArpackNoConvergence:
         return start
 
@@ -87,13 +87,15 @@ def _cholesky_bound(dense: Array, error: Any, estimate: float) -> float:
     gamma = gamma_{n+1}, so lambda_min(A) >= -g trace(A).
     """
     n = dense.shape[0]
-    scale = float(np.abs(dense).max())
-    shift = estimate - 10 * _LANCZOS * (scale + abs(estimate))
-    shifted = dense - shift * np.eye(n)
-    try:
-        np.linalg.cholesky(shifted)
-    except np.linalg.LinAlgError:
-        return -np.inf
+    scale = float(np.abs(dense).max()) + abs(estimate)
     gamma = (n + 1) * _UNIT / (1 - (n + 1) * _UNIT)
-    loss = 1.01 * gamma / (1 - gamma) * float(np.trace(shifted)) + 4 * _UNIT * (scale + abs(shift)) + 1e-280
-    return shift - loss - 1.01 * float(error.sum(axis=1).max())
+    for loss in _LOSSES:
+        shift = estimate - loss * scale
+        shifted = dense - shift * np.eye(n)
+        try:
+            np.linalg.cholesky(shifted)
+        except np.linalg.LinAlgError:
+            continue
+        rounding = 1.01 * gamma / (1 - gamma) * float(np.trace(shifted)) + 4 * _UNIT * (scale + abs(shift)) + 1e-280
+        return shift - rounding - 1.01 * float(error.sum(axis=1).max())
+    return -np.inf

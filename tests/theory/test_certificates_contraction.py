@@ -24,7 +24,13 @@ def ring(weights, activations, **options):
 def exact_norm(matrix):
     """The spectral norm to 50 digits, by mpmath's own singular values."""
     with mpmath.workdps(50):
-        return max(mpmath.svd_r(mpmath.matrix(np.asarray(matrix).tolist()), compute_uv=False))
+        exact = matrix if isinstance(matrix, mpmath.matrix) else mpmath.matrix(np.asarray(matrix).tolist())
+        return max(mpmath.svd_r(exact, compute_uv=False))
+
+
+def exact_product(a, b):
+    with mpmath.workdps(50):
+        return mpmath.matrix(np.asarray(a).tolist()) * mpmath.matrix(np.asarray(b).tolist())
 
 
 # Composite map
@@ -82,6 +88,31 @@ def test_the_threshold_of_nonexpansiveness_is_decided_exactly(weights, activatio
     assert verdict.proved is expected
     if expected:
         assert verdict.witness["lipschitz"] <= 1
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(0.0, True), (2.0**-53, False)])
+def test_the_threshold_counts_the_activations_slopes(shift, expected):
+    steep = {"name": "tanh", "scale": 2.0}
+    game = ring([[[0.5, -0.5], [0.5, 0.5 + shift]], [[0.5, 0.5], [-0.5, 0.5]]], [steep, "relu"])
+    assert game.network.activations[1].lipschitz == 2
+    assert verdict_of("composite_nonexpansive", game).proved is expected
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_products_that_cancel_are_never_misjudged(seed):
+    rng = np.random.default_rng(seed)
+    first = rng.standard_normal((5, 5)) @ np.diag([1, 10, 100, 1e3, 1e4])
+    second = np.linalg.inv(first)
+    exact = exact_product(second, first)
+    for target in (1 - 1e-10, 1 - 1e-13, 1 - 1e-15, 1 + 1e-15, 1 + 1e-13, 1 + 1e-10):
+        scaled = second * float(target / exact_norm(exact))
+        norm = exact_norm(exact_product(scaled, first))
+        game = ring([first, scaled], ["identity", "relu"])
+        contraction, nonexpansive = (verdict_of(f"composite_{name}", game) for name in ("contraction", "nonexpansive"))
+        assert not (contraction.proved and norm >= 1)
+        assert not (nonexpansive.proved and norm > 1)
+        assert contraction.witness["factor"] >= norm
+    assert verdict_of("composite_contraction", ring([first, second * 0.99], ["identity", "relu"])).proved
 
 
 def test_an_affine_isometry_does_not_contract():
