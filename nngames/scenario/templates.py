@@ -36,7 +36,10 @@ solve:
   start: zero                # or random, a vector, or {encoder: [1, 0], decoder: [0, 1]}
 stopping: {tolerance: 1e-9, max_iterations: 10000}
 
-checks: [certify, potential]  # nngames list checks
+checks:                      # nngames list checks
+  - certify
+  - potential
+  - outcomes: {starts: 16}
 
 expect:                      # decides the exit code; every value says where it comes from
   - what: solve.picard.status
