@@ -218,7 +218,7 @@ _ESCAPES = {c: f"\\{c}" for c in "#$%&_{}"} | {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
 }
-_SYMBOLS = {"inf": r"\infty", "in": r"\in", ">=": r"\ge", "<=": r"\le", " x ": r" \times ", "sum": r"\textstyle\sum"}
+_SYMBOLS = {"inf": r"\infty", "in": r"\in", ">=": r"\geq", "<=": r"\leq", " x ": r" \times ", "sum": r"\textstyle\sum"}
 
 
 def _latex_token(token: str, space: Any) -> str:
