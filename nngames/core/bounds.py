@@ -84,6 +84,8 @@ def symmetric_extremes(matrix: Array, error: Array | float = 0.0) -> tuple[Enclo
     With V'V - I of norm at most a < 1 and V'SV >= g I: S >= g/(1+a) I if g >= 0 and S >= g/(1-a) I if g < 0.
     The inner ends are Rayleigh quotients of the computed extreme eigenvectors.
     """
+    if not np.any(matrix) and not np.any(error):
+        return (Enclosure(0.0, 0.0, "exact"),) * 2
     scale = _power_of_two_scale(matrix)
     s = np.asarray(matrix, dtype=np.float64) / scale
     n = s.shape[0]
@@ -198,6 +200,8 @@ def _at_most_one(a: Array) -> bool:
 def _dense_norm(a: Array) -> Enclosure:
     scale = _power_of_two_scale(a)
     a = a / scale
+    if not a.any():
+        return Enclosure(0.0, 0.0, "exact")
     if a.shape == (1, 1):
         value = float(abs(a[0, 0])) * scale
         return Enclosure(value, value, "exact")
