@@ -17,18 +17,31 @@ registry.discover(
         "check",
         "far_candidates",
         "feasible_profiles",
+        "feed_batches",
         "local_candidates",
         "cycle_certificates",
         "effective_coupling",
         "enclosed_best_responses",
         "equilibria",
         "improvement_cycles",
+        "outcome_clusters",
+        "outcome_verdicts",
         "potential_findings",
         "relaxed_reflections",
         "restricted_games",
+        "second_route",
     ),
 )
 
-from nngames.checks.potential import PotentialReport, check_potential  # noqa: E402  (after the registry is filled)
+from nngames.checks.outcomes import OutcomeReport, check_outcomes  # noqa: E402  (after the registry is filled)
+from nngames.checks.potential import PotentialReport, check_potential  # noqa: E402
 
-__all__ = ["Check", "PotentialReport", "check_named", "check_potential", "registry"]
+__all__ = [
+    "Check",
+    "OutcomeReport",
+    "PotentialReport",
+    "check_named",
+    "check_outcomes",
+    "check_potential",
+    "registry",
+]

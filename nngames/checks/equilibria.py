@@ -1,11 +1,11 @@
 """Equilibria found by several methods, and when a small residual may be taken for an equilibrium.
 
-A small residual proves nothing: softplus with W = 1, b = 0 has residual 3e-10 at 22, exactly 0 in floating point at
-40, and no equilibrium. A profile counts as an equilibrium found in floating point only if Id - R, R the map of the
-residual, is invertible there with a margin that confines the solution: Newton's steps must reach a residual of 1e-12
-scale, move the profile by at most sqrt(tolerance) scale, and leave (residual + rounding) / sigma below that, sigma the
-smallest singular value of Id - DR. Otherwise it must be an equilibrium in exact arithmetic, itself or after rounding
-to multiples of 2^-30.
+A small residual proves nothing: softplus with W = 1, b = 0 has residual 3e-10 at 22, exactly 0 in floating point at 40,
+and no equilibrium. A profile counts as an equilibrium found in floating point only if Id - R, R the map that is fed, is
+invertible there with a margin that confines the solution: Newton's steps must reach a residual of 1e-12 scale, move the
+state by at most sqrt(tolerance) scale, and leave (residual + rounding) / sigma below that, sigma the smallest singular
+value of Id - DR. Or R must be proved to contract. Otherwise it must be an equilibrium in exact arithmetic, itself or
+after rounding to multiples of 2^-30.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from nngames.certificates import verdict_of
 from nngames.checks.cycle_certificates import Certifier, certification_reason, rationals
+from nngames.checks.feed_batches import FedMap
 from nngames.core.errors import NNGamesError
 from nngames.core.profiles import Array
 from nngames.games import Game
@@ -27,6 +29,8 @@ from nngames.solvers import registry, solve
 METHODS = ("best_response", "km", "extragradient")
 #: Above this size no Jacobian is formed.
 MOST_COORDINATES = 400
+#: Singular values of Id - DR below this are not told from 0, DR being known by differences.
+SINGULAR = 1e-7
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -39,7 +43,7 @@ class Resolved:
     profile : ndarray (N,)
     residual : float
     isolated : bool
-        Whether Id - DR is invertible there.
+        Whether it is proved or computed to be the only one nearby.
     how : str
     """
 
@@ -62,7 +66,7 @@ def roots(game: Game, starts: Sequence[Array]) -> Iterator[tuple[str, Array]]:
             yield "root", x
 
 
-def solutions(game: Game, starts: Sequence[Array], iterations: int = 300) -> Iterator[tuple[str, Array]]:
+def solutions(game: Game, starts: Sequence[Array], iterations: int = 100) -> Iterator[tuple[str, Array]]:
     """Yield (method, profile) from solvers that came near an equilibrium; nothing is claimed of the profiles."""
     for start in starts:
         for method in METHODS:
@@ -72,47 +76,63 @@ def solutions(game: Game, starts: Sequence[Array], iterations: int = 300) -> Ite
                     yield method, result.profile
 
 
-def resolve(game: Game, profile: Array, tolerance: float) -> Resolved | str:
+def resolve(game: Game, fed: FedMap, profile: Array, tolerance: float) -> Resolved | str:
     """Return the equilibrium at ``profile``, or the reason why the profile does not count as one."""
-    if game.size > MOST_COORDINATES:
-        return _exact(game, profile, tolerance) or "no Jacobian is formed at this size"
-    near = np.sqrt(tolerance) * game.scale
+    state = fed.restrict(profile)
+    if fed.size > MOST_COORDINATES:
+        return (
+            _contracted(game, profile, tolerance)
+            or _exact(game, profile, tolerance)
+            or (f"no Jacobian is formed for {fed.size} coordinates and no contraction is proved")
+        )
+    scale = max(1.0, float(np.linalg.norm(state)), float(np.linalg.norm(fed.advance(np.zeros(fed.size)))))
+    near = float(np.sqrt(tolerance)) * scale
     with np.errstate(all="ignore"):
-        jacobian = np.eye(game.size) - _derivative(game, profile)
+        jacobian = np.eye(fed.size) - _derivative(fed, state)
         if not np.isfinite(jacobian).all():
             return "the derivative is not finite there"
         sigma = float(np.linalg.svd(jacobian, compute_uv=False)[-1])
-        if sigma > 1e-7:
-            x = _newton(game, profile, jacobian)
-            residual = float(game.residual(x))
-            rounding = 8 * _EPS * np.sqrt(game.size) * max(game.scale, float(np.linalg.norm(x)))
-            moved = float(np.linalg.norm(x - profile))
-            small = residual <= 1e-12 * max(game.scale, float(np.linalg.norm(x)))
-            if small and moved <= near and (residual + rounding) / sigma <= near:
-                return Resolved(x, residual, True, f"Id - DR is invertible there, sigma = {sigma:.3g}")
+        if sigma > SINGULAR:
+            x, residual = _newton(fed, state, jacobian)
+            rounding = 8 * _EPS * np.sqrt(fed.size) * scale
+            moved = float(np.linalg.norm(x - state))
+            if residual <= 1e-12 * scale and moved <= near and (residual + rounding) / sigma <= near:
+                found = fed.lift(x)
+                how = f"Id - DR is invertible there, smallest singular value {sigma:.3g}"
+                return Resolved(found, float(game.residual(found)), True, how)
     return _exact(game, profile, tolerance) or (
-        f"Id - DR is nearly singular there (smallest singular value {sigma:.3g}), so a residual of "
-        f"{float(game.residual(profile)):.3g} does not tell an equilibrium from a drift"
+        f"Id - DR has the smallest singular value {sigma:.2g} there, so that a residual of "
+        f"{float(game.residual(profile)):.2g} does not tell an equilibrium from a drift"
     )
 
 
-def _derivative(game: Game, x: Array) -> Array:
-    """Return DR at x by central differences; game.residuals is R(x) - x."""
+def _derivative(fed: FedMap, x: Array) -> Array:
+    """Return DR at the state x by central differences."""
     steps = 1e-6 * np.maximum(1.0, np.abs(x))
     moves = np.diag(steps)
-    change = (game.residuals(x + moves) + moves) - (game.residuals(x - moves) - moves)
-    return (change / (2 * steps[:, None])).T
+    return ((fed.advance(x + moves) - fed.advance(x - moves)) / (2 * steps[:, None])).T
 
 
-def _newton(game: Game, x: Array, jacobian: Array) -> Array:
-    best, smallest = x, float(game.residual(x))
+def _newton(fed: FedMap, x: Array, jacobian: Array) -> tuple[Array, float]:
+    """Return the best of a few Newton steps with a fixed Jacobian, and its residual."""
+    best, move = x, fed.advance(x) - x
     for _ in range(8):
-        x = best + np.linalg.solve(jacobian, game.residuals(best))
-        size = float(game.residual(x)) if np.isfinite(x).all() else np.inf
-        if not size < smallest:
+        x = best + np.linalg.solve(jacobian, move)
+        change = fed.advance(x) - x
+        if not np.linalg.norm(change) < np.linalg.norm(move):
             break
-        best, smallest = x, size
-    return best
+        best, move = x, change
+    return best, float(np.linalg.norm(move))
+
+
+def _contracted(game: Game, profile: Array, tolerance: float) -> Resolved | None:
+    """Return the profile if a contraction is proved and the residual is small: then it is near the one equilibrium."""
+    residual = float(game.residual(profile))
+    for name in ("composite_contraction", "joint_contraction", "neuron_contraction"):
+        verdict = verdict_of(name, game)
+        if verdict.proved and residual <= tolerance * game.scale * (1 - float(verdict.witness["factor"])):
+            return Resolved(profile, residual, True, f"the map contracts ({name})")
+    return None
 
 
 def _exact(game: Game, profile: Array, tolerance: float) -> Resolved | None:
@@ -135,7 +155,7 @@ def is_exact_equilibrium(game: Any, x: Array) -> bool:
             answer = certifier.response(player, exact)
             if answer is None:
                 answer = certifier.enclosed_response(player, exact)
-            if answer is None or any(not (a - b).is_zero() for a, b in zip(answer, exact[where], strict=True)):
+            if answer is None or not all(a - b == 0 for a, b in zip(answer, exact[where], strict=True)):
                 return False
     except NNGamesError:
         return False

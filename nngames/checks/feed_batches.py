@@ -1,0 +1,162 @@
+"""Feeds of many starts at once: advanced as one batch until they settle, then classified one by one.
+
+What is fed is the composite map O on a ring (its last layer), the joint map T on another network, and the
+best-response map of a game without a network. The rules of the classification are those of
+``nngames.networks.classify``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nngames.core.profiles import Array
+from nngames.core.threads import blas_threads
+from nngames.games import NetworkGame
+from nngames.networks.classify import DIVERGENCE, Classifier
+from nngames.networks.relaxation import Relaxation
+from nngames.results.trajectory import TrajectoryKind
+
+#: Steps of the classification after the batch: periods up to a third of them are recognised.
+CLASSIFYING_STEPS = 150
+_ROUNDING = 4 * float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class FedMap:
+    """The map that is fed, on states (..., n).
+
+    Attributes
+    ----------
+    advance : callable
+        State -> the map's value.
+    lift : callable
+        A state -> the profile whose other actions answer it; the profile of a fixed point is an equilibrium.
+    restrict : callable
+        A profile -> its state.
+    size : int
+    name : str
+    """
+
+    advance: Callable[[Array], Array]
+    lift: Callable[[Array], Array]
+    restrict: Callable[[Array], Array]
+    size: int
+    name: str
+
+
+def fed_map(game: Any) -> FedMap:
+    """Return the map that is fed in ``game``."""
+    if not isinstance(game, NetworkGame):
+        return FedMap(game.answers, _same, _same, game.size, "the best-response map")
+    network = game.network
+    if network.ring_order is None:
+        return FedMap(lambda x: network.joint(x), _same, _same, game.size, "the joint map T")
+    composite = network.composite
+
+    def lift(state: Array) -> Array:
+        profile = composite(state)
+        profile[..., composite.state] = state
+        return profile
+
+    def advance(state: Array) -> Array:
+        return composite(state)[..., composite.state]
+
+    return FedMap(advance, lift, lambda x: x[..., composite.state], composite.size, "the composite map O")
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """Where one start went.
+
+    Attributes
+    ----------
+    kind : TrajectoryKind
+    state : ndarray (n,)
+        The last state.
+    cycle : ndarray (period, n) or None
+        The states of a limit cycle.
+    steps : int
+    """
+
+    kind: TrajectoryKind
+    state: Array
+    cycle: Array | None
+    steps: int
+
+
+def settle(
+    fed: FedMap, starts: Array, relaxation: Relaxation | None, steps: int, tolerance: float, multiplications: int
+) -> list[Settled]:
+    """Feed every start (rows of (m, n)) and classify where it goes.
+
+    Parameters
+    ----------
+    fed : FedMap
+    starts : ndarray (m, n)
+    relaxation : Relaxation or None
+        Of the averaged rule; None for the iterated one.
+    steps : int
+        Of the batch; ``CLASSIFYING_STEPS`` more are made in the classification.
+    tolerance : float
+        Relative to max(1, |R(0)|).
+    multiplications : int
+        Of one pass, for the thread policy.
+    """
+    with blas_threads(multiplications), np.errstate(over="ignore", invalid="ignore"):
+        scale = max(1.0, float(np.linalg.norm(fed.advance(np.zeros(fed.size)))))
+        bounds = DIVERGENCE * np.maximum(scale, np.linalg.norm(starts, axis=1))
+        states, made = _advance(fed, starts, relaxation, steps, bounds)
+        rows = zip(states, bounds, made, strict=True)
+        return [_classify(fed, x, relaxation, tolerance, scale, bound, int(t)) for x, bound, t in rows]
+
+
+def _advance(
+    fed: FedMap, starts: Array, relaxation: Relaxation | None, steps: int, bounds: Array
+) -> tuple[Array, Array]:
+    """Return the states after at most ``steps`` steps, and the steps made; rows that stand still or diverge stop."""
+    states, made = starts.copy(), np.zeros(len(starts), dtype=int)
+    active = np.arange(len(starts))
+    for t in range(steps):
+        x = states[active]
+        updated = _step(fed, x, relaxation, t)
+        size = np.linalg.norm(updated, axis=1)
+        still = np.linalg.norm(updated - x, axis=1) <= _ROUNDING * np.maximum(1.0, size)
+        states[active], made[active] = updated, t + 1
+        active = active[~still & (size <= bounds[active])]
+        if active.size == 0:
+            break
+    return states, made
+
+
+def _step(fed: FedMap, x: Array, relaxation: Relaxation | None, t: int) -> Array:
+    answer = fed.advance(x)
+    return answer if relaxation is None else x + relaxation(t) * (answer - x)
+
+
+def _classify(
+    fed: FedMap, x: Array, relaxation: Relaxation | None, tolerance: float, scale: float, bound: float, made: int
+) -> Settled:
+    classifier = Classifier(scale, tolerance, x)
+    for t in range(made, made + CLASSIFYING_STEPS):
+        if not np.linalg.norm(x) <= bound:
+            return Settled(TrajectoryKind.DIVERGED, x, None, t)
+        answer = fed.advance(x)
+        residual = float(np.linalg.norm(answer - x))
+        updated = answer if relaxation is None else x + relaxation(t) * (answer - x)
+        if not np.isfinite(residual):
+            return Settled(TrajectoryKind.DIVERGED, x, None, t)
+        if classifier.is_fixed(x, residual, float(np.linalg.norm(updated - x))):
+            return Settled(TrajectoryKind.FIXED_POINT, x, None, t)
+        period = classifier.period(updated, residual)
+        if period is not None:
+            return Settled(TrajectoryKind.LIMIT_CYCLE, x, classifier.cycle(period), t)
+        x = updated
+    return Settled(TrajectoryKind.UNDECIDED, x, None, made + CLASSIFYING_STEPS)
+
+
+def _same(x: Array) -> Array:
+    return x

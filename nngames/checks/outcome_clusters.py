@@ -1,0 +1,107 @@
+"""Outcomes and equilibria, each found from several starts or by several methods, gathered into distinct ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nngames.checks.second_route import Improvement
+from nngames.core.plain import plain
+from nngames.core.profiles import Array
+from nngames.results.trajectory import TrajectoryKind
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Where starts of the feeds went.
+
+    Attributes
+    ----------
+    kind : TrajectoryKind
+        fixed_point, limit_cycle, diverged or undecided.
+    profile : ndarray (N,) or None
+        The limit, for a fixed point.
+    period : int or None
+        1 for a fixed point.
+    cycle : ndarray (period, n) or None
+        The fed states of a limit cycle.
+    starts : mapping rule -> int
+        How many starts went there by each rule, the zero start included.
+    drawn : mapping rule -> int
+        How many of them were drawn.
+    reason : str
+        What decided, or kept from deciding.
+    """
+
+    kind: TrajectoryKind
+    profile: Array | None
+    period: int | None
+    cycle: Array | None
+    starts: Mapping[str, int]
+    drawn: Mapping[str, int]
+    reason: str
+
+    @property
+    def stable(self) -> bool:
+        """Whether a drawn start went there, which only outcomes that attract their surroundings let expect."""
+        return any(self.drawn.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the outcome as plain data."""
+        return {**{name: plain(value) for name, value in vars(self).items()}, "stable": self.stable}
+
+
+@dataclass(frozen=True, eq=False)
+class FoundEquilibrium:
+    """An equilibrium, as far as floating point tells; see ``nngames.checks.equilibria``.
+
+    Attributes
+    ----------
+    profile : ndarray (N,)
+    residual : float
+    found_by : tuple of str
+        Feeds and methods that led there.
+    isolated : bool
+        Whether Id - DR is invertible there.
+    how : str
+        Why it counts as an equilibrium.
+    improvement : Improvement or None
+        What the second route finds; None where there is none.
+    drawn : mapping rule -> int
+        How many drawn starts of the feed went there.
+    returns : mapping rule -> bool, or None
+        Whether the feed comes back from all of a few small displacements; None where it is not isolated.
+    """
+
+    profile: Array
+    residual: float
+    found_by: tuple[str, ...]
+    isolated: bool
+    how: str
+    improvement: Improvement | None
+    drawn: Mapping[str, int]
+    returns: Mapping[str, bool] | None
+
+    @property
+    def stable(self) -> bool:
+        """Whether a drawn start of a feed went there, or a feed comes back to it from small displacements."""
+        return any(self.drawn.values()) or (self.returns is not None and any(self.returns.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the equilibrium as plain data."""
+        return {**{name: plain(value) for name, value in vars(self).items()}, "stable": self.stable}
+
+
+def same_cycle(a: Array, b: Array, radius: float) -> bool:
+    """Whether two limit cycles (period, n) visit the same states in the same order, from any phase."""
+    if a.shape != b.shape:
+        return False
+    return any(np.linalg.norm(a - np.roll(b, shift, axis=0), axis=1).max() <= radius for shift in range(len(b)))
+
+
+def nearest(profiles: Sequence[Array], x: Array, radius: float) -> int | None:
+    """Return the index of the first profile within ``radius`` of x; None if there is none."""
+    return next((i for i, other in enumerate(profiles) if np.linalg.norm(other - x) <= radius), None)

@@ -1,0 +1,59 @@
+"""Verdicts on outcomes and equilibria: proved by the continuity of the map, with what the findings say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nngames.checks.outcome_clusters import FoundEquilibrium, Outcome
+from nngames.checks.second_route import ACCURACY
+from nngames.core.verdicts import Decision, Verdict
+from nngames.games import Game
+from nngames.results.trajectory import TrajectoryKind
+
+
+def limits_are_equilibria(
+    game: Game, fed: str, outcomes: Sequence[Outcome], equilibria: Sequence[FoundEquilibrium]
+) -> Verdict:
+    """Return the verdict that limits of the feeds are equilibria; see ``check_outcomes`` for the proof.
+
+    It rests on each response being the minimiser of its cost. Where the second route contradicts that at an equilibrium
+    found, the verdict is UNDECIDED.
+    """
+    improvements = [e.improvement for e in equilibria if e.improvement is not None]
+    wrong = [improvement for improvement in improvements if not improvement.consistent]
+    if wrong:
+        figures = ", ".join(f"{improvement.value:.3g} by {improvement.player}" for improvement in wrong)
+        statement = (
+            f"limits of the feed of {fed} are fixed points, since the map is continuous, but at {len(wrong)} of "
+            f"{len(improvements)} equilibria found, minimising a cost directly gives another value ({figures}): there a "
+            "response and its penalty do not agree"
+        )
+        return Verdict(Decision.UNDECIDED, statement, "continuity of the map, against the second route")
+    limits = sum(outcome.kind is TrajectoryKind.FIXED_POINT for outcome in outcomes)
+    largest = max((abs(improvement.value) for improvement in improvements), default=0.0)
+    statement = (
+        f"every limit of the feed of {fed}, iterated or averaged with relaxations of infinite sum, is an equilibrium of "
+        f"the game with the {game.cost_name} cost, since the map is continuous; fixed points reached: {limits}"
+    )
+    if improvements:
+        statement += (
+            f"; at the {len(improvements)} equilibria found, minimising each cost directly agrees within {largest:.2g} "
+            "of its value"
+        )
+    evidence = {"limits": limits, "tested": len(improvements), "improvement": largest, "accuracy": ACCURACY}
+    return Verdict(Decision.PROVED, statement, "continuity of the map", witness=evidence, references=("djehiche2023",))
+
+
+def equilibria_are_outcomes(fed: str, equilibria: Sequence[FoundEquilibrium]) -> Verdict:
+    """Return the verdict that every equilibrium is the outcome of a start, its own."""
+    stable = sum(equilibrium.stable for equilibrium in equilibria)
+    statement = f"every equilibrium x is the outcome of the feed of {fed} that starts there, since x = R(x)"
+    if equilibria:
+        statement += (
+            f"; of the {len(equilibria)} found, {stable} attracted a drawn start or drew back small displacements, and "
+            f"{len(equilibria) - stable} did not"
+        )
+    else:
+        statement += "; none was found, which does not prove that there is none"
+    evidence = {"found": len(equilibria), "stable": stable}
+    return Verdict(Decision.PROVED, statement, "fixed points of the map", witness=evidence)

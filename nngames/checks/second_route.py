@@ -1,0 +1,73 @@
+"""The second route to an equilibrium: what players can still gain, by minimising their costs directly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nngames.core.errors import NotApplicableError
+from nngames.core.plain import plain
+from nngames.core.profiles import Array, Player
+from nngames.games import CoupledGame
+from nngames.games.oracles import minimise_cost
+
+#: The accuracy of the oracles' costs, relative to max(1, |cost|), with a margin.
+ACCURACY = 1e-7
+#: With more players than this, so many are drawn.
+MOST_PLAYERS = 40
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """The largest improvement that the second route finds at a profile.
+
+    Attributes
+    ----------
+    value : float
+        The largest decrease of a player's cost, relative to max(1, |cost|); negative within ``ACCURACY`` where the
+        oracle comes close to the player's cost from above.
+    player : player
+        Whose it is.
+    tested : int
+        Players that were tested.
+    """
+
+    value: float
+    player: Player
+    tested: int
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the profile is an equilibrium as far as the oracles can tell."""
+        return abs(self.value) <= ACCURACY
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain data."""
+        return {"value": plain(self.value), "player": plain(self.player), "tested": self.tested}
+
+
+def largest_improvement(game: Any, profile: Array, rng: np.random.Generator) -> Improvement | None:
+    """Return what a player can gain at the profile by the second route; None where there is no such route.
+
+    Actions that leave the domain of their penalty by rounding are projected on it first.
+    """
+    x = profile.copy()
+    if isinstance(game, CoupledGame):
+        for block, where in game.blocks.slices.items():
+            x[where] = game.own[block].activation.domain.project(x[where])
+    players = list(game.players)
+    if len(players) > MOST_PLAYERS:
+        players = [players[i] for i in sorted(rng.choice(len(players), MOST_PLAYERS, replace=False))]
+    worst: tuple[float, Player] | None = None
+    for player in players:
+        cost = float(game.cost(player, x))
+        try:
+            _, least = minimise_cost(game, player, x)
+        except NotApplicableError:
+            return None
+        gain = (cost - least) / max(1.0, abs(cost))
+        if worst is None or abs(gain) > abs(worst[0]):
+            worst = gain, player
+    return None if worst is None else Improvement(*worst, len(players))
