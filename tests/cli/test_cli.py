@@ -47,8 +47,8 @@ def command(capsys):
     return run
 
 
-def process(*arguments: str, **options) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+def process(*arguments: str, encoding: str = "utf-8", **options) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
     environment.pop("NNGAMES_DEBUG", None)
     return subprocess.run(
         [sys.executable, "-m", "nngames", *arguments],
@@ -240,6 +240,12 @@ def test_text_output_has_no_colours_off_a_terminal(folder):
     assert done.returncode == 0, done.stderr
     assert done.stdout
     assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_names_that_the_encoding_cannot_show_are_escaped(folder):
+    (folder / "mine.yaml").write_text(template("chain").replace("my chain", "caténaire"), encoding="utf-8")
+    done = process("run", "mine.yaml", encoding="ascii", cwd=folder)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "cat\\xe9naire")
 
 
 def test_a_picture_is_drawn_where_asked(command, folder):
