@@ -20,10 +20,11 @@ class JointContraction(Certificate):
     """The joint map contracts if the matrix N_lk = lip_l |W_lk|_2 has a spectral radius below 1.
 
     N u <= q u with u > 0 gives |T(x) - T(y)|_u <= q |x - y|_u in the norm |x|_u = max_l |x_l|_2 / u_l
-    [bertsekas1989, ch. 3]; steps in any order, sequential ones included, then contract by q as well. For the game
-    of a network the map is T; for another game with couplings B_lk it is the best-response map, lip_l = 1 / modulus
-    of l's own cost. The blocks are the layers also where the players are neurons. A spectral radius of 1 or more says
-    nothing. Witness: ``factor`` q, ``weights`` u by block, ``unique``.
+    [bertsekas1989, ch. 3]. Blocks that answer one after the other, in any order, contract by q as well, and so do best
+    responses to self-loops: one changes by d_l <= N_ll d_l + q - N_ll in units of u_l, so by (q - N_ll)/(1 - N_ll) <= q
+    at most. For the game of a network the map is T; for another game with couplings B_lk it is the best-response map,
+    lip_l = 1 / modulus of l's own cost. The blocks are the layers also where the players are neurons. A spectral radius
+    of 1 or more says nothing. Witness: ``factor`` q, ``weights`` u by block, ``unique``.
     """
 
     map = "joint"
