@@ -147,6 +147,15 @@ def test_spectral_norm_of_large_matrices_with_known_norms(n: int) -> None:
     assert found.upper - found.lower <= 1e-10 * float(exact)
 
 
+def test_spectral_norm_counts_the_rounding_of_long_sums() -> None:
+    # Each square of 2^-27 is lost when it is added to the square of 1, all of them together are 2^-34.
+    column = np.full((2**20 + 1, 1), 2.0**-27)
+    column[0] = 1.0
+    found, exact = spectral_norm(DenseMap(column)), mp.sqrt(1 + mp.mpf(2) ** -34)
+    assert mp.mpf(found.lower) <= exact <= mp.mpf(found.upper)
+    assert found.upper - found.lower <= 1e-9
+
+
 def test_spectral_norm_of_matrices_too_large_for_eigenvalues() -> None:
     # Tridiagonal (1, 2, 1) of order n: the norm is 2 + 2 cos(pi/(n + 1)).
     n = 5000
