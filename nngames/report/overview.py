@@ -55,5 +55,7 @@ def _squares(report: ScenarioReport) -> list[Callable[[Any], None]]:
     if cycle is not None:
         squares.append(lambda part: draw_cycle(part, cycle, game))
     if game.size == 2:
-        squares.append(lambda part: draw_phase_portrait(part, game, seed=seed))
+        found = getattr(report.checks.get("outcomes"), "equilibria", None)
+        points = None if found is None else [equilibrium.profile for equilibrium in found if equilibrium.isolated]
+        squares.append(lambda part: draw_phase_portrait(part, game, points, seed=seed))
     return squares

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from nngames.checks import PotentialReport
+from nngames.checks import OutcomeReport, PotentialReport
 from nngames.checks.certify import CertificateReport
 from nngames.core.plain import plain
 from nngames.core.verdicts import Verdict
 from nngames.report.layout import columns, line
+from nngames.report.outcome_tables import print_outcomes
 from nngames.report.result_tables import print_comparison, print_result
 from nngames.report.structure_tables import print_cycle, print_potential, print_verdicts
 from nngames.results.comparison import Comparison
@@ -46,6 +47,8 @@ def render(report: Any, console: Any) -> None:
             print_diagnosis(console, report)
         case PotentialReport():
             print_potential(console, report)
+        case OutcomeReport():
+            print_outcomes(console, report)
         case CertificateReport():
             print_verdicts(console, report.verdicts)
         case Cycle():
