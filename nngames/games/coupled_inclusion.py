@@ -31,8 +31,8 @@ class CoupledInclusion(Inclusion):
         for block, where in game.blocks.slices.items():
             self._parts.append((where, game.own[block], _shift(game.own[block].activation)))
         self._runs = [(where, activation, _shift(activation)) for where, activation in activation_runs(game.network)]
-        # Where Q = I and no self-loop was moved, u = v and M x + q = (1 - k) x - v(x) in two vector operations.
-        self._plain = not game.self_weights and all(cost.metric is None for _, cost, _ in self._parts)
+        # Where Q is the identity but for moved self-loops, M x + q = (1 - k) x - v(x) in two vector operations.
+        self._plain = all(game.own[block].metric is None or block in game.self_weights for block in game.own)
         shifts = np.concatenate([np.full(where.stop - where.start, 1 - shift) for where, _, shift in self._parts])
         self._diagonal: Array | None = None if (shifts == 1).all() else shifts
 
@@ -59,7 +59,7 @@ class CoupledInclusion(Inclusion):
         return result
 
     def response(self, x: Array, value: Array) -> Array:
-        """Return the game's response at x from ``value`` = M x + q."""
+        """Return R(x), the map of the game's residual, from ``value`` = M x + q: T for a network, else the responses."""
         game = self.game
         if self._plain:
             v = self._shifted(x) - value

@@ -176,11 +176,12 @@ def _layer_costs(network: Network, loops: dict[Player, Array]) -> tuple[dict[Pla
             )
     own = {}
     for player, activation in network.activations.items():
-        weight = loops.get(player)
-        if weight is not None and activation.separable and np.array_equal(weight, np.diag(np.diag(weight))):
-            own[player] = OwnCost(activation, 1 - np.diag(weight))
-        else:
-            own[player] = OwnCost(activation, None if weight is None else np.eye(len(weight)) - weight)
+        if player not in loops:
+            own[player] = OwnCost(activation)
+            continue
+        weight = loops[player]
+        diagonal = activation.separable and np.array_equal(weight, np.diag(np.diag(weight)))
+        own[player] = OwnCost(activation, 1 - np.diag(weight) if diagonal else np.eye(len(weight)) - weight)
     return own, loops
 
 

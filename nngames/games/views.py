@@ -58,7 +58,7 @@ class Inclusion(ABC):
 
     @abstractmethod
     def response(self, x: Array, value: Array) -> Array:
-        """Return the game's response at x from ``value`` = M x + q, without another pass."""
+        """Return R(x), the map of the game's residual, from ``value`` = M x + q, without another pass."""
 
     @property
     @abstractmethod
