@@ -59,7 +59,7 @@ class CoupledInclusion(Inclusion):
         return result
 
     def response(self, x: Array, value: Array) -> Array:
-        """Return R(x), R the map of the game's residual, from ``value`` = M x + q: T for a network, else the responses."""
+        """Return R(x) from ``value`` = M x + q, R the map of the residual: T for a network, else the responses."""
         game = self.game
         if self._plain:
             v = self._shifted(x) - value
