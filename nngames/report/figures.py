@@ -77,9 +77,9 @@ def check_path(path: str | os.PathLike[str] | None) -> None:
     """Raise OptionError if a picture cannot be written under that name."""
     if path is not None and Path(path).suffix.lstrip(".").lower() not in FORMATS:
         suffix = Path(path).suffix
-        what = f"has the suffix {suffix!r}" if suffix else "has no suffix"
+        what = f"has the suffix {suffix!r}, which is not supported" if suffix else "has no suffix"
         valid = ", ".join(f".{name}" for name in FORMATS)
-        raise OptionError(f"the picture {os.fspath(path)!r} {what}, which is no supported format; valid: {valid}")
+        raise OptionError(f"the picture {os.fspath(path)!r} {what}; valid: {valid}")
 
 
 def save(figure: Any, path: str | os.PathLike[str] | None) -> Any:

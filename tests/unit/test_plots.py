@@ -1,6 +1,7 @@
 """Pictures: what is on them, that they are saved whole or not at all, and that nothing leaks into pyplot."""
 
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -304,17 +305,10 @@ def test_files_are_whole_and_repeatable(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        (
-            "a.jpg",
-            r"the picture '.*a\.jpg' has the suffix '\.jpg', which is no supported format; valid: .pdf, .png, .svg",
-        ),
-        ("picture", r"the picture '.*picture' has no suffix, which is no supported format; valid: .pdf, .png, .svg"),
-    ],
+    ("name", "problem"), [("a.jpg", "has the suffix '.jpg', which is not supported"), ("picture", "has no suffix")]
 )
 @pytest.mark.parametrize("plot", ["results", "game", "cycle", "portrait"])
-def test_unsupported_suffix_writes_nothing(tmp_path, plot, name, message):
+def test_unsupported_suffix_writes_nothing(tmp_path, plot, name, problem):
     path, game = tmp_path / name, imitators()
     calls = {
         "results": lambda: nng.solve(game, "km").plot(path),
@@ -322,7 +316,8 @@ def test_unsupported_suffix_writes_nothing(tmp_path, plot, name, message):
         "cycle": lambda: plot_cycle(cycle_of(game), game, path),
         "portrait": lambda: plot_phase_portrait(matching(), path),
     }
-    with pytest.raises(nng.OptionError, match=rf"^{message}; valid: \.pdf, \.png, \.svg$"):
+    message = f"the picture {str(path)!r} {problem}; valid: .pdf, .png, .svg"
+    with pytest.raises(nng.OptionError, match=f"^{re.escape(message)}$"):
         calls[plot]()
     assert os.listdir(tmp_path) == []
 
