@@ -47,7 +47,7 @@ class Elu(ScalarActivation):
     def domain(self) -> Domain:
         """[-a, inf)^n."""
         self.require_penalty()
-        return Interval(-self.alpha)
+        return Interval(0.0 - self.alpha)
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return v or a (e^v - 1)."""

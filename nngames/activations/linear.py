@@ -41,7 +41,7 @@ class Identity(ScalarActivation):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return v."""
-        return np.positive(v, out=out, dtype=None if isinstance(v, np.ndarray) and v.dtype.kind == "f" else float)
+        return np.positive(floating(v)) if out is None else np.positive(v, out=out)
 
     def derivative(self, v: ArrayLike) -> Array:
         """Return 1."""

@@ -46,7 +46,7 @@ def number(owner: Any, parameter: str, *, positive: bool = False) -> float:
         raise refusal(owner, parameter, f"must be {valid}; got {value!r}") from None
     if not math.isfinite(result) or (positive and not result > 0):
         raise refusal(owner, parameter, f"must be {valid}; got {result!r}")
-    return result
+    return result + 0.0  # -0.0 becomes 0.0
 
 
 def vector(owner: Any, parameter: str) -> Vector:

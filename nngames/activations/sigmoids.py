@@ -126,7 +126,7 @@ class Tanh(ScalarActivation):
     def domain(self) -> Domain:
         """[-s, s]^n."""
         self.require_penalty()
-        return Interval(-self.scale, self.scale)
+        return Interval(0.0 - self.scale, self.scale)
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return s tanh(v)."""

@@ -173,6 +173,21 @@ def test_scalar_gap_keeps_relative_accuracy_at_1e_minus_20(a: Activation) -> Non
     assert seen >= (20 if a.slope_range[1] > 0 else 0)
 
 
+@pytest.mark.parametrize("a", [a for a in SCALAR if float(a(0.0)) == 0 and a.slope_range[1] > 0], **IDS)
+def test_scalar_gap_keeps_relative_accuracy_of_tiny_actions(a: Activation) -> None:
+    """Where r(0) = 0, actions of size 1e-9 that differ from r(v) in the sixth digit have a gap near 1e-30."""
+    rng = np.random.default_rng(6)
+    for v in rng.normal(size=20) * 1e-9:
+        if float(a.derivative(v)) == 0:
+            continue
+        x = float(a(v)) * (1 + 1e-6)
+        value, error = (float(t) for t in a.gap(np.array(x), np.array(v)))
+        exact = float(exact_scalar_gap(a, x, float(v)))
+        assert 0 < exact < 1e-26
+        assert value == pytest.approx(exact, rel=1e-8)
+        assert error <= 1e-7 * exact
+
+
 def solve(matrix: list[list[Fraction]], right: list[Fraction]) -> list[Fraction] | None:
     """Gaussian elimination; None if singular."""
     rows = [[*row, b] for row, b in zip(matrix, right, strict=True)]
