@@ -136,14 +136,14 @@ def float_array(value: ArrayLike, what: str) -> Array:
     """
     try:
         array = np.asarray(value)
-        if array.dtype == object:
+        if array.dtype == object and not any(isinstance(item, str | bytes) for item in array.flat):
             # Fractions and other exact numbers.
-            array = array.astype(np.float64)
+            array = np.array([float(item) for item in array.flat]).reshape(array.shape)
     except (TypeError, ValueError) as error:
         raise InputError(f"{what} is not an array of real numbers: {error}") from None
     if array.dtype.kind not in "fiub":
         # Complex numbers would lose their imaginary part, and texts are no numbers even where they spell one.
-        held = {"c": "complex numbers", "U": "texts", "S": "texts"}.get(array.dtype.kind, array.dtype.name)
+        held = {"c": "complex numbers", "U": "texts", "S": "texts", "O": "texts"}.get(array.dtype.kind, array.dtype.name)
         raise InputError(f"{what} is not an array of real numbers: it holds {held}")
     if array.dtype == np.float32:
         return array
