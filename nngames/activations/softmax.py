@@ -119,10 +119,8 @@ class Softmax(Activation):
         """
         steps = self.layer_steps(step)
         u = wide(u)
-        u, steps = (
-            np.broadcast_to(u, np.broadcast_shapes(u.shape, steps.shape)),
-            np.broadcast_to(steps, (*u.shape[:-1], 1)),
-        )
+        u = np.broadcast_to(u, np.broadcast_shapes(u.shape, steps.shape))
+        steps = np.broadcast_to(steps, (*u.shape[:-1], 1))
         if (steps == 1).all():
             return self(u)
         return _EntropyProx(u, steps, self.gain).solve()
