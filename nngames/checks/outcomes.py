@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -129,10 +129,11 @@ def check_outcomes(
         If an argument is not usable.
 
     Notes
-    ----- Every limit is an equilibrium. The map R that is fed is continuous. If x_{t+1} = R(x_t) tends to x, so does
-    R(x_t), which tends to R(x). If x_{t+1} = x_t + lambda_t (R(x_t) - x_t) tends to x and d = R(x) - x were not 0,
-    then from some t on <R(x_t) - x_t, d> >= |d|^2/2, so <x_t, d> would grow by at least |d|^2/2 times the sum of the
-    lambda_t, which is infinite.
+    -----
+    Every limit is an equilibrium. The map R that is fed is continuous. If x_{t+1} = R(x_t) tends to x, so does R(x_t),
+    which tends to R(x). If x_{t+1} = x_t + lambda_t (R(x_t) - x_t) tends to x and d = R(x) - x were not 0, then from
+    some t on <R(x_t) - x_t, d> >= |d|^2/2, so <x_t, d> would grow by at least |d|^2/2 times the sum of the lambda_t,
+    which is infinite.
 
     Conversely x = R(x) is the outcome of the feed that starts at x. That says nothing about other starts: the origin of
     x = tanh(2x) is an equilibrium that drawn starts leave.
