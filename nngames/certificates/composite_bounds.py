@@ -156,16 +156,30 @@ def _joined(group: list[_Run]) -> _Run:
 
 
 def _product_norm(matrices: list[Array]) -> Enclosure:
-    """Enclose |A_m ... A_1|: the computed product's norm, plus the norm of its componentwise rounding bound."""
-    value, magnitude, terms = matrices[0], np.abs(matrices[0]), 0
-    for matrix in matrices[1:]:
+    """Enclose |A_m ... A_1|: the computed product's norm, plus the norm of its componentwise rounding bound.
+
+    Every matrix is scaled to row sums below 1 by a power of two, so nothing overflows; what underflows is less than a
+    unit of rounding of the 1e-300 that each product adds to the magnitudes.
+    """
+    scaled, exponents = zip(*map(_scaled_down, matrices), strict=True)
+    value, magnitude, terms = scaled[0], np.abs(scaled[0]) + 1e-300, 2
+    for matrix in scaled[1:]:
         terms += matrix.shape[1] + 2
-        value, magnitude = matrix @ value, np.abs(matrix) @ magnitude
+        value, magnitude = matrix @ value, np.abs(matrix) @ magnitude + 1e-300
     rounding = 1.01 * terms * _UNIT * magnitude + 1e-290
     error = 1.01 * math.sqrt(float(rounding.sum(axis=0).max()) * float(rounding.sum(axis=1).max()))
     found = spectral_norm(DenseMap(value))
     upper, lower = (found.upper + error) * (1 + 4 * _UNIT), max(0.0, (found.lower - error) * (1 - 4 * _UNIT))
-    return Enclosure(lower, upper, found.method)
+    unit = Fraction(2) ** sum(exponents)
+    return Enclosure(round_down(Fraction(lower) * unit), round_up(Fraction(upper) * unit), found.method)
+
+
+def _scaled_down(matrix: Array) -> tuple[Array, int]:
+    """Return the matrix over the power of two that its row sums stay below, and the exponent."""
+    first = math.frexp(float(np.abs(matrix).max()))[1]
+    entries = np.ldexp(matrix, -first)
+    second = math.frexp(float(np.abs(entries).sum(axis=1).max()))[1]
+    return np.ldexp(entries, -second), first + second
 
 
 def _is_at_most_one(runs: list[_Run]) -> bool:
@@ -174,7 +188,7 @@ def _is_at_most_one(runs: list[_Run]) -> bool:
     A float enclosure of |P|^2 that contains a simple rational s usually contains it because |P|^2 = s; that
     |P|^2 <= s is then proved by s I - P'P being positive semidefinite, and what remains is a product of rationals.
     """
-    if not all(_is_small(run) for run in runs):
+    if not all(_is_small(run) and math.isfinite(run.norm.upper) for run in runs):
         return False
     floors = [run.gain * Fraction(run.norm.lower) for run in runs]
     if not math.prod(floors, start=Fraction(1)) <= 1:

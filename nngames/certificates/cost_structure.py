@@ -42,6 +42,11 @@ def costs_reason(game: Game) -> str | None:
     for (target, source), weight in game.network.weights.items():
         if not hasattr(weight, "matrix") and not weight.has_dense:
             return f"the coupling of {target} with {source} is a map without a matrix, too large to be written out"
+        mixing = [p for p in (target, source) if not game.network.activations[p].separable]
+        if mixing and not weight.has_dense and not isinstance(game, TrackingGame):
+            return (
+                f"the coupling of {target} with {source} is too large for the projection on the domain of {mixing[0]}"
+            )
     return None
 
 

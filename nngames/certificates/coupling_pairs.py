@@ -162,8 +162,27 @@ class LayerPairs(CouplingPairs):
         """Return the entries of A and C as flint rationals."""
         i, j = int(self.first[pair]), int(self.second[pair])
         shape = self._views[pair][0].shape
+        if self._spaces[i].mask is not None and self._spaces[j].mask is not None:
+            return self._stored_entries(i, j, shape)
         a = self._rational(i, j, shape)
         return a.entries(), self._rational(j, i, shape[::-1]).transpose().entries()
+
+    def _stored_entries(self, i: int, j: int, shape: tuple[int, int]) -> tuple[list[Any], list[Any]]:
+        """Return the entries where A or C is not zero; they are the data times a factor."""
+        from scipy import sparse
+
+        sides: list[dict[tuple[int, int], Any]] = []
+        for pair, turned in (((i, j), False), ((j, i), True)):
+            block = self._blocks.get(pair, _Block(np.zeros(shape[::-1] if turned else shape), 1.0))
+            rows, columns = (self._spaces[index] for index in pair)
+            seen = columns.project(rows.project(block.matrix).T).T
+            entries = sparse.coo_array(seen.T if turned else seen)
+            stored = zip(entries.row.tolist(), entries.col.tolist(), entries.data.tolist(), strict=True)
+            factor = rational(block.factor)
+            sides.append({(row, column): rational(x) * factor for row, column, x in stored if x != 0})
+        ahead, back = sides
+        places, none = [*ahead, *(place for place in back if place not in ahead)], rational(0.0)
+        return [ahead.get(place, none) for place in places], [back.get(place, none) for place in places]
 
     def _rational(self, i: int, j: int, shape: tuple[int, int]) -> Any:
         block = self._blocks.get((i, j))

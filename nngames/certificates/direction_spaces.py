@@ -41,11 +41,12 @@ class DirectionSpace:
         return self.mask is not None and bool(self.mask.all())
 
     def project(self, matrix: Any) -> Any:
-        """Return P A for A (n, m), dense or, where P is diagonal, sparse."""
+        """Return P A for A (n, m), dense or sparse; sparse stays sparse where P is diagonal."""
         if self.whole:
             return matrix
         if self.mask is None:
-            return self._hull.project_directions(matrix.T).T
+            dense = matrix.toarray() if hasattr(matrix, "toarray") else matrix
+            return self._hull.project_directions(dense.T).T
         if hasattr(matrix, "tocsr"):
             from scipy import sparse
 

@@ -42,7 +42,9 @@ def contraction_weights(matrix: Any) -> tuple[Array, float]:
     count, labels = connected_components(matrix, connection="strong")
     candidates = [_irreducible_weights(matrix)] if count == 1 else [perron_weights(matrix)]
     if count > 1:
-        candidates.append(_component_weights(matrix, labels, count))
+        # Weights too far apart for floats become 0 or not finite, and are not used.
+        with np.errstate(all="ignore"):
+            candidates.append(_component_weights(matrix, labels, count))
     usable = [u for u in candidates if np.isfinite(u).all() and (u > 0).all()]
     bounds = [collatz_wielandt(matrix, u) for u in usable]
     if not bounds:
@@ -86,9 +88,8 @@ def _component_weights(matrix: Any, labels: NDArray[Any], count: int) -> Array:
     for level in _listening_levels(across, labels, count):
         members = np.flatnonzero(level[labels])
         needed = np.zeros(count)
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.maximum.at(needed, labels[members], (across[members] @ weights) / room[members])
-            weights[members] *= np.where(needed > 0, needed, 1.0)[labels[members]]
+        np.maximum.at(needed, labels[members], (across[members] @ weights) / room[members])
+        weights[members] *= np.where(needed > 0, needed, 1.0)[labels[members]]
     return np.asarray(weights / np.max(weights))
 
 

@@ -369,7 +369,7 @@ def test_long_cycles_may_miss_by_what_their_data_allow():
         k = (i + 1) % n
         edges[i, k], edges[k, i] = 1 / c[i], (1 + 4e-13) / c[k]
     verdict = weighted_potential(scalar_graph(edges, n))
-    # Each coupling is within 4e-13 of a balanced one: refuting would be wrong, though the cycle misses by 400 times that.
+    # Each coupling is within 4e-13 of a balanced one: refuting would be wrong, though the cycle misses by 400 times it.
     assert verdict.status is Decision.UNDECIDED
     assert verdict.witness["mismatch"] > 1e-10
     edges[0, 1] = float(1 + rng.uniform(1e-3, 2e-3))
