@@ -40,9 +40,10 @@ def forward_candidates(
     for that.
     """
     where = game.space.slices[movers[0]]
-    for scale in itertools.islice(itertools.cycle(SCALES[:2]), drawn):
+    n = where.stop - where.start
+    for scale in itertools.islice(itertools.cycle(SCALES), drawn):
         low = into_domain(game, game.best_responses(scale * rng.normal(size=game.size)))
-        d = rng.normal(size=where.stop - where.start)
+        d = rng.normal(size=n) if rng.random() < 0.5 else np.eye(n)[rng.integers(n)]
         high = np.repeat(low[None, :], len(_STEPS), axis=0)
         high[:, where] += scale * np.outer(_STEPS, d / np.linalg.norm(d))
         high = np.array([into_domain(game, x) for x in high])

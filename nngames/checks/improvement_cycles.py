@@ -26,6 +26,8 @@ from nngames.results.cycle import Cycle
 #: Starts from which equilibria are sought, and drawn pairs of profiles far from them.
 STARTS = 3
 DRAWN = 12
+#: Drawn actions of each mover from which the others' answers are followed.
+FORWARD = 20
 #: The longest cycles of movers that are listed, and how many.
 LONGEST = 6
 MOST_CYCLES = 24
@@ -134,8 +136,10 @@ class _Search:
         return None
 
     def _forward(self) -> Cycle | None:
-        for movers in self.cycles:
-            for low, high in forward_candidates(self.game, movers, self.rng, 2 * DRAWN):
+        turns = ((movers, first) for movers in self.cycles for first in range(min(len(movers), LONGEST)))
+        for movers, first in turns:
+            turned = (*movers[first:], *movers[:first])
+            for low, high in forward_candidates(self.game, turned, self.rng, FORWARD):
                 found = None if self.over else self._restricted(low, high, movers)
                 if found is not None:
                     return found

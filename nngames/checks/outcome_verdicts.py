@@ -25,15 +25,15 @@ def limits_are_equilibria(
         figures = ", ".join(f"{improvement.value:.3g} by {improvement.player}" for improvement in wrong)
         statement = (
             f"limits of the feed of {fed} are fixed points, since the map is continuous, but at {len(wrong)} of "
-            f"{len(improvements)} equilibria found, minimising a cost directly gives another value ({figures}): there a "
-            "response and its penalty do not agree"
+            f"{len(improvements)} equilibria found, minimising a cost directly gives another value ({figures}): there "
+            "a response and its penalty do not agree"
         )
         return Verdict(Decision.UNDECIDED, statement, "continuity of the map, against the second route")
     limits = sum(outcome.kind is TrajectoryKind.FIXED_POINT for outcome in outcomes)
     largest = max((abs(improvement.value) for improvement in improvements), default=0.0)
     statement = (
-        f"every limit of the feed of {fed}, iterated or averaged with relaxations of infinite sum, is an equilibrium of "
-        f"the game with the {game.cost_name} cost, since the map is continuous; fixed points reached: {limits}"
+        f"every limit of the feed of {fed}, iterated or averaged with relaxations of infinite sum, is an equilibrium "
+        f"of the game with the {game.cost_name} cost, since the map is continuous; fixed points reached: {limits}"
     )
     if improvements:
         statement += (
