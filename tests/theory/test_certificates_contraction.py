@@ -115,6 +115,19 @@ def test_products_that_cancel_are_never_misjudged(seed):
     assert verdict_of("composite_contraction", ring([first, second * 0.99], ["identity", "relu"])).proved
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_numbers_out_of_range_stay_bounds(scale):
+    w = np.array([[1.0, -2.0], [0.5, 3.0]]) * scale
+    for game in (ring([w, w], ["identity", "relu"]), ring([w, w / scale / 3], ["identity", "identity"])):
+        verdict = verdict_of("composite_contraction", game)
+        assert verdict.proved == (scale < 1)
+        assert verdict.witness["factor"] > 0 if verdict.proved else not verdict.witness.get("factor", 2) < 1
+        assert verdict_of("joint_contraction", game).proved == (scale < 1)
+    chain = Network.chain([w] * 4, [np.zeros(2)] * 4, ["tanh"] * 4, np.zeros(2)).game()
+    for name in ("joint_contraction", "neuron_contraction"):
+        assert verdict_of(name, chain).proved or scale > 1
+
+
 def test_an_affine_isometry_does_not_contract():
     game = ring([[[0, -1], [1, 0]]], ["identity"], players="neurons")
     assert verdict_of("composite_contraction", game).refuted

@@ -482,6 +482,30 @@ def test_a_bilinear_coupling_is_refused():
     assert verdict.statement == "not applicable: a coupling is not linear"
 
 
+def test_sparse_couplings_behind_softmax():
+    w = np.array([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0], [0.0, 0.0, 1.0]])
+    hidden_part = np.outer(np.ones(3), [1.0, 2.0, 3.0])
+    for first, second in ((w, w.T + hidden_part), (w, 2 * w.T), (w, w @ w)):
+        networks = [
+            Network.ring([kind(first), kind(second)], [np.zeros(3)] * 2, ["softmax", "softmax"])
+            for kind in (sparse.csr_array, np.asarray)
+        ]
+        for decide in (exact_potential, weighted_potential):
+            for tolerance in (1e-12, 0):
+                verdicts = [decide(network.game(), tolerance) for network in networks]
+                assert verdicts[0].status is verdicts[1].status
+                assert verdicts[0].status is not Decision.UNDECIDED
+
+
+def test_a_coupling_too_large_to_project_is_refused():
+    n = 3000
+    network = Network.ring([sparse.eye_array(n)] * 2, [np.zeros(n)] * 2, ["softmax", "tanh"])
+    verdict = verdict_of("exact_potential", network.game())
+    assert verdict.statement == (
+        "not applicable: the coupling of 1 with 2 is too large for the projection on the domain of 1"
+    )
+
+
 @pytest.mark.parametrize("players", ["neurons", "layers"])
 def test_large_sparse_games(players):
     n = 20_000
@@ -493,6 +517,11 @@ def test_large_sparse_games(players):
     assert verdict_of("exact_potential", game).refuted
     verdict = verdict_of("weighted_potential", game)
     assert verdict.proved
+    exact = weighted_potential(game, 0)
+    if players == "layers":
+        # The floats 3 w are rounded, so that no fraction fits all of them.
+        assert exact.refuted
+        assert weighted_potential(Network.ring([s, 4 * s.T], [np.zeros(n)] * 2, ["tanh"] * 2).game(), 0).proved
     wrong = s.T.tolil()
     row, column = s.tocoo().row[0], s.tocoo().col[0]
     wrong[column, row] = -1.0
