@@ -123,8 +123,9 @@ def check_potential(
         If an argument is not usable.
 
     Notes
-    ----- A weighted potential is an ordinal one, and an ordinal potential falls along every improvement path. In
-    infinite games the converse fails: the game J_1 = x_1^2/2, J_2 = (x_2 - x_1)^2/2 has no closed path of strict
+    -----
+    A weighted potential is an ordinal one, and an ordinal potential falls along every improvement path. In infinite
+    games the converse fails: the game J_1 = x_1^2/2, J_2 = (x_2 - x_1)^2/2 has no closed path of strict
     improvements and no ordinal potential (player 1 is indifferent between -1 and 1, and between them player 2 changes
     its mind). So ``acyclic`` can be PROVED where ``ordinal`` is not. A closed path of strict improvements refutes
     both, and a generalised ordinal potential as well [monderer1996]; one of best responses also refutes a
