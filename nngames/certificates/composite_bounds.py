@@ -167,7 +167,7 @@ def _product_norm(matrices: list[Array]) -> Enclosure:
         terms += matrix.shape[1] + 2
         value, magnitude = matrix @ value, np.abs(matrix) @ magnitude + 1e-300
     rounding = 1.01 * terms * _UNIT * magnitude + 1e-290
-    error = 1.01 * math.sqrt(float(rounding.sum(axis=0).max()) * float(rounding.sum(axis=1).max()))
+    error = 1.01 * math.sqrt(float(rounding.sum(axis=0).max())) * math.sqrt(float(rounding.sum(axis=1).max()))
     found = spectral_norm(DenseMap(value))
     upper, lower = (found.upper + error) * (1 + 4 * _UNIT), max(0.0, (found.lower - error) * (1 - 4 * _UNIT))
     unit = Fraction(2) ** sum(exponents)

@@ -204,7 +204,10 @@ def _convert(value: Any, what: str) -> LinearMap:
             raise InputError(f"{what} is not an array of real numbers: it holds {np.dtype(value.dtype).name}")
         if not hasattr(value, "tocsr"):
             return OperatorMap(value)
-        return SparseMap(value.astype(np.float32 if value.dtype == np.float32 else np.float64))
+        stored = value.astype(np.float32 if value.dtype == np.float32 else np.float64).tocsr()
+        # An entry may be stored in parts; absolute values and single entries need their sum.
+        stored.sum_duplicates()
+        return SparseMap(stored)
     # A copy: what was proved about a network must stay true when the caller's array changes.
     matrix = np.array(float_array(value, what))
     if matrix.ndim == 0:

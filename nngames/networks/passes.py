@@ -179,7 +179,7 @@ def activation_runs(network: Network) -> list[tuple[slice, Activation]]:
 
 
 def assembled_weight(network: Network) -> LinearMap:
-    """Return W, the matrix (N, N) with blocks W_lk, sparse."""
+    """Return W, the matrix (N, N) with blocks W_lk, sparse and float64: sums of float32 entries keep their digits."""
     from scipy import sparse
 
     from nngames.core.operators import SparseMap
@@ -189,7 +189,7 @@ def assembled_weight(network: Network) -> LinearMap:
         block = sparse.coo_array(weight.matrix if hasattr(weight, "matrix") else weight.dense)
         rows.append(block.row + network.space.slices[target].start)
         columns.append(block.col + network.space.slices[source].start)
-        values.append(block.data)
+        values.append(block.data.astype(np.float64))
     n = network.size
     if not values:
         return SparseMap(sparse.csr_array((n, n)))

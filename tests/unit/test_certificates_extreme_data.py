@@ -1,0 +1,60 @@
+"""Certificates on data that lose digits or leave the range of floats: underflow, overflow, float32, split entries."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from scipy import sparse
+
+import nngames as nng
+from nngames.certificates import verdict_of
+
+
+def _ring(weights: list[np.ndarray]) -> nng.Network:
+    sizes = [len(w) for w in weights]
+    return nng.Network.ring(weights, [np.zeros(n) for n in sizes], ["identity"] * len(weights))
+
+
+def test_a_product_that_underflows_on_the_way_is_no_contraction() -> None:
+    game = _ring([np.array([[w]]) for w in (1e-200, 1e-200, 1e300, 1e300)]).game()
+    for name in ("composite_contraction", "composite_nonexpansive"):
+        verdict = verdict_of(name, game)
+        assert verdict.refuted
+        assert 0.99e200 < verdict.witness["norm_lower"] < 1.01e200
+
+
+def test_no_bound_is_below_the_norm_of_a_product_of_wide_range() -> None:
+    weights = [np.diag(d) for d in ([1e300, 1.0], [1e300, 1.0], [1e-200, 0.5], [1e-300, 0.5], [1e-200, 0.5])]
+    verdict = verdict_of("composite_contraction", _ring(weights).game())
+    assert not verdict.proved or verdict.witness["factor"] >= 0.125
+
+
+def test_a_product_that_overflows_on_the_way_is_bounded() -> None:
+    rng = np.random.default_rng(5)
+    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    game = _ring([1e250 * rotation, 1e250 * rotation.T, 1e-250 * rotation, 0.5e-250 * rotation]).game()
+    verdict = verdict_of("composite_contraction", game)
+    assert verdict.proved
+    assert 0.5 <= verdict.witness["factor"] * (1 + 1e-9) < 0.5 * (1 + 1e-6)
+
+
+def test_float32_weights_are_added_in_full_precision() -> None:
+    # Exactly, w_12 + w_21 > 2/S, so M has the eigenvalue 1/S - (w_12 + w_21)/2 < 0; the float32 sum is below 2/S.
+    response = nng.activation("linear", slope=1.93)
+    threshold = 2 / 1.93
+    low = np.float32(threshold)
+    low = low if float(low) <= threshold else np.nextafter(low, np.float32(0))
+    middle = (float(low) + float(np.nextafter(low, np.float32(2)))) / 2
+    first = np.float32(0.95 * float(low))
+    second = np.float32((threshold + middle) / 2 - float(first))
+    assert Fraction(float(first)) + Fraction(float(second)) > 2 / Fraction(1.93) > Fraction(float(first + second))
+    weights = [np.array([[w]], dtype=np.float32) for w in (first, second)]
+    game = nng.Network.ring(weights, [np.zeros(1, dtype=np.float32)] * 2, [response, response]).game()
+    assert verdict_of("monotone", game).refuted
+
+
+def test_an_entry_stored_in_two_parts_counts_as_their_sum() -> None:
+    split = sparse.csr_matrix((np.array([3.0, -2.0, 1.0]), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 2))
+    game = nng.Network.recurrent(split, [0, 0], "identity").game(players="neurons")
+    assert verdict_of("exact_potential", game).proved
