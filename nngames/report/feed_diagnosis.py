@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from nngames.networks import Network
-from nngames.report.diagnose import APART, DRAWN_STARTS, Diagnosis, Finding
+from nngames.report.diagnosis import Diagnosis, Finding
+from nngames.report.game_diagnosis import APART, DRAWN_STARTS
 from nngames.results.trajectory import Trajectory, TrajectoryKind
 
 #: Steps of each feed.
@@ -77,11 +78,11 @@ def _unique(network: Network, limits: list[Any]) -> Finding:
 
 
 def _speed(iterated: list[Trajectory], averaged: list[Trajectory]) -> Finding:
-    steps = {
-        rule: min((t.steps for t in found if t.kind is TrajectoryKind.FIXED_POINT), default=None)
-        for rule, found in (("iterated", iterated), ("averaged", averaged))
-    }
-    told = [f"the {rule} feed took {number} steps" for rule, number in steps.items() if number is not None]
+    told = []
+    for rule, found in (("iterated", iterated), ("averaged", averaged)):
+        steps = [trajectory.steps for trajectory in found if trajectory.kind is TrajectoryKind.FIXED_POINT]
+        if steps:
+            told.append(f"the {rule} feed took up to {max(steps)} steps")
     if not told:
         return Finding("how fast?", "open", "no feed settled", "feeds")
     return Finding("how fast?", "measured", "; ".join(told), "feeds")

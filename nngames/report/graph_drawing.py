@@ -77,7 +77,7 @@ def _draw_arrow(axes: Any, graph: GameGraph, arrow: Arrow, shown: list[Arrow]) -
     looks: dict[str, Any] = {
         "arrowstyle": "<|-|>" if arrow.kind == "alike" else "-|>",
         "mutation_scale": 12 if len(shown) <= 40 else 7,
-        "linewidth": 0.6 + 1.6 * share,
+        "linewidth": 0.6 + 1.6 * share if labelled else 0.4 + 1.1 * share,
         "color": _COLOURS[arrow.kind],
         "alpha": 1.0 if labelled else 0.3 + 0.6 * share,
         "linestyle": (0, (3, 2)) if np.isnan(arrow.size) else "-",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nngames.core.errors import OptionError
 from nngames.core.seeds import Seed
@@ -16,7 +16,9 @@ from nngames.games import Game
 from nngames.report.figures import check_path, new_figure, save, style
 from nngames.results.cycle import Cycle
 from nngames.results.result import Result
-from nngames.scenario.scenario_report import ScenarioReport
+
+if TYPE_CHECKING:
+    from nngames.scenario.scenario_report import ScenarioReport
 
 Path = str | os.PathLike[str] | None
 

@@ -10,6 +10,7 @@ from nngames.checks import OutcomeReport, PotentialReport
 from nngames.checks.certify import CertificateReport
 from nngames.core.plain import plain
 from nngames.core.verdicts import Verdict
+from nngames.report.diagnosis import Diagnosis, print_diagnosis
 from nngames.report.layout import columns, line
 from nngames.report.outcome_tables import print_outcomes
 from nngames.report.result_tables import print_comparison, print_result
@@ -33,7 +34,6 @@ def render(report: Any, console: Any) -> None:
     console : rich.console.Console
         Off a terminal the output has no colour, and every row is one line.
     """
-    from nngames.report.diagnose import Diagnosis, print_diagnosis
     from nngames.report.scenario_tables import print_scenario
 
     match report:
