@@ -21,7 +21,8 @@ def acyclic_by_components(game: Any, tolerance: float) -> str | None:
     """Return how it is proved that the game has no closed path of strict improvements; None where this does not prove
     it.
 
-    Proved where every strongly connected component of the listening graph is a weighted potential game, whatever the
+    The data are taken as they are; where that proves nothing, as known to the relative ``tolerance``, and the answer
+    says so. Proved where every strongly connected component of the listening graph is a weighted potential game, whatever the
     others do; a component of one player is one.
 
     Proof: take a closed path of strict improvements, and among the components that move on it one that hears no other
@@ -30,6 +31,14 @@ def acyclic_by_components(game: Any, tolerance: float) -> str | None:
     the path it has its first value. For costs with bilinear couplings the weights do not depend on what is heard from
     outside.
     """
+    proof = _by_components(game, 0.0)
+    if proof is None and tolerance > 0:
+        proof = _by_components(game, tolerance)
+        return None if proof is None else f"{proof} (data tolerance {tolerance:.3g})"
+    return proof
+
+
+def _by_components(game: Any, tolerance: float) -> str | None:
     import networkx
 
     graph = listening_graph(game, tolerance)

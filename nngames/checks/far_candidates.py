@@ -46,7 +46,7 @@ def forward_candidates(
         d = rng.normal(size=n) if rng.random() < 0.5 else np.eye(n)[rng.integers(n)]
         high = np.repeat(low[None, :], len(_STEPS), axis=0)
         high[:, where] += scale * np.outer(_STEPS, d / np.linalg.norm(d))
-        high = np.array([into_domain(game, x) for x in high])
+        high = into_domain(game, high)
         for mover in movers[1:]:
             place = game.space.slices[mover]
             low[place] = game.answer(mover, low)

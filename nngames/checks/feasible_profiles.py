@@ -17,7 +17,7 @@ _INWARDS = 2.0**-40
 
 
 def into_domain(game: Any, x: Array) -> Array:
-    """Return x (N,) with every action moved into the domain of its penalty.
+    """Return x (..., N) with every action moved into the domain of its penalty.
 
     On a simplex the sum is exact; in other sets that couple coordinates and have interior points, the point is one of
     them.
@@ -25,7 +25,7 @@ def into_domain(game: Any, x: Array) -> Array:
     result = x.copy()
     if isinstance(game, CoupledGame):
         for block, where in game.blocks.slices.items():
-            result[where] = _inside(game.own[block].activation.domain, x[where])
+            result[..., where] = _inside(game.own[block].activation.domain, x[..., where])
     return result
 
 
@@ -35,7 +35,7 @@ def _inside(domain: Domain, z: Array) -> Array:
         return projected
     if isinstance(domain, Simplex):
         return _exact_shares(projected, domain.total)
-    corners = np.vstack([np.eye(z.size), -np.eye(z.size)])
+    corners = np.vstack([np.eye(z.shape[-1]), -np.eye(z.shape[-1])])
     centre = np.mean(domain.project(corners), axis=0)
     return projected + _INWARDS * (centre - projected)
 
@@ -43,7 +43,8 @@ def _inside(domain: Domain, z: Array) -> Array:
 def _exact_shares(z: Array, total: float) -> Array:
     """Return multiples of 2^-50 near z whose sum is exact, as far as ``total`` is a multiple itself."""
     shares = np.rint(z / _GRID)
-    largest = int(np.argmax(shares))
-    shares[largest] = 0.0
-    shares[largest] = np.rint(total / _GRID) - shares.sum()
+    largest = np.argmax(shares, axis=-1, keepdims=True)
+    np.put_along_axis(shares, largest, 0.0, axis=-1)
+    rest = np.rint(total / _GRID) - np.sum(shares, axis=-1, keepdims=True)
+    np.put_along_axis(shares, largest, rest, axis=-1)
     return shares * _GRID

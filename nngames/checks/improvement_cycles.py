@@ -138,6 +138,8 @@ class _Search:
     def _forward(self) -> Cycle | None:
         turns = ((movers, first) for movers in self.cycles for first in range(min(len(movers), LONGEST)))
         for movers, first in turns:
+            if self.over:
+                return None
             turned = (*movers[first:], *movers[:first])
             for low, high in forward_candidates(self.game, turned, self.rng, FORWARD):
                 found = None if self.over else self._restricted(low, high, movers)

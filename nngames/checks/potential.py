@@ -16,7 +16,7 @@ from nngames.checks.check import Check, check_named, require_game
 from nngames.checks.cycle_certificates import certification_reason
 from nngames.checks.effective_coupling import asymmetry
 from nngames.checks.potential_findings import Findings, undecidable_verdicts, verdicts_of_potential
-from nngames.core.errors import OptionError
+from nngames.core.errors import NotApplicableError, OptionError
 from nngames.core.plain import plain
 from nngames.core.profiles import Player
 from nngames.core.seeds import Seed, generator
@@ -41,8 +41,8 @@ class PotentialReport:
     best_response_acyclic : Verdict
         No closed path of best responses strictly improves a mover.
     potential : callable or None
-        Profile -> value of an exact or weighted potential, where there is one.
-    weights : mapping player -> float, or None
+        Profile -> value of an exact or weighted potential, where there is one and its weights are floats.
+    weights : mapping player -> float or Fraction, or None
         Its weights.
     cycle : Cycle or None
         A certified improvement cycle.
@@ -57,7 +57,7 @@ class PotentialReport:
     ordinal: Verdict
     best_response_acyclic: Verdict
     potential: Callable[[Any], Any] | None
-    weights: Mapping[Player, float] | None
+    weights: Mapping[Player, Any] | None
     cycle: Cycle | None
     asymmetry: float | None
 
@@ -140,13 +140,21 @@ def check_potential(
     proved = exact if exact.proved else weighted
     if proved.proved:
         weights = proved.witness["weights"]
-        verdicts = verdicts_of_potential(game, "exact" if exact.proved else "weighted")
-        return PotentialReport(exact, weighted, *verdicts, potential_function(game, weights), weights, None, share)
+        verdicts = verdicts_of_potential(game, "exact" if exact.proved else "weighted", data_tolerance)
+        return PotentialReport(exact, weighted, *verdicts, _potential(game, weights), weights, None, share)
     if reason is not None:
         verdicts = undecidable_verdicts(game, reason)
         return PotentialReport(exact, weighted, *verdicts, None, None, None, share)
     findings = Findings(game, data_tolerance, generator(seed), max_seconds)
     return PotentialReport(exact, weighted, *findings.verdicts, None, None, findings.cycle, share)
+
+
+def _potential(game: Game, weights: Mapping[Player, Any]) -> Callable[[Any], Any] | None:
+    """Return the potential as a function; None where its weights lie outside the range of floats."""
+    try:
+        return potential_function(game, weights)
+    except NotApplicableError:
+        return None
 
 
 def _check_seconds(max_seconds: Any) -> None:

@@ -25,14 +25,16 @@ _COMPONENTS = "strongly connected components of the effective coupling"
 Verdicts = tuple[Verdict, Verdict, Verdict]
 
 
-def verdicts_of_potential(game: Game, kind: str) -> Verdicts:
-    """Return the verdicts where an exact or weighted potential, the ``kind``, is proved."""
-    what, method, falls = described(game), f"the {kind} potential", f"its {kind} potential would fall all the way"
+def verdicts_of_potential(game: Game, kind: str, tolerance: float) -> Verdicts:
+    """Return the verdicts where an exact or weighted potential, the ``kind``, is proved for data of a tolerance."""
+    what, method = described(game), f"the {kind} potential"
+    known = f" (data tolerance {tolerance:.3g})" if tolerance > 0 else ""
+    falls = f"its {kind} potential would fall all the way{known}"
     return (
         Verdict(Decision.PROVED, f"{what} has no {_CLOSED}: {falls}", method, references=_MONDERER),
         Verdict(
             Decision.PROVED,
-            f"{what} has an ordinal potential: its {kind} potential falls exactly where a mover's cost falls",
+            f"{what} has an ordinal potential: its {kind} potential falls exactly where a mover's cost falls{known}",
             method,
             references=_MONDERER,
         ),
