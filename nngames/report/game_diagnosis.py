@@ -158,10 +158,8 @@ def _speed(certificates: Mapping[str, Verdict], runs: Mapping[str, Result]) -> F
     question, contraction = "how fast?", _contraction(certificates)
     if contraction is not None:
         name, factor = contraction
-        passes = _passes(factor)
-        unit = "pass" if passes == 1 else "passes"
         words = (
-            f"a pass leaves at most {factor:.4g} of the distance, in the proof's norm: {passes} {unit} for nine digits"
+            f"in the proof's norm a pass leaves at most {factor:.4g} of the distance: {_passes(factor)} for nine digits"
         )
         return Finding(question, "PROVED", words, name)
     settled: dict[str, list[int]] = {}
