@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from nngames.core.errors import NotApplicableError
 from nngames.core.profiles import Array, Player, Profile
 from nngames.games import TrackingGame
 from nngames.games.game import scalar
@@ -34,8 +36,13 @@ def potential_function(game: Any, weights: Mapping[Player, Any]) -> Callable[[Pr
     -------
     callable
         profile -> float, or (batch, N) -> array (batch,); +inf off the players' domains.
+
+    Raises
+    ------
+    NotApplicableError
+        If a weight lies outside the range of floats.
     """
-    scale = np.concatenate([np.full(n, float(weights[player])) for player, n in game.dims.items()])
+    scale = np.concatenate([np.full(n, _as_float(player, weights[player])) for player, n in game.dims.items()])
     hear, own, base = _tracking_parts(game) if isinstance(game, TrackingGame) else _coupled_parts(game)
     heard = hear(base)
 
@@ -45,6 +52,16 @@ def potential_function(game: Any, weights: Mapping[Player, Any]) -> Callable[[Pr
         return scalar(own(x, scale) - np.sum(scale * coupling, axis=-1))
 
     return potential
+
+
+def _as_float(player: Player, weight: Any) -> float:
+    try:
+        value = float(weight)
+    except OverflowError:
+        value = math.inf
+    if not 0 < value < math.inf:
+        raise NotApplicableError(f"the weight of player {player} is no float: the potential cannot be evaluated")
+    return value
 
 
 def _coupled_parts(game: Any) -> tuple[Any, Any, Array]:

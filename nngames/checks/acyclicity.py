@@ -21,9 +21,9 @@ def acyclic_by_components(game: Any, tolerance: float) -> str | None:
     """Return how it is proved that the game has no closed path of strict improvements; None where this does not prove
     it.
 
-    The data are taken as they are; where that proves nothing, as known to the relative ``tolerance``, and the answer
-    says so. Proved where every strongly connected component of the listening graph is a weighted potential game, whatever the
-    others do; a component of one player is one.
+    Proved where every strongly connected component of the listening graph is a weighted potential game, whatever the
+    others do; a component of one player is one. Where the data decide that only as known to the relative ``tolerance``,
+    the answer says so.
 
     Proof: take a closed path of strict improvements, and among the components that move on it one that hears no other
     of them. What its players hear from outside stays fixed along the path, so they play a weighted potential game in
@@ -31,20 +31,15 @@ def acyclic_by_components(game: Any, tolerance: float) -> str | None:
     the path it has its first value. For costs with bilinear couplings the weights do not depend on what is heard from
     outside.
     """
-    proof = _by_components(game, 0.0)
-    if proof is None and tolerance > 0:
-        proof = _by_components(game, tolerance)
-        return None if proof is None else f"{proof} (data tolerance {tolerance:.3g})"
-    return proof
-
-
-def _by_components(game: Any, tolerance: float) -> str | None:
     import networkx
 
-    graph = listening_graph(game, tolerance)
-    components = list(networkx.strongly_connected_components(graph))
+    alone = "no group of players hears itself round a cycle"
+    if all(len(component) == 1 for component in networkx.strongly_connected_components(listening_graph(game, 0.0))):
+        return alone
+    known = f" (data tolerance {tolerance:.3g})" if tolerance > 0 else ""
+    components = list(networkx.strongly_connected_components(listening_graph(game, tolerance)))
     if all(len(component) == 1 for component in components):
-        return "no group of players hears itself round a cycle"
+        return alone + known
     if nonlinear_response(game, "weighted") is not None:
         return None
     component = {player: i for i, players in enumerate(components) for player in players}
@@ -59,7 +54,7 @@ def _by_components(game: Any, tolerance: float) -> str | None:
         return None
     if balance.decision is not Decision.PROVED:
         return None
-    return "every group of players that hears itself round a cycle is a weighted potential game"
+    return f"every group of players that hears itself round a cycle is a weighted potential game{known}"
 
 
 class _PairsWithin(CouplingPairs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,15 @@ def asymmetry(game: Any) -> float:
     0 is a symmetric coupling (an exact potential), 1 an antisymmetric one.
     """
     coupling = effective_coupling(game)
+    # A power of two does not change the quotient and keeps the squares in range.
+    coupling = coupling / _power_of_two(float(abs(coupling).max()))
     odd = float(((coupling - coupling.T).data ** 2).sum())
     even = float(((coupling + coupling.T).data ** 2).sum())
     return odd / (odd + even) if odd + even > 0 else 0.0
+
+
+def _power_of_two(value: float) -> float:
+    return math.ldexp(1.0, min(math.frexp(value)[1], 1023))
 
 
 def listening_graph(game: Any, tolerance: float) -> Any:

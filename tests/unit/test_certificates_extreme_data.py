@@ -58,3 +58,25 @@ def test_an_entry_stored_in_two_parts_counts_as_their_sum() -> None:
     split = sparse.csr_matrix((np.array([3.0, -2.0, 1.0]), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 2))
     game = nng.Network.recurrent(split, [0, 0], "identity").game(players="neurons")
     assert verdict_of("exact_potential", game).proved
+
+
+def test_weights_beyond_floats_are_proved_and_give_no_function() -> None:
+    weights = {(1, 2): 1e200, (2, 1): 1e-100, (2, 3): 1e200, (3, 2): 1e-100}
+    game = nng.Network.graph(weights, {1: [0.0], 2: [0.0], 3: [0.0]}, "identity").game()
+    report = nng.check_potential(game, data_tolerance=0)
+    assert report.weighted.proved
+    assert report.potential is None
+    assert report.weights is not None
+    assert report.weights[1] * Fraction(1e200) == report.weights[2] * Fraction(1e-100)
+    assert report.weights[2] * Fraction(1e200) == report.weights[3] * Fraction(1e-100)
+
+
+def test_a_coupling_below_the_data_tolerance_is_dropped_only_in_words() -> None:
+    # The floats as they are have an improvement cycle: one of the two wants to agree, the other to differ.
+    game = nng.Network.recurrent(np.array([[0, 1], [-1e-13, 0]]), [0, 0], "identity").game(players="neurons")
+    assert nng.check_potential(game, data_tolerance=0).acyclic.refuted
+    acyclic = nng.check_potential(game).acyclic
+    assert acyclic.proved
+    assert "data tolerance 1e-12" in acyclic.statement
+    open_chain = nng.Network.chain([[[1.0]], [[2.0]]], [[0.0], [0.0]], ["relu", "relu"], [1.0]).game()
+    assert "data tolerance" not in nng.check_potential(open_chain).acyclic.statement
