@@ -4,6 +4,8 @@ import dataclasses
 import io
 import json
 import re
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -109,6 +111,14 @@ def test_brackets_in_names_are_no_markup():
 )
 def test_numbers_in_few_characters(words, expected):
     assert words == expected
+
+
+def test_rich_and_matplotlib_load_on_first_use_only():
+    code = (
+        "import sys, nngames.report.terminal, nngames.report.diagnose, nngames.report.plots; "
+        "assert not {'rich', 'matplotlib', 'networkx'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
 
 
 # Runs
