@@ -1,4 +1,4 @@
-"""The second route against the first: costs minimised through the penalty, and best responses through the forward pass."""
+"""The second route against the first: costs minimised through the penalty, best responses from the forward pass."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ def games_of(name, seed, n=3):
     return nng.Network.ring(weights, [rng.normal(size=n) for _ in range(2)], [activation] * 2).game()
 
 
+def fits(game, engine):
+    """Return whether the engine takes the cost of player 1."""
+    try:
+        minimise_cost(game, 1, np.zeros(game.size), engine)
+    except NotApplicableError:
+        return False
+    return True
+
+
 def disagreement(game, player, profile, engine):
     """Return the relative difference of the two least costs, and the squared distance of the actions over its bound."""
     action, cost = minimise_cost(game, player, profile, engine)
@@ -38,15 +47,13 @@ def disagreement(game, player, profile, engine):
 @pytest.mark.parametrize("name", nng.activations())
 def test_costs_minimised_through_the_penalty_are_those_of_the_best_response(name, engine):
     game = games_of(name, 1)
+    if not fits(game, engine):
+        assert engine != "auto", "some engine must take every cost"
+        return
     rng = np.random.default_rng(2)
     for scale in (0.01, 0.3, 1.0, 10.0):
         profile = scale * rng.normal(size=game.size)
-        try:
-            difference, distance = disagreement(game, 1, profile, engine)
-        except NotApplicableError as error:
-            assert engine != "auto", "some engine must take every cost"
-            assert "use " in str(error)
-            return
+        difference, distance = disagreement(game, 1, profile, engine)
         assert abs(difference) <= ACCURACY
         if game.cost_name == "proximal" and np.isfinite(game.own[1].modulus):
             # Strong convexity: a cost within e of the least one is reached within sqrt(2 e / m) of the best response.
@@ -88,14 +95,12 @@ def test_quadratic_games(penalty, engine, metric):
         linear={1: rng.normal(size=3)},
         penalties=penalties,
     )
+    if not fits(game, engine):
+        assert engine != "auto"
+        return
     for scale in (0.3, 2.0):
         profile = scale * rng.normal(size=game.size)
-        try:
-            difference, _ = disagreement(game, 1, profile, engine)
-        except NotApplicableError as error:
-            assert engine != "auto"
-            assert "use " in str(error)
-            return
+        difference, _ = disagreement(game, 1, profile, engine)
         assert abs(difference) <= ACCURACY
 
 

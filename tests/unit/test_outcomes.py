@@ -1,0 +1,217 @@
+"""The outcome report: limits, stable outcomes, cycles and divergence told apart, and every equilibrium tested."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import nngames as nng
+from nngames.checks.equilibria import is_exact_equilibrium, resolve
+from nngames.checks.feed_batches import fed_map
+from nngames.checks.outcome_clusters import same_cycle
+from nngames.checks.second_route import largest_improvement
+from nngames.core.verdicts import Decision
+
+PROVED = Decision.PROVED
+
+
+def ring(weights, activation, bias=0.0):
+    weights = [np.atleast_2d(np.asarray(w, dtype=float)) for w in weights]
+    return nng.Network.ring(weights, [np.full(len(w), bias) for w in weights], [activation] * len(weights)).game()
+
+
+def counts(report, rule):
+    return {kind: number for kind, number in report.kinds[rule].items() if number}
+
+
+def test_a_contraction_has_one_outcome_and_it_is_the_equilibrium():
+    game = ring([0.5, 0.8], "tanh", 0.3)
+    report = nng.check_outcomes(game, starts=20, seed=1)
+    assert counts(report, "iterated") == counts(report, "averaged") == {"fixed_point": 20}
+    assert report.count == len(report.equilibria) == 1
+    (equilibrium,) = report.equilibria
+    reference = nng.solve(game, "best_response", tolerance=1e-14).profile
+    np.testing.assert_allclose(equilibrium.profile, reference, atol=1e-12)
+    assert {"iterated feed", "averaged feed", "root", "best_response", "km", "extragradient"} == set(
+        equilibrium.found_by
+    )
+    assert equilibrium.stable
+    assert equilibrium.isolated
+    assert equilibrium.returns == {"iterated": True, "averaged": True}
+    assert equilibrium.drawn == {"iterated": 19, "averaged": 19}
+    assert equilibrium.improvement.consistent
+    assert equilibrium.improvement.tested == 2
+    assert report.limits_are_equilibria.status is report.equilibria_are_outcomes.status is PROVED
+    assert "proximal cost" in report.limits_are_equilibria.statement
+
+
+def test_the_origin_is_an_equilibrium_that_drawn_starts_leave():
+    report = nng.check_outcomes(ring([2.0, 1.5], "tanh"), starts=32, seed=2)
+    assert report.count == 3
+    assert len(report.equilibria) == 3
+    at_origin = next(e for e in report.equilibria if np.linalg.norm(e.profile) < 1e-9)
+    others = [e for e in report.equilibria if e is not at_origin]
+    assert not at_origin.stable
+    assert at_origin.drawn == {"iterated": 0, "averaged": 0}
+    assert at_origin.returns == {"iterated": False, "averaged": False}
+    assert all(e.stable and sum(e.drawn.values()) > 0 for e in others)
+    np.testing.assert_allclose(others[0].profile, -others[1].profile, atol=1e-12)
+    outcome = next(o for o in report.outcomes if o.profile is not None and np.linalg.norm(o.profile) < 1e-9)
+    assert outcome.starts == {"iterated": 1, "averaged": 1}  # the zero start alone
+    assert not outcome.stable
+    assert "of the 3 found, 2 attracted" in report.equilibria_are_outcomes.statement
+
+
+def test_on_a_rotation_the_iterated_feed_cycles_and_the_averaged_one_converges():
+    turn = [[0.0, -1.0], [1.0, 0.0]]
+    report = nng.check_outcomes(ring([turn, np.eye(2)], "identity"), starts=12, seed=3)
+    assert counts(report, "iterated") == {"fixed_point": 1, "limit_cycle": 11}
+    assert counts(report, "averaged") == {"fixed_point": 12}
+    cycles = [o for o in report.outcomes if o.kind == "limit_cycle"]
+    assert len(cycles) == 11  # each start has its own
+    for outcome in cycles:
+        assert outcome.period == 4
+        np.testing.assert_allclose(outcome.cycle[0], -outcome.cycle[2], atol=1e-8)
+    (equilibrium,) = report.equilibria
+    assert equilibrium.returns == {"iterated": False, "averaged": True}
+
+
+def test_starts_that_end_on_one_limit_cycle_are_one_outcome():
+    report = nng.check_outcomes(ring([2.0, -2.0], "tanh"), starts=16, seed=4)
+    cycles = [o for o in report.outcomes if o.kind == "limit_cycle" and o.starts["iterated"]]
+    assert len(cycles) == 1
+    assert cycles[0].period == 2
+    assert cycles[0].starts["iterated"] == 15
+    assert cycles[0].stable
+
+
+def test_divergence_is_not_the_absence_of_an_equilibrium():
+    report = nng.check_outcomes(ring([-2.0] * 3, "identity"), starts=16, seed=5)
+    assert counts(report, "iterated") == {"fixed_point": 1, "diverged": 15}
+    assert counts(report, "averaged") == {"fixed_point": 1, "diverged": 15}
+    (equilibrium,) = report.equilibria
+    np.testing.assert_allclose(equilibrium.profile, 0, atol=1e-15)
+    assert not equilibrium.stable
+    assert "extragradient" in equilibrium.found_by
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_softplus_ring_has_no_equilibrium_and_none_is_claimed(count):
+    report = nng.check_outcomes(ring([1.0] * count, "softplus_beta"), starts=24, seed=6, tolerance=1e-8)
+    assert report.equilibria == ()
+    assert report.count == 0
+    assert counts(report, "iterated") == counts(report, "averaged") == {"undecided": 24}
+    assert "none was found, which does not prove that there is none" in report.equilibria_are_outcomes.statement
+
+
+def test_a_vanishing_residual_is_not_an_equilibrium():
+    game = ring([1.0, 1.0], "softplus_beta")
+    far = np.array([40.0, 40.0])
+    assert game.residual(far) < 1e-14
+    reason = resolve(game, fed_map(game), far, 1e-9)
+    assert isinstance(reason, str)
+    assert "does not tell an equilibrium from a drift" in reason
+    assert not is_exact_equilibrium(game, far)
+
+
+def test_translations_have_no_equilibrium():
+    report = nng.check_outcomes(ring([1.0, 1.0], "identity", 1.0), starts=8, seed=7)
+    assert report.equilibria == ()
+    assert counts(report, "iterated") == {"undecided": 8}
+
+
+def test_a_continuum_of_equilibria_is_found_exactly_and_not_called_isolated():
+    report = nng.check_outcomes(ring([1.0, 1.0], "identity"), starts=10, seed=8)
+    assert report.count == 10
+    assert all(not e.isolated and e.returns is None for e in report.equilibria)
+    assert all(e.profile[0] == e.profile[1] for e in report.equilibria)
+    assert counts(report, "iterated") == {"fixed_point": 10}
+
+
+def test_an_equilibrium_of_higher_order_is_known_exactly():
+    game = ring([1.0, 1.0], "tanh")
+    report = nng.check_outcomes(game, starts=4, seed=9)
+    (equilibrium,) = report.equilibria
+    assert equilibrium.how == "an equilibrium in exact arithmetic"
+    np.testing.assert_array_equal(equilibrium.profile, 0)
+    # The feeds creep there like t^(-1/2): no rule calls that convergence.
+    assert counts(report, "iterated") == {"fixed_point": 1, "undecided": 3}
+
+
+def test_a_nonmonotone_network_is_tested_by_the_tracking_cost():
+    rng = np.random.default_rng(10)
+    network = nng.Network.ring([rng.normal(size=(3, 3)) / 2 for _ in range(3)], [rng.normal(size=3)] * 3, ["silu"] * 3)
+    report = nng.check_outcomes(network.game(), starts=10, seed=10)
+    assert counts(report, "iterated") == {"fixed_point": 10}
+    assert "tracking cost" in report.limits_are_equilibria.statement
+    assert report.equilibria[0].improvement.consistent
+
+
+def test_a_graph_of_neurons_feeds_the_joint_map():
+    rng = np.random.default_rng(11)
+    weight = rng.normal(size=(6, 6))
+    weight = np.tril(weight, -1) + np.tril(weight, -1).T
+    report = nng.check_outcomes(nng.Network.recurrent(weight, np.zeros(6), "tanh").game("neurons"), seed=11)
+    assert len([e for e in report.equilibria if e.stable]) >= 2
+    for equilibrium in report.equilibria:
+        assert equilibrium.improvement.tested == 6
+        assert equilibrium.improvement.consistent
+
+
+def test_a_quadratic_game_feeds_its_best_responses():
+    game = nng.QuadraticGame(
+        quadratic={"a": [[2.0]], "b": [[2.0]]},
+        coupling={("a", "b"): [[1.0]], ("b", "a"): [[1.0]]},
+        linear={"a": [-1.0], "b": [-1.0]},
+        penalties={"a": "nonnegative", "b": "nonnegative"},
+    )
+    report = nng.check_outcomes(game, starts=10, seed=12)
+    (equilibrium,) = report.equilibria
+    np.testing.assert_allclose(equilibrium.profile, [1 / 3, 1 / 3], atol=1e-10)
+    assert "the best-response map" in report.limits_are_equilibria.statement
+    assert equilibrium.improvement.consistent
+
+
+def test_the_second_route_finds_out_what_is_no_equilibrium():
+    game = ring([0.5, 0.8], "tanh", 0.3)
+    x = nng.solve(game, tolerance=1e-13).profile
+    rng = np.random.default_rng(13)
+    assert largest_improvement(game, x, rng).consistent
+    off = largest_improvement(game, x + np.array([0.01, 0.0]), rng)
+    assert not off.consistent
+    assert off.value > 1e-6
+
+
+def test_an_inconsistent_second_route_leaves_the_verdict_open(monkeypatch):
+    from nngames.checks import outcomes
+    from nngames.checks.second_route import Improvement
+
+    monkeypatch.setattr(outcomes, "largest_improvement", lambda *_: Improvement(0.25, 2, 2))
+    verdict = nng.check_outcomes(ring([0.5, 0.8], "tanh"), starts=4).limits_are_equilibria
+    assert verdict.status is Decision.UNDECIDED
+    assert "0.25 by 2" in verdict.statement
+
+
+def test_only_some_of_many_players_are_tested_and_it_is_said():
+    game = nng.Network.recurrent(0.1 * np.eye(60), np.linspace(-1, 1, 60), "tanh").game("neurons")
+    improvement = largest_improvement(game, nng.solve(game, tolerance=1e-13).profile, np.random.default_rng(14))
+    assert improvement.tested == 40
+    assert improvement.consistent
+
+
+def test_the_report_is_reproducible_and_plain():
+    game = ring([2.0, 1.5], "tanh")
+    first, second = (nng.check_outcomes(game, starts=8, seed=15).to_dict() for _ in range(2))
+    assert json.dumps(first) == json.dumps(second)
+    assert first["count"] == 3
+    assert first["limits_are_equilibria"]["status"] == "PROVED"
+    assert nng.check_outcomes(game, starts=8, seed=16).to_dict() != first
+
+
+def test_cycles_are_the_same_from_any_phase_but_not_in_another_order():
+    a = np.array([[0.0, 1.0], [2.0, 0.0], [3.0, 3.0]])
+    assert same_cycle(a, np.roll(a, 1, axis=0), 1e-12)
+    assert not same_cycle(a, a[::-1], 1e-12)
+    assert not same_cycle(a, a[:2], 1e-12)
