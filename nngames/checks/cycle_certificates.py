@@ -7,6 +7,7 @@ phi(z) - phi(z') - <z - z', u(x)> (the constant of the cost cancels), a tracking
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -14,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from nngames.activations import Activation
 from nngames.activations.projections import SetProjection
 from nngames.core.errors import NotApplicableError
 from nngames.core.exact import fraction, rational, rational_matrix
 from nngames.core.profiles import Array, Player
-from nngames.games import CoupledGame, Game, OwnCost, TrackingGame
+from nngames.games import CoupledGame, Game, TrackingGame
 from nngames.results.cycle import Cycle, Deviation
 
 #: Bits of the ball arithmetic, tried in this order until the sign of a gain is known to some digits.
@@ -50,6 +52,7 @@ class Certifier:
     def __init__(self, game: Any) -> None:
         self.game = game
         self._weights: dict[Any, Any] = {}
+        self._metrics: dict[Player, Any] = {}
         blocks = game.network.dims.items()
         places: list[Any] = [(block, i) for block, n in blocks for i in range(n)] if game.neurons else []
         self._places = dict(zip(game.players, places or [(block, None) for block, _ in blocks], strict=True))
@@ -123,8 +126,7 @@ class Certifier:
         if isinstance(self.game, TrackingGame):
             answer = self.game.network.activations[block].flint_response(self._preactivation(block, x))
             return sum((old[i] - new[i]) * ((old[i] + new[i]) / 2 - answer[i]) for i in moved)
-        own = self.game.own[block]
-        costs = own.flint_value(old), own.flint_value(new)
+        costs = self._own_cost(block, old), self._own_cost(block, new)
         if costs[0] is None or costs[1] is None:
             return None
         u = {i: self._drive(block, i, x) for i in moved} if coordinate is not None else self._block_drive(block, x)
@@ -141,7 +143,7 @@ class Certifier:
         if isinstance(self.game, TrackingGame):
             answer = activation.flint_response(self._preactivation(block, x))
         else:
-            found = rational_response(self.game.own[block], self._block_drive(block, x))
+            found = rational_response(activation, self._metric(block), self._block_drive(block, x))
             if found is None:
                 return None
             answer = found
@@ -158,6 +160,32 @@ class Certifier:
             return None
         answer = self.game.network.activations[block].flint_response(u)
         return answer if coordinate is None else answer[coordinate : coordinate + 1]
+
+    # The own cost
+
+    def _own_cost(self, block: Player, z: list[Any]) -> Any | None:
+        """Return phi(z) = g*(z) + z'(Q - I)z/2 exactly or as a ball; None off dom f."""
+        total, metric = self.game.own[block].activation.flint_conjugate(z), self._metric(block)
+        if total is None or metric is None:
+            return total
+        for i, j in itertools.product(range(len(z)), repeat=2):
+            excess = metric[i, j] - int(i == j)
+            if excess != 0:
+                total = total + z[i] * z[j] * excess / 2
+        return total
+
+    def _metric(self, block: Player) -> Any | None:
+        """Return Q as a rational matrix, None for the identity; with a self-loop I - W_ll, which floats may round."""
+        own, loop = self.game.own[block].metric, self.game.self_weights.get(block)
+        if own is None:
+            return None
+        if block not in self._metrics:
+            if loop is None:
+                self._metrics[block] = rational_matrix(np.diag(own) if own.ndim == 1 else own)
+            else:
+                weight = rational_matrix(np.diag(loop) if loop.ndim == 1 else loop)
+                self._metrics[block] = rational_matrix(np.eye(weight.nrows())) - weight
+        return self._metrics[block]
 
     # What the others do
 
@@ -201,21 +229,22 @@ def rationals(values: Array) -> list[Any]:
     return [rational(value) for value in values.tolist()]
 
 
-def rational_response(own: OwnCost, u: list[Any]) -> list[Any] | None:
-    """Return argmin phi(z) - <z, u> exactly, for a piecewise-linear response and a rational u.
+def rational_response(activation: Activation, metric: Any | None, u: list[Any]) -> list[Any] | None:
+    """Return argmin f(z) + z'Qz/2 - <z, u> exactly, for a piecewise-linear response and a rational u.
 
     With a metric Q it is known for the indicator of a box and diagonal Q, where it is the projection of Q^-1 u, and for
     f = 0, where it is Q^-1 u; None elsewhere.
     """
-    activation = own.activation
-    if own.metric is None:
-        return activation.flint_response(u)
-    if own.metric.ndim == 1 and (isinstance(activation, SetProjection) or activation.name == "identity"):
-        return activation.flint_response([t / rational(q) for t, q in zip(u, own.metric.tolist(), strict=True)])
-    if own.metric.ndim == 2 and activation.name == "identity":
-        from flint import fmpq_mat
+    from flint import fmpq_mat
 
-        return rational_matrix(own.metric).solve(fmpq_mat(len(u), 1, u)).entries()
+    if metric is None:
+        return activation.flint_response(u)
+    if activation.name == "identity":
+        return metric.solve(fmpq_mat(len(u), 1, u)).entries()
+    places = itertools.product(range(len(u)), repeat=2)
+    diagonal = all(metric[i, j] == 0 for i, j in places if i != j)
+    if diagonal and activation.separable and isinstance(activation, SetProjection):
+        return activation.flint_response([t / metric[i, i] for i, t in enumerate(u)])
     return None
 
 

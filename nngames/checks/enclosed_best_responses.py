@@ -28,6 +28,7 @@ _SWEEPS = 60
 _LONGEST = 4
 _INFLATIONS = 8
 _MOST_STARTS = 64
+_FARTHEST = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +99,10 @@ def _recurrent(game: Game, starts: Array, order: Sequence[Player]) -> list[tuple
     with np.errstate(all="ignore"):
         for _ in range(_SWEEPS):
             _sweep(game, x, order)
-        x = x[np.isfinite(x).all(axis=1)]
+            # What runs away does not come back, and far out a response may fail.
+            x = x[(np.abs(x) <= _FARTHEST).all(axis=1)]
+            if not x.size:
+                return []
         first, y = x.copy(), x.copy()
         moved = np.zeros(len(x))
         found: list[tuple[Array, int]] = []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -120,17 +119,3 @@ class OwnCost:
         if self.activation.separable and (self.metric is None or self.metric.ndim == 1):
             return np.sum(value, axis=-1), np.sum(error, axis=-1)
         return value, error
-
-    def flint_value(self, z: list[Any]) -> Any | None:
-        """Return phi(z) in exact or ball arithmetic; None off dom f. Raises NotApplicableError where unknown."""
-        from nngames.core.exact import rational
-
-        total = self.activation.flint_conjugate(z)
-        if total is None or self.metric is None:
-            return total
-        n = len(z)
-        for i in range(n):
-            for j in range(n) if self.metric.ndim == 2 else (i,):
-                q = rational(float(self.metric[i, j] if self.metric.ndim == 2 else self.metric[i]))
-                total = total + z[i] * z[j] * (q - int(i == j)) / 2
-        return total
