@@ -12,6 +12,7 @@ from nngames.certificates.cost_structure import coupling_pairs, nonlinear_respon
 from nngames.certificates.coupling_pairs import CouplingPairs
 from nngames.certificates.exact_balance import find_exact_weights
 from nngames.checks.effective_coupling import listening_graph
+from nngames.checks.one_way_players import one_way_players
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import Game
@@ -21,25 +22,30 @@ def acyclic_by_components(game: Any, tolerance: float) -> str | None:
     """Return how it is proved that the game has no closed path of strict improvements; None where this does not prove
     it.
 
-    Proved where every strongly connected component of the listening graph is a weighted potential game, whatever the
-    others do; a component of one player is one. Where the data decide that only as known to the relative ``tolerance``,
-    the answer says so.
+    Proved where every strongly connected component of the listening graph, without the players that can improve in one
+    direction only, is a weighted potential game, whatever the others do; a component of one player is one. Where the
+    data decide that only as known to the relative ``tolerance``, the answer says so.
 
-    Proof: take a closed path of strict improvements, and among the components that move on it one that hears no other
-    of them. What its players hear from outside stays fixed along the path, so they play a weighted potential game in
-    which each of their moves strictly lowers the potential, and the others' moves do not change it; but at the end of
-    the path it has its first value. For costs with bilinear couplings the weights do not depend on what is heard from
-    outside.
+    Proof: on a closed path of strict improvements a player that improves in one direction only never moves. Among the
+    components that move take one that hears no other of them. What its players hear from outside stays fixed along the
+    path, so they play a weighted potential game in which each of their moves strictly lowers the potential, and the
+    others' moves do not change it; but at the end of the path it has its first value. For costs with bilinear couplings
+    the weights do not depend on what is heard from outside.
     """
     import networkx
 
-    alone = "no group of players hears itself round a cycle"
-    if all(len(component) == 1 for component in networkx.strongly_connected_components(listening_graph(game, 0.0))):
+    still = one_way_players(game)
+    but = f" (without {', '.join(map(str, still))}, who can improve in one direction only)" if still else ""
+    alone = f"no group of players hears itself round a cycle{but}"
+    exact, known = (listening_graph(game, known_to) for known_to in (0.0, tolerance))
+    for graph in (exact, known):
+        graph.remove_nodes_from(still)
+    if all(len(component) == 1 for component in networkx.strongly_connected_components(exact)):
         return alone
-    known = f" (data tolerance {tolerance:.3g})" if tolerance > 0 else ""
-    components = list(networkx.strongly_connected_components(listening_graph(game, tolerance)))
+    to_tolerance = f" (data tolerance {tolerance:.3g})" if tolerance > 0 else ""
+    components = [*networkx.strongly_connected_components(known), *({player} for player in still)]
     if all(len(component) == 1 for component in components):
-        return alone + known
+        return alone + to_tolerance
     if nonlinear_response(game, "weighted") is not None:
         return None
     component = {player: i for i, players in enumerate(components) for player in players}
@@ -54,7 +60,7 @@ def acyclic_by_components(game: Any, tolerance: float) -> str | None:
         return None
     if balance.decision is not Decision.PROVED:
         return None
-    return f"every group of players that hears itself round a cycle is a weighted potential game{known}"
+    return f"every group of players that hears itself round a cycle{but} is a weighted potential game{to_tolerance}"
 
 
 class _PairsWithin(CouplingPairs):

@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from nngames.core.errors import InputError
 from nngames.core.registry import Registry
 from nngames.core.seeds import Seed
-from nngames.games import Game
+from nngames.games import Game, required_game
 
 #: Every check, by name.
 registry: Registry[type[Check]] = Registry("check")
@@ -47,8 +46,4 @@ class Check(ABC):
 
 def require_game(game: Any) -> Game:
     """Return the game, or raise InputError saying what to pass."""
-    if isinstance(game, Game):
-        return game
-    if hasattr(game, "game"):
-        raise InputError("a check takes a game, not a network: pass network.game()")
-    raise InputError(f"a check takes a game; got {type(game).__name__}")
+    return required_game(game, "a check")

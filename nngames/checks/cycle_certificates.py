@@ -143,7 +143,7 @@ class Certifier:
         if isinstance(self.game, TrackingGame):
             answer = activation.flint_response(self._preactivation(block, x))
         else:
-            found = rational_response(activation, self._metric(block), self._block_drive(block, x))
+            found = rational_response(activation, self.metric(block), self._block_drive(block, x))
             if found is None:
                 return None
             answer = found
@@ -165,7 +165,7 @@ class Certifier:
 
     def _own_cost(self, block: Player, z: list[Any]) -> Any | None:
         """Return phi(z) = g*(z) + z'(Q - I)z/2 exactly or as a ball; None off dom f."""
-        total, metric = self.game.own[block].activation.flint_conjugate(z), self._metric(block)
+        total, metric = self.game.own[block].activation.flint_conjugate(z), self.metric(block)
         if total is None or metric is None:
             return total
         for i, j in itertools.product(range(len(z)), repeat=2):
@@ -174,7 +174,7 @@ class Certifier:
                 total = total + z[i] * z[j] * excess / 2
         return total
 
-    def _metric(self, block: Player) -> Any | None:
+    def metric(self, block: Player) -> Any | None:
         """Return Q as a rational matrix, None for the identity; with a self-loop I - W_ll, which floats may round."""
         own, loop = self.game.own[block].metric, self.game.self_weights.get(block)
         if own is None:

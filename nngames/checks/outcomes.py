@@ -30,6 +30,8 @@ SCALES = (1.0, 0.1, 10.0)
 ROOT_STARTS = 12
 SOLVER_STARTS = 1
 DISPLACEMENTS = 4
+#: All starts are fed as one batch, and each settled one is classified by itself.
+MAX_STARTS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +152,8 @@ def _check_options(starts: Any, steps: Any, tolerance: Any, relaxation: Any) -> 
     for name, value in (("starts", starts), ("steps", steps)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise OptionError(f"{name} must be a positive integer; got {value!r}")
+    if starts > MAX_STARTS:
+        raise OptionError(f"starts must be at most {MAX_STARTS}; got {starts!r}")
     for name, value in (("tolerance", tolerance), ("relaxation", relaxation)):
         if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not value > 0:
             raise OptionError(f"{name} must be a positive number; got {value!r}")
