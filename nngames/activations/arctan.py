@@ -45,7 +45,7 @@ class Arctan(ScalarActivation):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return arctan v."""
-        return np.arctan(v, out=out)
+        return np.arctan(floating(v), out=out)
 
     def derivative(self, v: ArrayLike) -> Array:
         """Return 1/(1 + v^2)."""

@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nngames.activations.domain import Domain
+from nngames.activations.rounding import wide
 from nngames.core.errors import NotApplicableError, ShapeError, StepError
+from nngames.core.profiles import float_array
 from nngames.core.registry import Registry
 
 Array = NDArray[np.floating[Any]]
@@ -163,7 +165,7 @@ class Activation(ABC):
 
     def penalty(self, z: ArrayLike) -> Array:
         """Return f(z) = g*(z) - |z|^2/2; +inf off dom f. Raises as ``conjugate`` does."""
-        point = np.asarray(z, dtype=np.float64)
+        point = wide(z)
         square = point**2 if self.separable else np.sum(point**2, axis=-1)
         return self.conjugate(point) - 0.5 * square
 
@@ -241,7 +243,7 @@ class Activation(ABC):
     def check_step(self, step: ArrayLike) -> Array:
         """Return the prox step as an array, or raise StepError if the prox is not single-valued there."""
         self.require_penalty()
-        steps = np.asarray(step, dtype=np.float64)
+        steps = np.asarray(float_array(step, f"prox of {self.name!r}: the step"), dtype=np.float64)
         if not (steps > 0).all() or not np.isfinite(steps).all():
             raise StepError(f"prox of {self.name!r}: the step must be positive and finite; got {step!r}")
         high = self.slope_range[1]

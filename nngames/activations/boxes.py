@@ -204,7 +204,7 @@ class Nonnegative(_IntervalProjection):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return max(0, v)."""
-        return np.maximum(v, 0.0, out=out)
+        return np.maximum(floating(v), 0.0, out=out)
 
 
 @activation_named("hard_tanh")
@@ -219,7 +219,7 @@ class HardTanh(_IntervalProjection):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return max(-1, min(1, v))."""
-        return np.minimum(np.maximum(v, -1.0, out=out), 1.0, out=out)
+        return np.minimum(np.maximum(floating(v), -1.0, out=out), 1.0, out=out)
 
 
 @activation_named("singleton")

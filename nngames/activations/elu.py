@@ -51,6 +51,7 @@ class Elu(ScalarActivation):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return v or a (e^v - 1)."""
+        v = floating(v)
         below = np.asarray(np.minimum(v, 0.0))
         np.expm1(below, out=below)
         if self.alpha != 1.0:

@@ -41,7 +41,7 @@ class Identity(ScalarActivation):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return v."""
-        return np.positive(floating(v)) if out is None else np.positive(v, out=out)
+        return np.positive(floating(v), out=out)
 
     def derivative(self, v: ArrayLike) -> Array:
         """Return 1."""
@@ -197,6 +197,7 @@ class Linear(ScalarActivation):
 
 def affine_response(v: ArrayLike, slope: float, bias: float, out: Array | None = None) -> Array:
     """Return slope * v + bias; overflow is silent where it can happen, and not guarded where it cannot."""
+    v = floating(v)
     if abs(slope) > 1 or abs(bias) > 1e20:
         with np.errstate(over="ignore"):
             return np.add(np.multiply(v, slope, out=out), bias, out=out)

@@ -6,7 +6,7 @@ Stored forms are floats and nested tuples of floats, so that activations stay fr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ def number(owner: Any, parameter: str, *, positive: bool = False) -> float:
     """
     value = getattr(owner, parameter)
     valid = "a positive number" if positive else "a finite number"
-    if isinstance(value, bool | str | Mapping) or np.ndim(value) != 0:
+    if isinstance(value, bool | str | Mapping | Sequence) or np.ndim(value) != 0:
         raise refusal(owner, parameter, f"must be {valid}; got {value!r}")
     try:
         result = float(value)

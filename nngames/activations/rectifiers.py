@@ -63,7 +63,7 @@ class Relu(ScalarActivation):
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return max(0, s v + b)."""
         if self.slope == 1.0 and self.bias == 0.0:
-            return np.maximum(v, 0.0, out=out)
+            return np.maximum(floating(v), 0.0, out=out)
         return np.maximum(affine_response(v, self.slope, self.bias, out), 0.0, out=out)
 
     def derivative(self, v: ArrayLike) -> Array:
@@ -174,6 +174,7 @@ class _TwoSlopes(ScalarActivation):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return v or a v."""
+        v = floating(v)
         return (np.maximum if self.slope <= 1 else np.minimum)(v, affine_response(v, self.slope, 0.0), out=out)
 
     def derivative(self, v: ArrayLike) -> Array:

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nngames.core.profiles import float_array
+
 Array = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
 
+_PRECISIONS = (np.dtype(np.float64), np.dtype(np.float32))
 #: Twice the unit roundoff; bounds the relative error of two roundings.
 EPS = float(np.finfo(np.float64).eps)
 #: Covers gradual underflow of the few operations of one formula.
@@ -21,14 +24,21 @@ UNDERFLOW = 1e-320
 
 
 def floating(values: ArrayLike) -> Array:
-    """Return the values as an array in their own precision; integers become double."""
-    array = np.asarray(values)
-    return array if array.dtype.kind == "f" else array.astype(np.float64)
+    """Return the values as an array, in double precision unless they are float32.
+
+    Raises
+    ------
+    InputError
+        If they are not real numbers.
+    """
+    if isinstance(values, np.ndarray) and values.dtype in _PRECISIONS:
+        return values
+    return float_array(values, "the argument")
 
 
 def wide(values: ArrayLike) -> Array:
-    """Return the values in double precision; a float32 value is exact there."""
-    return np.asarray(values, dtype=np.float64)
+    """Return the values in double precision, where a float32 value is exact; raises as ``floating`` does."""
+    return np.asarray(floating(values), dtype=np.float64)
 
 
 def settle(value: Array, error: Array, outside: Mask | None = None) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from nngames.activations.base import Activation, Array, FlintNumber
 from nngames.activations.domain import Domain
-from nngames.activations.rounding import EPS
+from nngames.activations.rounding import EPS, wide
 from nngames.core.roots import increasing_root
 
 _LARGEST = float(np.finfo(np.float64).max)
@@ -42,7 +42,7 @@ class ScalarActivation(Activation):
         side increases in w iff step <= 1 or step < S/(S - 1), which ``check_step`` requires.
         """
         steps = self.check_step(step)
-        point = np.asarray(u, dtype=np.float64)
+        point = wide(u)
         if np.all(steps == 1.0):
             return self(np.broadcast_to(point, np.broadcast_shapes(point.shape, steps.shape)).copy())
         point, steps = np.broadcast_arrays(point, steps)

@@ -46,11 +46,11 @@ class Sigmoid(ScalarActivation):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return 1/(1 + e^-v)."""
-        return expit(v, out=out)
+        return expit(floating(v), out=out)
 
     def derivative(self, v: ArrayLike) -> Array:
         """Return r (1 - r)."""
-        r = expit(v)
+        r = expit(floating(v))
         return r * (1 - r)
 
     def primitive(self, v: ArrayLike) -> Array:
@@ -130,7 +130,7 @@ class Tanh(ScalarActivation):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return s tanh(v)."""
-        result = np.tanh(v, out=out)
+        result = np.tanh(floating(v), out=out)
         return result if self.scale == 1.0 else np.multiply(result, self.scale, out=out)
 
     def derivative(self, v: ArrayLike) -> Array:

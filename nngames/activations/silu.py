@@ -35,6 +35,7 @@ class Silu(NonMonotoneActivation):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return v/(1 + e^-v)."""
+        v = floating(v)
         return np.multiply(v, expit(v), out=out)
 
     def derivative(self, v: ArrayLike) -> Array:

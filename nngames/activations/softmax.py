@@ -56,8 +56,9 @@ class Softmax(Activation):
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return e^(gain v) over its sum."""
         array = floating(v)
-        if array.ndim == 0:
-            raise ShapeError(f"activation {self.name!r} acts on a layer; got a single number")
+        if array.ndim == 0 or array.shape[-1] == 0:
+            given = "a single number" if array.ndim == 0 else "an empty one"
+            raise ShapeError(f"activation {self.name!r} acts on a layer; got {given}")
         with np.errstate(over="ignore"):
             result = np.subtract(array, array.max(axis=-1, keepdims=True), out=out)
             if self.gain != 1.0:

@@ -70,7 +70,7 @@ class SoftplusBeta(ScalarActivation):
     def derivative(self, v: ArrayLike) -> Array:
         """Return 1/(1 + e^(-b v))."""
         with np.errstate(over="ignore"):
-            return expit(np.multiply(v, self.beta))
+            return expit(np.multiply(floating(v), self.beta))
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return -Li2(-e^(b v))/b^2."""
@@ -81,7 +81,7 @@ class SoftplusBeta(ScalarActivation):
         """Return u where it is so large that f is constant to rounding; elsewhere the prox by its scalar equation."""
         point = wide(u)
         # p - u = step log(1/(1 - e^(-b p)))/b is below rounding for b u > 100 + log step.
-        far = point > (100 + np.log(np.maximum(step, 1.0))) / self.beta
+        far = point > (100 + np.log(np.maximum(self.check_step(step), 1.0))) / self.beta
         return np.where(far, point, super().prox(np.where(far, 0.0, point), step))
 
     def conjugate(self, z: ArrayLike) -> Array:

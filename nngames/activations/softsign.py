@@ -45,6 +45,7 @@ class Softsign(ScalarActivation):
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return v/(1 + |v|)."""
+        v = floating(v)
         size = np.abs(v) + 1.0
         return np.divide(v, size, out=out)
 

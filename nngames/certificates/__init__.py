@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from nngames.certificates.certificate import Certificate, certificate_named, not_applicable, registry
 from nngames.core.verdicts import Verdict
-from nngames.games import Game
+from nngames.games import Game, required_game
 
 registry.discover(
     sys.modules[__name__],
@@ -66,7 +66,13 @@ def certify(game: Game) -> dict[str, Verdict]:
 
     Each verdict is about one map of the game and says which; a certificate that does not apply is UNDECIDED and says
     why.
+
+    Raises
+    ------
+    InputError
+        If ``game`` is not a game.
     """
+    game = required_game(game, "a certificate")
     return {name: verdict_of(name, game) for name in registry.names()}
 
 

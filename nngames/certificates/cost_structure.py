@@ -29,7 +29,8 @@ _SLOPE_GAP = 1e-9
 
 def check_tolerance(data_tolerance: float) -> None:
     """Raise OptionError unless the data tolerance is a number in [0, 1)."""
-    if not 0 <= data_tolerance < 1:
+    number = isinstance(data_tolerance, int | float | np.number) and not isinstance(data_tolerance, bool)
+    if not number or not 0 <= data_tolerance < 1:
         raise OptionError(f"data_tolerance must be a number in [0, 1); got {data_tolerance!r}")
 
 

@@ -67,7 +67,7 @@ def compare(
         check_game(entry)
         if not isinstance(label, str):
             raise OptionError(f"games are labelled by strings; got {label!r}")
-    if isinstance(methods, str) or not methods:
+    if isinstance(methods, str | Mapping) or not isinstance(methods, Sequence) or not methods:
         raise OptionError(f"methods must be a list with at least one method; got {methods!r}")
     if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
         raise OptionError(f"repeat must be a positive integer; got {repeat!r}")
@@ -132,7 +132,7 @@ def _labelled(method: Method) -> tuple[str, str | Solver]:
         return str(method.get("label", f"{name}({shown})" if shown else name)), scheme
     if isinstance(method, Solver):
         return method.name, method
-    return method, "auto" if method == "auto" else solver(method)
+    return method, "auto" if isinstance(method, str) and method == "auto" else solver(method)
 
 
 def _run(game: Game, scheme: str | Solver, **arguments: Any) -> Result:

@@ -60,6 +60,12 @@ def unknown_option(owner: str, option: str, valid: Iterable[str]) -> OptionError
     return OptionError(f"{owner} has no option {option!r}; {suggestion(option, names)}")
 
 
+def check_choice(what: str, value: object, valid: Sequence[str]) -> None:
+    """Raise OptionError unless ``value`` is one of the texts ``valid``."""
+    if not isinstance(value, str) or value not in valid:
+        raise OptionError(f"{what}={value!r} is unknown; valid: {', '.join(valid)}")
+
+
 def suggestion(name: str, valid: Sequence[str]) -> str:
     """Return "did you mean 'x'? valid: ..." for a mistyped ``name``."""
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)

@@ -139,11 +139,13 @@ def float_array(value: ArrayLike, what: str) -> Array:
         if array.dtype == object and not any(isinstance(item, str | bytes) for item in array.flat):
             # Fractions and other exact numbers.
             array = np.array([float(item) for item in array.flat]).reshape(array.shape)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{what} is not an array of real numbers: {error}") from None
     if array.dtype.kind not in "fiub":
         # Complex numbers would lose their imaginary part, and texts are no numbers even where they spell one.
-        held = {"c": "complex numbers", "U": "texts", "S": "texts", "O": "texts"}.get(array.dtype.kind, array.dtype.name)
+        held = {"c": "complex numbers", "U": "texts", "S": "texts", "O": "texts"}.get(
+            array.dtype.kind, array.dtype.name
+        )
         raise InputError(f"{what} is not an array of real numbers: it holds {held}")
     if array.dtype == np.float32:
         return array

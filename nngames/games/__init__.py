@@ -1,7 +1,7 @@
 """Games: the protocol, network and quadratic games, their costs, responses, regrets and problem views."""
 
 from nngames.games.coupled_game import CoupledGame
-from nngames.games.game import Game
+from nngames.games.game import Game, required_game
 from nngames.games.network_game import NetworkGame, ProximalGame
 from nngames.games.own_cost import OwnCost
 from nngames.games.quadratic_game import QuadraticGame
@@ -18,4 +18,5 @@ __all__ = [
     "ProximalGame",
     "QuadraticGame",
     "TrackingGame",
+    "required_game",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.errors import NotApplicableError
+from nngames.core.errors import InputError, NotApplicableError
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
 from nngames.games.views import FixedPoint, Inclusion
 
@@ -127,6 +127,17 @@ class Game(ABC):
         """max(1, |R(0)|_2), the unit of the solvers' tolerance."""
         with np.errstate(over="ignore", invalid="ignore"):
             return max(1.0, float(np.linalg.norm(self.residuals(np.zeros(self.size)))))
+
+
+def required_game(value: Any, taker: str) -> Game:
+    """Return the game, or raise InputError saying what ``taker`` ("a solver", ...) takes."""
+    if isinstance(value, Game):
+        return value
+    if hasattr(value, "game"):
+        given = type(value).__name__.lower()
+        call = "()" if callable(value.game) else ""
+        raise InputError(f"{taker} takes a game, not a {given}: pass {given}.game{call}")
+    raise InputError(f"{taker} takes a game; got {type(value).__name__}")
 
 
 def scalar(value: Any) -> Any:

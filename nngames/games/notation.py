@@ -11,7 +11,7 @@ from typing import Any
 
 from nngames.activations import Activation
 from nngames.core.bounds import Enclosure
-from nngames.core.errors import OptionError
+from nngames.core.errors import check_choice
 from nngames.games.penalty_formulas import as_latex, as_text
 
 
@@ -244,8 +244,7 @@ def notation(format: str) -> Notation:
     OptionError
         If there is none; the message names the valid ones.
     """
-    if format not in _NOTATIONS:
-        raise OptionError(f"format={format!r} is unknown; valid: {', '.join(_NOTATIONS)}")
+    check_choice("format", format, tuple(_NOTATIONS))
     return _NOTATIONS[format]()
 
 

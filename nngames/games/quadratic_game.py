@@ -49,6 +49,14 @@ class QuadraticGame(CoupledGame):
         linear: Mapping[Any, ArrayLike] | None = None,
         penalties: Mapping[Any, Any] | None = None,
     ) -> None:
+        for what, mapping in (
+            ("quadratic", quadratic),
+            ("coupling", coupling),
+            ("linear", linear),
+            ("penalties", penalties),
+        ):
+            if mapping is not None and not isinstance(mapping, Mapping):
+                raise InputError(f"{what} must be a mapping; got {type(mapping).__name__}")
         if not quadratic:
             raise InputError("a quadratic game needs at least one player: quadratic is empty")
         linear, penalties = linear or {}, penalties or {}

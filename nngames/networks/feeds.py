@@ -68,8 +68,10 @@ def feed(
     relaxed = _relaxation(rule, relaxation)
     if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
         raise OptionError(f"steps must be a positive integer; got {steps!r}")
-    if not 0 < tolerance < 1:
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.number) or not 0 < tolerance < 1:
         raise OptionError(f"tolerance must lie between 0 and 1; got {tolerance!r}")
+    if schedule is not None and not callable(schedule) and not isinstance(schedule, Perturbation):
+        raise OptionError(f"schedule must be a function of the step or a Perturbation; got {schedule!r}")
     advance, lift, state = _map(network, x0)
     if isinstance(schedule, Perturbation):
         schedule = schedule.schedule(network)
@@ -167,11 +169,9 @@ def _averagedness_of_composite(network: Network) -> float | None:
 
 
 def _relaxation(rule: str, relaxation: Any) -> Relaxation | None:
-    if rule == "iterated":
-        return None
-    if rule == "averaged":
-        return as_relaxation(relaxation)
-    raise OptionError(f"unknown feed rule {rule!r}; valid: averaged, iterated")
+    if not isinstance(rule, str) or rule not in ("averaged", "iterated"):
+        raise OptionError(f"unknown feed rule {rule!r}; valid: averaged, iterated")
+    return as_relaxation(relaxation) if rule == "averaged" else None
 
 
 def _map(network: Network, x0: Any) -> tuple[Callable[[Array], Array], Callable[[Array], Array], Array]:

@@ -70,8 +70,16 @@ def player_names(
     if isinstance(activations, str | Mapping | Activation):
         raise InputError("activations must be a list with one activation for each layer")
     for what, given in (("weights", weights), ("biases", biases), ("activations", activations), ("names", names)):
-        if given is not None and (isinstance(given, str | Mapping) or not hasattr(given, "__len__")):
+        if given is not None and (not isinstance(given, Sequence | np.ndarray) or isinstance(given, str | bytes)):
             raise InputError(f"{what} must be a list with one entry for each layer; got {given!r}")
+        if isinstance(given, np.ndarray) and given.ndim == 0:
+            raise InputError(f"{what} must be a list with one entry for each layer; got the number {given}")
+    for what, given in (("weights", weights), ("biases", biases), ("activations", activations)):
+        if given is None:
+            raise InputError(f"{what} must be a list with one entry for each layer; got None")
+    for name in names if names is not None else ():
+        if not isinstance(name, Hashable):
+            raise InputError(f"names must be hashable, such as texts or numbers; got {name!r}")
     count = len(weights)
     if count == 0:
         raise InputError("a network needs at least one layer: weights is empty")

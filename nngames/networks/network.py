@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nngames.activations import Activation
-from nngames.core.errors import InputError, NotApplicableError, ShapeError
+from nngames.core.errors import InputError, NotApplicableError, ShapeError, unknown_option
 from nngames.core.operators import LinearMap, as_linear_map
 from nngames.core.profiles import Array, Player, ProfileSpace, float_array
 from nngames.networks.couplings import Coupling, LinearCoupling
@@ -152,6 +152,9 @@ class Network:
         activations : mapping player -> activation, or one activation for all
             As for the class.
         """
+        for what, mapping in (("weights", weights), ("biases", biases)):
+            if not isinstance(mapping, Mapping):
+                raise InputError(f"{what} must be a mapping; got {type(mapping).__name__}")
         if isinstance(activations, str | Activation) or (isinstance(activations, Mapping) and "name" in activations):
             activations = dict.fromkeys(biases, activations)
         sizes = {player: len(bias_vector(player, bias)) for player, bias in biases.items()}
@@ -243,6 +246,7 @@ class Network:
 
     def effective_bias(self, player: Player) -> Array:
         """Return the constant part of a player's pre-activation: its bias and, in a chain, the weighted input."""
+        self.space.slice(player)
         bias = self.biases[player]
         if self._input_weight is not None and self.input is not None and player == self.players[0]:
             return bias + self._input_weight.apply(self.input)
@@ -312,6 +316,9 @@ class Network:
         """Feed the output back to the input and classify what happens; see ``nngames.networks.feeds.feed``."""
         from nngames.networks.feeds import feed
 
+        for option in options:
+            if option not in ("tolerance", "schedule"):
+                raise unknown_option("feed", option, ("rule", "relaxation", "steps", "tolerance", "schedule"))
         return feed(self, x0, rule=rule, relaxation=relaxation, steps=steps, **options)
 
     def game(self, players: str = "auto", cost: str = "auto") -> Any:

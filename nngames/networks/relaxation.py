@@ -141,7 +141,7 @@ def as_relaxation(value: Any) -> Relaxation:
         )
     if callable(value):
         return Given(value)
-    if isinstance(value, Sequence | np.ndarray):
+    if isinstance(value, Sequence) or (isinstance(value, np.ndarray) and value.ndim):
         if len(value) == 0:
             raise OptionError("relaxation is an empty list; give at least one value")
         return Given(tuple(_nonnegative(v, f"relaxation[{i}]") for i, v in enumerate(value)))
@@ -151,7 +151,10 @@ def as_relaxation(value: Any) -> Relaxation:
 def _nonnegative(value: Any, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         raise OptionError(f"{what} must be a nonnegative number; got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = float("inf")
     if not np.isfinite(number) or number < 0:
         raise OptionError(f"{what} must be finite and nonnegative; got {value!r}")
     return number

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nngames.core.errors import InputError
 from nngames.scenario.array_files import Folder
 from nngames.scenario.gallery import PREFIX, find
 from nngames.scenario.problems import Problem, ScenarioError
@@ -37,6 +38,8 @@ def load_scenario(source: str | os.PathLike[str]) -> Scenario:
     >>> nng.load_scenario("gallery:three_imitators").game.size
     3
     """
+    if not isinstance(source, str | os.PathLike):
+        raise InputError(f"a scenario is loaded from a path, 'gallery:NAME' or text; got {type(source).__name__}")
     if isinstance(source, str) and "\n" in source:
         return _checked(parse_document(source, "<text>"), None)
     if isinstance(source, str) and source.startswith(PREFIX):

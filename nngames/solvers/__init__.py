@@ -40,7 +40,7 @@ def solver(method: str | Solver, **options: Any) -> Solver:
         if options:
             raise OptionError(f"options {sorted(options)} were given beside a solver object; set them on the object")
         return method
-    if method not in registry:
+    if not isinstance(method, str) or method not in registry:
         raise UnknownNameError("method", method, methods())
     return registry.create(method, **options)
 
@@ -94,12 +94,14 @@ def solve(
     """
     game = check_game(game)
     check_stopping(tolerance, max_iterations, max_seconds)
+    if callback is not None and not callable(callback):
+        raise OptionError(f"callback must be a function of an Iterate; got {callback!r}")
     profile = game.space.array(np.zeros(game.size) if start is None else start, what="start")
 
     def run(scheme: Solver, most: int, seconds: float | None) -> Result:
         return Run(game, scheme, profile, float(tolerance), most, seconds, seed, callback, trace_nash_gap).run()
 
-    if method == "auto":
+    if isinstance(method, str) and method == "auto":
         return solve_automatically(game, run, options, int(max_iterations), max_seconds)
     return run(solver(method, **options), int(max_iterations), max_seconds)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from nngames.certificates import verdict_of
 from nngames.certificates.figures import shown
-from nngames.core.errors import OptionError
+from nngames.core.errors import OptionError, check_choice
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import Game
@@ -79,8 +79,7 @@ class BestResponse(Solver):
     damping: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.order not in ORDERS:
-            raise OptionError(f"best_response: order={self.order!r} is unknown; valid: {', '.join(ORDERS)}")
+        check_choice("best_response: order", self.order, ORDERS)
         if isinstance(self.damping, bool) or not isinstance(self.damping, int | float) or not 0 < self.damping <= 1:
             raise OptionError(f"best_response: damping must lie in (0, 1]; got {self.damping!r}")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from nngames.certificates import verdict_of
 from nngames.core.bounds import symmetric_extremes
-from nngames.core.errors import NotApplicableError, OptionError
+from nngames.core.errors import NotApplicableError, OptionError, check_choice
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import Game
@@ -117,8 +117,7 @@ class Extragradient(Solver):
             isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < math.inf
         ):
             raise OptionError(f"extragradient: step_size must be a positive number; got {size!r}")
-        if self.operator not in OPERATORS:
-            raise OptionError(f"extragradient: operator={self.operator!r} is unknown; valid: {', '.join(OPERATORS)}")
+        check_choice("extragradient: operator", self.operator, OPERATORS)
 
     def problem(self, game: Game, rng: np.random.Generator) -> InclusionProblem:
         """Return the inclusion view, or that of Id - R."""

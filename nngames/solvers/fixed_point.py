@@ -10,7 +10,7 @@ import numpy as np
 
 from nngames.certificates import verdict_of
 from nngames.certificates.figures import shown
-from nngames.core.errors import OptionError
+from nngames.core.errors import check_choice
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import FixedPoint, Game
@@ -22,8 +22,7 @@ MAPS = ("auto", "composite", "joint")
 
 def check_map(owner: str, kind: str) -> None:
     """Raise OptionError unless ``kind`` names a map."""
-    if kind not in MAPS:
-        raise OptionError(f"{owner}: map={kind!r} is unknown; valid: {', '.join(MAPS)}")
+    check_choice(f"{owner}: map", kind, MAPS)
 
 
 class FixedPointProblem(Problem):

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from nngames.core.errors import InputError, NotApplicableError
+from nngames.core.errors import NotApplicableError
 from nngames.core.profiles import Array
 from nngames.core.registry import Registry
 from nngames.core.seeds import Seed, generator
 from nngames.core.verdicts import Decision, Verdict
-from nngames.games import Game
+from nngames.games import Game, required_game
 
 #: Every solver, by name.
 registry: Registry[type[Solver]] = Registry("method")
@@ -196,11 +196,7 @@ class Solver(ABC):
 
 def check_game(game: Any) -> Game:
     """Return the game, or raise InputError saying what to pass."""
-    if isinstance(game, Game):
-        return game
-    if hasattr(game, "game"):
-        raise InputError("a solver takes a game, not a network: pass network.game()")
-    raise InputError(f"a solver takes a game; got {type(game).__name__}")
+    return required_game(game, "a solver")
 
 
 def norm(d: Array) -> float:
