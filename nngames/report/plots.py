@@ -10,9 +10,9 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nngames.core.errors import OptionError
+from nngames.core.errors import InputError
 from nngames.core.seeds import Seed
-from nngames.games import Game
+from nngames.games import Game, required_game
 from nngames.report.figures import check_path, new_figure, save, style
 from nngames.results.cycle import Cycle
 from nngames.results.result import Result
@@ -38,14 +38,18 @@ def plot_results(results: Mapping[str, Result], path: Path = None) -> Any:
 
     Raises
     ------
+    InputError
+        If these are no results, or there is none.
     OptionError
-        If there is no run, or the suffix is not supported.
+        If the suffix is not supported.
     """
     from nngames.report.convergence import draw_convergence
 
     check_path(path)
+    if not isinstance(results, Mapping) or not all(isinstance(result, Result) for result in results.values()):
+        raise InputError("plot_results takes a mapping label -> Result; for a single result call result.plot()")
     if not results:
-        raise OptionError("there is no run to draw")
+        raise InputError("there is no run to draw")
     with style():
         panels = 1 + any(result.trace.nash_gap is not None for result in results.values())
         figure = new_figure(1.5 + 5 * panels, 4.2 + 0.1 * len(results))
@@ -69,6 +73,8 @@ def plot_game(game: Game, path: Path = None) -> Any:
 
     Raises
     ------
+    InputError
+        If this is no game.
     OptionError
         If the suffix is not supported.
     """
@@ -76,7 +82,7 @@ def plot_game(game: Game, path: Path = None) -> Any:
     from nngames.report.graph_drawing import draw_game
 
     check_path(path)
-    graph = graph_of(game)
+    graph = graph_of(required_game(game, "plot_game"))
     low, high = graph.extent
     with style():
         aspect = float((high - low)[1] / (high - low)[0])
@@ -102,12 +108,15 @@ def plot_cycle(cycle: Cycle, game: Game, path: Path = None) -> Any:
 
     Raises
     ------
+    InputError
+        If this is no game.
     OptionError
         If the suffix is not supported.
     """
     from nngames.report.cycle_drawing import draw_cycle
 
     check_path(path)
+    required_game(game, "plot_cycle")
     with style():
         figure = new_figure(7.5, 6.5)
         draw_cycle(figure, cycle, game)
@@ -137,6 +146,8 @@ def plot_phase_portrait(
 
     Raises
     ------
+    InputError
+        If this is no game.
     NotApplicableError
         If the profile is not two-dimensional.
     OptionError
@@ -145,7 +156,7 @@ def plot_phase_portrait(
     from nngames.report.phase_portrait import draw_phase_portrait, require_two_dimensions
 
     check_path(path)
-    require_two_dimensions(game)
+    require_two_dimensions(required_game(game, "plot_phase_portrait"))
     with style():
         figure = new_figure(7.5, 6.5)
         draw_phase_portrait(figure, game, equilibria, starts, seed)

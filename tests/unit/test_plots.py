@@ -126,8 +126,16 @@ def test_exact_zero_is_drawn_below_the_target():
 
 
 def test_nothing_to_draw():
-    with pytest.raises(nng.OptionError, match=r"^there is no run to draw$"):
+    with pytest.raises(nng.InputError, match=r"^there is no run to draw$"):
         plot_results({})
+    with pytest.raises(nng.InputError, match=r"^plot_results takes a mapping label -> Result; for a single"):
+        plot_results(nng.solve(matching(), "km"))
+
+
+@pytest.mark.parametrize("plot", [plot_game, plot_phase_portrait, lambda network: plot_cycle(None, network)])
+def test_a_network_is_no_game(plot):
+    with pytest.raises(nng.InputError, match=r"takes a game, not a network: pass network.game\(\)$"):
+        plot(matching().network)
 
 
 def test_lines_differ_beyond_the_palette():
