@@ -24,6 +24,7 @@ registry.discover(
         "enclosed_best_responses",
         "equilibria",
         "improvement_cycles",
+        "indifference",
         "one_way_players",
         "outcome_clusters",
         "outcome_verdicts",

@@ -11,6 +11,7 @@ from nngames.checks.acyclicity import acyclic_by_components, best_response_acycl
 from nngames.checks.cycle_certificates import Certifier
 from nngames.checks.enclosed_best_responses import EnclosedPath, enclosed_path
 from nngames.checks.improvement_cycles import Search, find_improvement_cycle
+from nngames.checks.indifference import Indifference, find_indifference
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game
 from nngames.results.cycle import Cycle
@@ -73,10 +74,13 @@ class Findings:
         self._contraction = best_response_acyclic_by_contraction(game)
         self._search = Search(None, 0, ())
         self._path: EnclosedPath | None = None
+        self._indifference: Indifference | None = None
         if self._proof is None:
             self._search = find_improvement_cycle(game, tolerance, rng, max_seconds)
             if self._contraction is None and not self._answers_cycle:
                 self._path = enclosed_path(Certifier(game), self._search.equilibria, rng)
+        if self.cycle is None and self._path is None:
+            self._indifference = find_indifference(game, rng)
 
     @property
     def cycle(self) -> Cycle | None:
@@ -102,6 +106,12 @@ class Findings:
         return self._refuted(f"a {_CLOSED}") or self._searched("improvement cycles")
 
     def _ordinal(self) -> Verdict:
+        none = f"no ordinal potential, and no generalised one, since it has a {_CLOSED}"
+        found = self._refuted(none)
+        if found is not None:
+            return found
+        if self._indifference is not None:
+            return _by_indifference(self._indifference, self._what)
         if self._proof is not None:
             statement = (
                 f"it is not decided whether {self._what} has an ordinal potential: it has no improvement cycle, but in "
@@ -109,8 +119,7 @@ class Findings:
                 "improves and the others are indifferent would refute it"
             )
             return Verdict(Decision.UNDECIDED, statement, _COMPONENTS, references=_MONDERER)
-        none = f"no ordinal potential, and no generalised one, since it has a {_CLOSED}"
-        return self._refuted(none) or self._searched("an ordinal potential")
+        return self._searched("an ordinal potential")
 
     def _best_response_acyclic(self) -> Verdict:
         none = f"{self._what} has no {_CLOSED_ANSWERS}"
@@ -173,4 +182,17 @@ def _by_enclosure(path: EnclosedPath, statement: str) -> Verdict:
         "Brouwer's fixed-point theorem on a box, best responses enclosed in ball arithmetic",
         witness={"path": path.to_dict()},
         references=_VOORNEVELD,
+    )
+
+
+def _by_indifference(path: Indifference, what: str) -> Verdict:
+    return Verdict(
+        Decision.REFUTED,
+        f"{what} has no ordinal potential: {path.indifferent} pays the same for two actions, between which "
+        f"{path.improving} changes its mind, gaining at least {min(path.gains):.6g} each time; that does not exclude a "
+        "generalised one",
+        "a closed path on which one player improves and the other is indifferent",
+        min(path.gains),
+        {"path": path.to_dict()},
+        _MONDERER,
     )

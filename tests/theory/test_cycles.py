@@ -50,6 +50,9 @@ def penalty(name, z):
     if name in ("relu", "nonnegative"):
         assert all(t >= 0 for t in z)
         return 0 * z[0]
+    if name == "box":
+        assert all(t >= 0 for t in z)
+        return 0 * z[0]
     if name == "hard_tanh":
         assert all(-1 <= t <= 1 for t in z)
         return 0 * z[0]
@@ -281,10 +284,71 @@ def test_an_open_chain_is_acyclic_and_claims_no_potential():
     report = nng.check_potential(chain.game())
     assert statuses(report)[:3] == (REFUTED, REFUTED, PROVED)
     assert report.best_response_acyclic.status is PROVED
-    assert report.ordinal.status is not PROVED
+    assert report.ordinal.status is REFUTED
     assert "gives no potential" in report.acyclic.statement
     assert report.cycle is None
     assert report.potential is None
+
+
+def test_a_leader_and_a_follower_have_neither_an_improvement_cycle_nor_an_ordinal_potential():
+    # J_1 = x_1^2/2, J_2 = (x_2 - x_1)^2/2.
+    game = nng.Network.graph({(2, 1): [[1.0]]}, {1: [0.0], 2: [0.0]}, "identity").game()
+    report = nng.check_potential(game)
+    assert statuses(report) == (REFUTED, REFUTED, PROVED, REFUTED, PROVED)
+    path = report.ordinal.witness["path"]
+    (z, _), ((w, _), (same, _)) = path["first"], path["second"]
+    (p,), (q,) = path["actions"]
+    assert (path["indifferent"], path["improving"]) == (1, 2)
+    assert w == same == -z != 0
+    for x, better, worse, least in ((z, p, q, path["gains"][0]), (w, q, p, path["gains"][1])):
+        gain = (Fraction(worse) - Fraction(x)) ** 2 / 2 - (Fraction(better) - Fraction(x)) ** 2 / 2
+        assert 0 < Fraction(least) <= gain
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_indifference_between_floats_is_enclosed(seed):
+    rng = np.random.default_rng(seed)
+    network = nng.Network.chain(
+        [rng.normal(size=(2, 2)), rng.normal(size=(2, 2))],
+        list(rng.normal(size=(2, 2))),
+        ["tanh", "identity"],
+        [1.0, 0.5],
+    )
+    report = nng.check_potential(network.game())
+    assert report.acyclic.status is PROVED
+    assert report.ordinal.status is REFUTED
+    path = report.ordinal.witness["path"]
+    with mpmath.workdps(60):
+        drive = [mpmath.mpf(float(t)) for t in network.effective_bias(1)]
+
+        def pays(profile):
+            z = [mpmath.mpf(t) for t in profile[:2]]
+            return penalty("tanh", z) + sum((a - b) ** 2 for a, b in zip(z, drive, strict=True)) / 2
+
+        near, beyond = path["second"]
+        assert pays(near) < pays(path["first"]) < pays(beyond)
+        weight, bias = network.weights[2, 1].dense.tolist(), network.biases[2].tolist()
+        p, q = path["actions"]
+        for profile, better, worse, least in ((path["first"], p, q, 0), (near, q, p, 1), (beyond, q, p, 1)):
+            x = [mpmath.mpf(t) for t in profile[:2]]
+            v = [bias[i] + weight[i][0] * x[0] + weight[i][1] * x[1] for i in range(2)]
+            gain = sum((mpmath.mpf(worse[i]) - v[i]) ** 2 - (mpmath.mpf(better[i]) - v[i]) ** 2 for i in range(2)) / 2
+            assert 0 < path["gains"][least] <= gain
+
+
+def test_a_player_that_can_only_grow_breaks_a_ring_open():
+    # Clearing payments: what bank 3 receives is at least its cash, all it owes; it never pays less again.
+    boxes = {b: {"name": "box", "lower": 0.0, "upper": u} for b, u in ((1, 30.0), (2, 29.0), (3, 10.0))}
+    weights = {(2, 1): [[2 / 3]], (3, 1): [[1 / 3]], (1, 2): [[5 / 29]], (3, 2): [[24 / 29]], (1, 3): [[1.0]]}
+    game = nng.Network.graph(weights, {b: [10.0] for b in boxes}, boxes).game()
+    report = nng.check_potential(game)
+    assert statuses(report)[:3] == (REFUTED, REFUTED, PROVED)
+    assert "without 3, who can improve in one direction only" in report.acyclic.statement
+    poorer = nng.Network.graph(weights, {1: [10.0], 2: [10.0], 3: [-10.0]}, boxes).game()
+    report = nng.check_potential(poorer)
+    assert report.acyclic.status is not PROVED
+    if report.cycle is not None:
+        assert_strict_cycle(poorer, report.cycle)
 
 
 def test_components_that_are_weighted_potential_games_are_acyclic_together():
