@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nngames.core.errors import NotApplicableError, OptionError
-from nngames.core.operators import DENSE_ENTRIES, LinearMap
+from nngames.core.operators import LinearMap, SparseMap
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
 from nngames.games.coupled_inclusion import CoupledInclusion
 from nngames.games.game import Game, scalar
@@ -132,7 +132,7 @@ class CoupledGame(Game):
     def _neurons_alone(self) -> NeuronAnswers | None:
         """The answers of single neurons from single rows of W; None where W cannot be stored by rows."""
         sized = any(cost.activation.size is not None for cost in self.own.values())
-        if sized or not self.linear or self.size**2 > DENSE_ENTRIES:
+        if sized or not self.linear or not all(map(_has_rows, self.network.weights.values())):
             return None
         return NeuronAnswers(self.network, self.own, self.self_weights)
 
@@ -225,6 +225,10 @@ class ResponseMap(FixedPoint):
     def profile(self, x: Array) -> Array:
         """Return x itself."""
         return x
+
+
+def _has_rows(weight: LinearMap) -> bool:
+    return isinstance(weight, SparseMap) or weight.has_dense
 
 
 def _into_domain(own: OwnCost, z: Array, neurons: bool) -> tuple[Array, Any]:

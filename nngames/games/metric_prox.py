@@ -6,8 +6,8 @@ of f, since f + (1 - 1/S)|.|^2/2 is convex. Each case uses the most direct route
 - Q diagonal and f separable: the prox with step 1/q, or a scalar equation; Q = q I with q > 0: the prox with step 1/q;
 - f = 0: a linear system;
 - f the indicator of a polyhedron (affine subspaces and points included): a quadratic program;
-- f separable: Newton's method for t + (Q - I) r(t) = u, z = r(t);
-- else: accelerated proximal gradient steps, which contract since the cost is strongly convex.
+- else Newton's method for t + (Q - I) r(t) = u, z = r(t), and where that gets stuck at kinks of r: accelerated
+  proximal gradient steps, which contract since the cost is strongly convex.
 """
 
 from __future__ import annotations
@@ -70,24 +70,29 @@ class DenseResponse:
 
     def _one(self, u: Array) -> Array:
         if self._polyhedron is not None:
-            return minimise_quadratic(self._metric, u, *self._polyhedron)
-        found = self._newton(u) if self._activation.separable else None
+            z = minimise_quadratic(self._metric, u, *self._polyhedron)
+            # Rounding alone may leave the set, where the cost is infinite.
+            inside = np.isfinite(self._activation.layer_sum(self._activation.penalty(z)))
+            return z if inside else self._activation(z)
+        found = self._newton(u)
         return self._proximal_gradient(u) if found is None else found
 
     def _newton(self, u: Array) -> Array | None:
         """Solve F(t) = t + (Q - I) r(t) - u = 0; None where the damped steps get stuck above rounding.
 
-        The Jacobian I + (Q - I) diag(r') is nonsingular since Q > (1 - 1/S) Id and r' <= S, so every step descends |F|.
+        J, the Jacobian of r, is symmetric with 0 <= J <= S. With B = J^(1/2) the Jacobian I + (Q - I) J of F has the
+        eigenvalues of I + B (Q - I) B > I - J/S >= 0, since Q - I > -1/S: every Newton step descends |F|.
         """
         activation, excess = self._activation, self._excess
-        t = np.array(u, dtype=np.float64)
+        t, identity = np.array(u, dtype=np.float64), np.eye(u.size)
         z = activation(t)
         value = t + excess @ z - u
         size = float(np.linalg.norm(value))
         for _ in range(_NEWTON_STEPS):
             if size <= 4 * _EPS * (np.linalg.norm(t) + np.linalg.norm(u)):
                 break
-            step = np.linalg.solve(np.eye(t.size) + excess * activation.derivative(t), -value)
+            jacobian = activation.jvp(np.broadcast_to(t, identity.shape), identity)
+            step = np.linalg.solve(identity + excess @ jacobian, -value)
             share = 1.0
             while share > 1e-8:
                 ahead = t + share * step
@@ -121,12 +126,16 @@ class DenseResponse:
         shift, rho = self._extremes
         step = 1 / (rho + shift)
         z = previous = activation(u)
-        momentum = 1.0
+        momentum, shortest, idle = 1.0, np.inf, 0
         for _ in range(_MOST_STEPS):
             following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
             point = z + (momentum - 1) / following * (z - previous)
             updated = activation.prox(step * (rho * point - (metric @ point - shift * point) + u), step)
-            if np.linalg.norm(updated - point) <= 2e-16 * max(1.0, float(np.linalg.norm(updated))):
+            length, size = float(np.linalg.norm(updated - point)), max(1.0, float(np.linalg.norm(updated)))
+            idle = 0 if length < shortest else idle + 1
+            shortest = min(shortest, length)
+            # Rounding may keep the steps from ever vanishing.
+            if length <= _EPS * size or (idle > 50 and shortest <= 64 * _EPS * size):
                 return updated
             # Momentum that points against the step is dropped: then the scheme keeps a linear rate.
             restart = float((point - updated) @ (updated - z)) > 0

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.errors import InputError, NotApplicableError, OptionError
+from nngames.core.errors import InputError, NotApplicableError, check_choice
+from nngames.core.operators import LinearMap
 from nngames.core.profiles import Array, Player, Profile
 from nngames.games.coupled_game import CoupledGame, ResponseMap, _no_map
 from nngames.games.game import Game
 from nngames.games.own_cost import OwnCost
+from nngames.games.self_loops import diagonal, is_symmetric, self_loops
 from nngames.games.views import FixedPoint, copy_into
 from nngames.networks import Network
 
@@ -49,8 +51,7 @@ class NetworkGame(Game):
             ("players", players, ("auto", "layers", "neurons")),
             ("cost", cost, ("auto", "proximal", "tracking")),
         ):
-            if value not in valid:
-                raise OptionError(f"{what}={value!r} is unknown; valid: {', '.join(valid)}")
+            check_choice(what, value, valid)
         if cost == "auto":
             cost = "proximal" if all(a.monotone for a in network.activations.values()) else "tracking"
         if cost == "tracking":
@@ -86,8 +87,8 @@ class ProximalGame(NetworkGame, CoupledGame):
                 raise NotApplicableError(f"player {player}: {activation.no_penalty()}")
         loops = self_loops(network)
         if players == "auto":
-            skew = [p for p, w in loops.items() if not np.array_equal(w, w.T)]
-            players = "neurons" if skew else "layers"
+            whole = all(weight.has_dense and is_symmetric(weight) for weight in loops.values())
+            players = "layers" if whole else "neurons"
         own, self_weights = (_neuron_costs if players == "neurons" else _layer_costs)(network, loops)
         CoupledGame.__init__(self, network, own, self_weights, neurons=players == "neurons")
 
@@ -149,44 +150,26 @@ class CompositeMap(FixedPoint):
         return profile
 
 
-def self_loops(network: Network) -> dict[Player, Array]:
-    """Return the nonzero matrices W_ll."""
-    loops = {}
-    for coupling in network.couplings:
-        if coupling.target in coupling.sources:
-            if not coupling.linear:
-                raise NotApplicableError(f"player {coupling.target} feeds itself through a coupling that is not linear")
-            weight = network_weight(coupling)
-            if weight.any():
-                loops[coupling.target] = weight
-    return loops
-
-
-def network_weight(coupling: Any) -> Array:
-    """Return the dense weight of a linear coupling."""
-    return coupling.weight.dense
-
-
-def _layer_costs(network: Network, loops: dict[Player, Array]) -> tuple[dict[Player, OwnCost], dict[Player, Array]]:
+def _layer_costs(network: Network, loops: dict[Player, LinearMap]) -> tuple[dict[Player, OwnCost], dict[Player, Array]]:
     for player, weight in loops.items():
-        if not np.array_equal(weight, weight.T):
+        if not is_symmetric(weight):
             raise InputError(
                 f"player {player} feeds itself with a nonsymmetric weight, so no cost of the whole layer has its "
                 "answer as minimiser; use players='neurons'"
             )
-    own = {}
-    for player, activation in network.activations.items():
-        if player not in loops:
-            own[player] = OwnCost(activation)
-            continue
-        weight = loops[player]
-        diagonal = activation.separable and np.array_equal(weight, np.diag(np.diag(weight)))
-        own[player] = OwnCost(activation, 1 - np.diag(weight) if diagonal else np.eye(len(weight)) - weight)
-    return own, loops
+    own = {player: OwnCost(activation) for player, activation in network.activations.items()}
+    for player, weight in loops.items():
+        activation, matrix = network.activations[player], weight.dense
+        alone = activation.separable and np.array_equal(matrix, np.diag(np.diag(matrix)))
+        own[player] = OwnCost(activation, 1 - np.diag(matrix) if alone else np.eye(len(matrix)) - matrix)
+    return own, {player: weight.dense for player, weight in loops.items()}
 
 
-def _neuron_costs(network: Network, loops: dict[Player, Array]) -> tuple[dict[Player, OwnCost], dict[Player, Array]]:
-    diagonals = {player: np.diag(weight).copy() for player, weight in loops.items() if np.diag(weight).any()}
+def _neuron_costs(
+    network: Network, loops: dict[Player, LinearMap]
+) -> tuple[dict[Player, OwnCost], dict[Player, Array]]:
+    diagonals = {player: diagonal(weight) for player, weight in loops.items()}
+    diagonals = {player: entries for player, entries in diagonals.items() if entries.any()}
     own = {}
     for player, activation in network.activations.items():
         if not activation.separable:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from nngames.core.operators import DENSE_ENTRIES
 from nngames.core.profiles import Array, Player
 from nngames.games.own_cost import OwnCost
 from nngames.networks import Network
@@ -25,17 +27,28 @@ class NeuronAnswers:
     """
 
     def __init__(self, network: Network, own: Mapping[Player, OwnCost], self_weights: Mapping[Player, Array]) -> None:
-        self._rows = assembled_weight(network).dense.copy()
+        from scipy import sparse
+
+        weight: Any = assembled_weight(network)
+        own_part = np.zeros(network.size)
+        for layer, entries in self_weights.items():
+            own_part[network.space.slices[layer]] = entries
+        others = sparse.csr_array(weight.matrix - sparse.diags_array(own_part))
+        self._dense = others.toarray() if network.size**2 <= DENSE_ENTRIES else None
+        self._starts, self._sources, self._values = others.indptr, others.indices, others.data
         self._bias = np.concatenate([network.effective_bias(layer) for layer in network.players])
         self._own: list[OwnCost] = []
-        for layer, where in network.space.slices.items():
-            cost, diagonal = own[layer], self_weights.get(layer)
-            for i in range(where.stop - where.start):
-                if diagonal is not None:
-                    self._rows[where.start + i, where.start + i] -= diagonal[i]
-                metric = None if cost.metric is None else cost.metric[i : i + 1]
-                self._own.append(OwnCost(cost.activation, metric))
+        for layer, n in network.space.dims.items():
+            cost = own[layer]
+            metrics = [None] * n if cost.metric is None else [cost.metric[i : i + 1] for i in range(n)]
+            self._own += [OwnCost(cost.activation, metric) for metric in metrics]
 
     def __call__(self, index: int, x: Array) -> Array:
         """Return the answer of the neuron at ``index`` to the profile x (N,)."""
-        return self._own[index].response(np.array([self._bias[index] + self._rows[index] @ x]))
+        return self._own[index].response(np.array([self._bias[index] + self._heard(index, x)]))
+
+    def _heard(self, index: int, x: Array) -> float:
+        if self._dense is not None:
+            return float(self._dense[index] @ x)
+        row = slice(self._starts[index], self._starts[index + 1])
+        return float(self._values[row] @ x[self._sources[row]])

@@ -10,7 +10,8 @@ from nngames.core.errors import InputError, NotApplicableError
 from nngames.core.profiles import Array, Player, Profile
 from nngames.games.coupled_game import neuron_space, player_places
 from nngames.games.game import scalar
-from nngames.games.network_game import NetworkGame, self_loops
+from nngames.games.network_game import NetworkGame
+from nngames.games.self_loops import self_loops
 from nngames.networks import Network
 
 _EPS = float(np.finfo(np.float64).eps)
