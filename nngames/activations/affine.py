@@ -182,7 +182,7 @@ class AffineProjection(RationalProjection):
         if all(len(set(row)) == 1 for row in self.matrix):
             return AffineHull(point, sum_zero_basis(n), "sum_zero")
         complement = np.linalg.svd(rows.T, full_matrices=True)[2][self.rank :].T
-        return AffineHull(point, complement, "floating")
+        return AffineHull(point, complement, "floating", np.asarray(self.matrix))
 
     def project(self, v: Array) -> Array:
         """Return v less the part of v - a in the row space; twice, so that what rounding left of it goes too."""

@@ -26,12 +26,15 @@ class AffineHull:
         Orthonormal columns that span its direction space; None when that is all of R^n.
     exact_projector : str
         How the projector on the direction space is known in exact arithmetic: ``"identity"``, ``"zero"``,
-        ``"sum_zero"`` (I - 11'/n), or ``"floating"`` (from ``basis`` only).
+        ``"sum_zero"`` (I - 11'/n), or ``"floating"`` (from ``equations``, or from ``basis`` only).
+    equations : ndarray (m, n) or None
+        Rows that are orthogonal to exactly the directions, taken as the rationals their floats are.
     """
 
     point: Array
     basis: Array | None = None
     exact_projector: str = "identity"
+    equations: Array | None = None
 
     def project_directions(self, d: Array) -> Array:
         """Return the projection of directions d (..., n) on the direction space."""

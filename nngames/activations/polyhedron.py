@@ -117,12 +117,23 @@ class PolyhedronProjection(RationalProjection):
             bounds=[(None, None)] * n + [(0, 1)] * m + [(1, None)],
         )
         equations = solution.x[n : n + m] < 0.5
+        # The linear program's tolerance takes a thin set for a flat one.
+        for i in np.flatnonzero(equations):
+            equations[i] = not self._has_room(int(i), solution.x[:n] / solution.x[-1])
         if not equations.any():
             return AffineHull(np.zeros(n))
         _, values, right = np.linalg.svd(rows[equations])
         rank = int(np.sum(values > values[0] * 1e-10))
         point = self.project(np.zeros(n))
-        return AffineHull(point, right[rank:].T, "zero" if rank == n else "floating")
+        given = np.array([row for row in self.matrix if any(row)])[equations]
+        return AffineHull(point, right[rank:].T, "zero" if rank == n else "floating", given)
+
+    def _has_room(self, row: int, near: Array) -> bool:
+        """Decide exactly whether a point of the set is 2^-200 of the row's length or more inside of that row."""
+        rows, offsets = self._exact_rows
+        inside = list(offsets)
+        inside[row] = inside[row] - rational(2.0**-200 * float(self._lengths[row]))
+        return project_exactly(rows, inside, [rational(t) for t in near.tolist()]) is not None
 
     def project(self, v: Array) -> Array:
         """Return the nearest point of the polyhedron."""

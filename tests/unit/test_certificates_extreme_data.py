@@ -80,3 +80,32 @@ def test_a_coupling_below_the_data_tolerance_is_dropped_only_in_words() -> None:
     assert "data tolerance 1e-12" in acyclic.statement
     open_chain = nng.Network.chain([[[1.0]], [[2.0]]], [[0.0], [0.0]], ["relu", "relu"], [1.0]).game()
     assert "data tolerance" not in nng.check_potential(open_chain).acyclic.statement
+
+
+def test_nearly_parallel_equations_leave_the_direction_exact() -> None:
+    # The direction is (2, -1, 0); W_2 differs from W_1' by a matrix that this direction does not see.
+    plane = nng.activation("affine", matrix=[[1.0, 2.0, 3.0], [1.0, 2.0, 3.0 + 2.0**-30]], offset=[0.0, 0.0])
+    first = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 10.0]])
+    second = first.T + np.outer([3.0, 1.0, 2.0], [1.0, 2.0, 5.0])
+    game = nng.Network.ring([first, second], [np.zeros(3)] * 2, [plane, plane]).game()
+    for tolerance in (0, 1e-12):
+        assert nng.check_potential(game, data_tolerance=tolerance).exact.proved
+    other = nng.Network.ring([first, second + np.diag([1e-9, 0, 0])], [np.zeros(3)] * 2, [plane, plane]).game()
+    for tolerance in (0, 1e-12):
+        assert nng.check_potential(other, data_tolerance=tolerance, max_seconds=0.1).exact.refuted
+
+
+def test_a_thin_polyhedron_is_not_flat() -> None:
+    # Along (1, -1) the couplings agree, across it they do not: the strip 1 - width <= x_1 + x_2 <= 1 has both.
+    first = np.array([[1.0, 2.0], [3.0, 4.0]])
+    second = first.T + np.outer([1.0, 1.0], [3.0, 5.0])
+
+    def exact(width: float) -> nng.Verdict:
+        strip = nng.activation("polyhedron", matrix=[[1.0, 1.0], [-1.0, -1.0]], offset=[1.0, width - 1.0])
+        return verdict_of(
+            "exact_potential", nng.Network.ring([first, second], [np.zeros(2)] * 2, [strip, strip]).game()
+        )
+
+    assert exact(0.0).proved
+    assert exact(1e-9).refuted
+    assert exact(2.0**-52).refuted
