@@ -22,10 +22,18 @@ def listing(kind: str | None) -> str:
     UnknownNameError
         If there is no such kind.
     """
+    return "\n\n".join(_table(name, rows) for name, rows in _chosen(kind).items())
+
+
+def listings(kind: str | None) -> dict[str, dict[str, str]]:
+    """Return what ``listing`` shows as plain data: a sentence by kind and name; raises as it does."""
+    return {name: dict(rows) for name, rows in _chosen(kind).items()}
+
+
+def _chosen(kind: str | None) -> dict[str, Rows]:
     if kind is not None and kind not in _KINDS:
         raise UnknownNameError("kind", kind, _KINDS)
-    parts = [_table(name, rows()) for name, rows in _KINDS.items() if kind in (None, name)]
-    return "\n\n".join(parts)
+    return {name: rows() for name, rows in _KINDS.items() if kind in (None, name)}
 
 
 def page(name: str) -> str | None:

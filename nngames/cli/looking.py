@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nngames.cli.printing import Json, emit_json
+
 
 def nngames(
     context: typer.Context,
@@ -31,6 +33,7 @@ def explain(
         typer.Argument(metavar="SUBJECT", help="A scenario; or a method, activation, certificate or check by name."),
     ],
     latex: Annotated[bool, typer.Option("--latex", help="Write the scenario's game in LaTeX.")] = False,
+    json: Json = False,
 ) -> None:
     """Print a scenario's players and costs, or a method's page.
 
@@ -46,7 +49,10 @@ def explain(
         from nngames.scenario import load_scenario
 
         found = load_scenario(subject).game.explain("latex" if latex else "text")
-    print(found)
+    if json:
+        emit_json({"subject": subject, "text": found})
+    else:
+        print(found)
 
 
 def show_list(
@@ -54,11 +60,15 @@ def show_list(
         str | None,
         typer.Argument(metavar="[KIND]", help="methods, activations, certificates, checks, gallery or templates."),
     ] = None,
+    json: Json = False,
 ) -> None:
     """List methods, activations, certificates, checks, scenarios."""
-    from nngames.cli.catalogue import listing
+    from nngames.cli.catalogue import listing, listings
 
-    print(listing(kind))
+    if json:
+        emit_json(listings(kind))
+    else:
+        print(listing(kind))
 
 
 def new(
@@ -72,12 +82,13 @@ def new(
 
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Scenario files, or gallery:NAME.")],
+    json: Json = False,
 ) -> None:
     """Check the keys, arrays and shapes of scenarios; run nothing."""
     from nngames.core.errors import InputError
     from nngames.scenario import ScenarioError, load_scenario
 
-    problems = []
+    problems, valid = [], {}
     for file in files:
         try:
             scenario = load_scenario(file)
@@ -85,7 +96,12 @@ def validate(
         except ScenarioError as error:
             problems.append(str(error))
         else:
-            print(f"{file}: valid; {scenario.summary}")
+            valid[file] = scenario.summary
+    if json and not problems:
+        emit_json({"valid": valid})
+    elif not json:
+        for file, summary in valid.items():
+            print(f"{file}: valid; {summary}")
     if problems:
         raise InputError("\n".join(problems))
 

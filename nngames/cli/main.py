@@ -46,7 +46,8 @@ def run(arguments: Sequence[str]) -> int:
         return _tell(f"nngames: {_usage(error)}", 2)
     except NNGamesError as error:
         return _tell(str(error), 2)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # typer and rich leave with SystemExit(1) when the reader of stdout has gone, and never else.
         return _closed_pipe()
     except OSError as error:
         return _tell(f"nngames: {error.strerror or error}: {error.filename or 'the output'}", 2)

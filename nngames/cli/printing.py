@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from nngames.core.plain import plain
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
 def say(line: str) -> None:
@@ -14,10 +18,15 @@ def say(line: str) -> None:
     print(f"nngames: {line}", file=sys.stderr, flush=True)
 
 
+def emit_json(data: Any) -> None:
+    """Print data on stdout as one JSON document."""
+    print(json.dumps(plain(data), indent=2, allow_nan=False))
+
+
 def emit(report: Any, as_json: bool) -> None:
     """Print a report on stdout."""
     if as_json:
-        print(json.dumps(plain(report.to_dict()), indent=2, allow_nan=False))
+        emit_json(report.to_dict())
         return
     from rich.console import Console
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nngames.cli.printing import emit, say
+from nngames.cli.printing import Json, emit, say
 
 if TYPE_CHECKING:
     from nngames.scenario import Scenario, ScenarioReport
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A scenario file, or gallery:NAME.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Plot = Annotated[str | None, typer.Option("--plot", metavar="FILE", help="Draw a picture: .png, .svg or .pdf.")]
 Methods = Annotated[
     list[str] | None,

@@ -307,6 +307,36 @@ def test_ctrl_c_prints_what_was_reached_and_exits_130(folder):
     assert list(folder.iterdir()) == [folder / "slow.yaml"]
 
 
+@pytest.mark.parametrize("arguments", ["schema", "run gallery:clearing", "run gallery:clearing --json"])
+def test_a_closed_pipe_is_no_failed_expectation(arguments):
+    command = f"{sys.executable} -m nngames {arguments} 2>/dev/null | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 141
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (["list"], "gallery"),
+        (["list", "methods"], "methods"),
+        (["explain", "km"], "text"),
+        (["explain", "gallery:clearing"], "text"),
+        (["validate", "gallery:clearing", "gallery:cournot"], "valid"),
+    ],
+)
+def test_the_looking_verbs_print_one_document(command, arguments, key):
+    code, out, _ = command(*arguments, "--json")
+    assert code == 0
+    assert json.loads(out)[key]
+
+
 def test_a_closed_pipe_is_no_error():
     done = subprocess.run(
         f"{sys.executable} -m nngames schema | head -1",
