@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+#: Names that a message lists; a network can have a hundred thousand players.
+LISTED = 50
+
 
 class NNGamesError(Exception):
     """Base of every error that a user's input or request can cause."""
@@ -70,4 +73,5 @@ def suggestion(name: str, valid: Sequence[str]) -> str:
     """Return "did you mean 'x'? valid: ..." for a mistyped ``name``."""
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
     start = f"did you mean {close[0]!r}? " if close else ""
-    return f"{start}valid: {', '.join(valid)}"
+    shown = valid if len(valid) <= LISTED else [*valid[:LISTED], f"... ({len(valid)} in all)"]
+    return f"{start}valid: {', '.join(shown)}"

@@ -51,6 +51,16 @@ def test_an_activation_answers_in_double_precision(name: str, dtype: Any) -> Non
     assert act(given.astype(np.float32)).dtype == np.float32
 
 
+def test_a_message_does_not_list_every_player_of_a_large_game() -> None:
+    """The first names are listed, the nearest one is suggested wherever it stands."""
+    players = [f"p{i:04d}" for i in range(1000)]
+    game = nng.Network.graph({}, dict.fromkeys(players, [0.0]), "relu").game()
+    with pytest.raises(nng.UnknownNameError) as caught:
+        game.cost("q0999", np.zeros(1000))
+    assert str(caught.value).startswith("unknown player 'q0999'; did you mean 'p0999'? valid: p0000, p0001, ")
+    assert str(caught.value).endswith(", p0049, ... (1000 in all)")
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
