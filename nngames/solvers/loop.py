@@ -99,7 +99,7 @@ class Run:
                     return self._result(profile, residual, status)
                 # The scheme's own figure was smaller than the recomputed residual: the run goes on.
                 status = watch.stalls(state, residual, iteration)
-            elif status is Status.DIVERGED and self._will_settle():
+            elif status in (Status.DIVERGED, Status.CYCLING) and self._will_settle():
                 watch.keep_going()
                 status = None
             status = status or self._budget(iteration)

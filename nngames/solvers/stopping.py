@@ -13,7 +13,7 @@ cycling
     the larger of scale and |x|), twice with the same number p >= 2 of steps between, while r_k > 1000 * target; and the
     second return misses it by no more than 1.5 times the first, or by no more than 16 p rounding units: a slow spiral
     misses it by twice as much. The stored iterate is renewed at powers of two, so a cycle of any length that fits into
-    the run is found.
+    the run is found. Not where convergence to an equilibrium is proved: there only rounding can bring iterates back.
 stalled
     over the last 1000 iterations the best residual fell by less than 0.1 per cent, at that pace the iterations left
     cannot reach the target, and the iterate moved by less than the residual, that is by less than one undamped step.
@@ -92,8 +92,9 @@ class Watch:
         return Status.STALLED if out_of_reach and norm(state.x - start) < residual else None
 
     def keep_going(self) -> None:
-        """Widen the bound of divergence: the run is proved to come back."""
+        """Widen the bound of divergence and look for no cycle: the run is proved to settle."""
         self._bound *= DIVERGENCE
+        self._returns, self.period = None, None
 
 
 class _Returns:
