@@ -54,7 +54,7 @@ def test_an_activation_answers_in_double_precision(name: str, dtype: Any) -> Non
 def test_a_message_does_not_list_every_player_of_a_large_game() -> None:
     """The first names are listed, the nearest one is suggested wherever it stands."""
     players = [f"p{i:04d}" for i in range(1000)]
-    game = nng.Network.graph({}, dict.fromkeys(players, [0.0]), "relu").game()
+    game = nng.Network.graph({}, {player: [0.0] for player in players}, "relu").game()
     with pytest.raises(nng.UnknownNameError) as caught:
         game.cost("q0999", np.zeros(1000))
     assert str(caught.value).startswith("unknown player 'q0999'; did you mean 'p0999'? valid: p0000, p0001, ")
