@@ -149,6 +149,11 @@ class Certifier:
             answer = found
         return answer if coordinate is None else answer[coordinate : coordinate + 1]
 
+    @property
+    def encloses_responses(self) -> bool:
+        """Whether ``enclosed_response`` is known for every player: no player has a curvature of its own."""
+        return isinstance(self.game, TrackingGame) or all(own.metric is None for own in self.game.own.values())
+
     def enclosed_response(self, player: Player, x: list[Any]) -> list[Any] | None:
         """Return balls that contain a player's best responses to all actions in the balls x (N,); None if unknown."""
         block, coordinate = self._places[player]

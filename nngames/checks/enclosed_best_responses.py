@@ -23,6 +23,8 @@ from nngames.core.profiles import Array, Player
 from nngames.core.seeds import generator
 from nngames.games import Game
 
+#: With more players nothing is tried.
+MOST_PLAYERS = 40
 #: Sweeps before a recurrence is looked for, and the longest recurrence in sweeps.
 _SWEEPS = 60
 _LONGEST = 4
@@ -69,6 +71,8 @@ def enclosed_path(certifier: Certifier, equilibria: Sequence[Array], rng: np.ran
     rng : Generator
     """
     game = certifier.game
+    if len(game.players) > MOST_PLAYERS or not certifier.encloses_responses:
+        return None
     starts = _starts(game, equilibria, rng)
     players = list(game.players)
     shuffled = [players[i] for i in generator(rng).permutation(len(players))]
@@ -98,9 +102,9 @@ def _recurrent(game: Game, starts: Array, order: Sequence[Player]) -> list[tuple
     x = starts.copy()
     with np.errstate(all="ignore"):
         for _ in range(_SWEEPS):
-            _sweep(game, x, order)
-            # What runs away does not come back, and far out a response may fail.
-            x = x[(np.abs(x) <= _FARTHEST).all(axis=1)]
+            moves = _sweep(game, x, order)
+            # What runs away does not come back, and far out a response may fail; what stands still stays.
+            x = x[(np.abs(x) <= _FARTHEST).all(axis=1) & (moves > 1e-12)]
             if not x.size:
                 return []
         first, y = x.copy(), x.copy()

@@ -109,6 +109,7 @@ class _Heard:
     def __init__(self, game: Any, coupling: Any, base: Array) -> None:
         self._game, self._coupling = game, coupling
         self._slopes: Any = None
+        self._blocks: dict[tuple[Player, Player], Any] = {}
         if isinstance(game, TrackingGame):
             v = game.network.joint.preactivations(base)
             parts = [
@@ -136,18 +137,22 @@ class _Heard:
 
     def __call__(self, target: Player, source: Player, d: Array) -> Array:
         """Return what ``target`` hears when ``source`` moves along d, as a direction of ``target``."""
-        slices = self._game.space.slices
-        heard = self._coupling[slices[target]][:, slices[source]] @ d
+        heard = self._block(target, source) @ d
         if self._slopes is not None:
-            heard = heard * self._slopes[slices[target]]
+            heard = heard * self._slopes[self._game.space.slices[target]]
         return self.tangent(target, heard)
 
     def adjoint(self, target: Player, source: Player, d: Array) -> Array:
         """Return the direction of ``source`` that ``target`` hears most along d."""
-        slices = self._game.space.slices
         if self._slopes is not None:
-            d = d * self._slopes[slices[target]]
-        return self.tangent(source, self._coupling[slices[target]][:, slices[source]].T @ d)
+            d = d * self._slopes[self._game.space.slices[target]]
+        return self.tangent(source, self._block(target, source).T @ d)
+
+    def _block(self, target: Player, source: Player) -> Any:
+        if (target, source) not in self._blocks:
+            slices = self._game.space.slices
+            self._blocks[target, source] = self._coupling[slices[target]][:, slices[source]]
+        return self._blocks[target, source]
 
 
 def _free_coordinates(game: Game, base: Array) -> Any:
