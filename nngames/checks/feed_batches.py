@@ -117,16 +117,20 @@ def settle(
 def _advance(
     fed: FedMap, starts: Array, relaxation: Relaxation | None, steps: int, bounds: Array
 ) -> tuple[Array, Array]:
-    """Return the states after at most ``steps`` steps, and the steps made; rows that stand still or diverge stop."""
+    """Return the states after at most ``steps`` steps, and the steps made; rows that come back or diverge stop."""
     states, made = starts.copy(), np.zeros(len(starts), dtype=int)
-    active = np.arange(len(starts))
+    active, anchors = np.arange(len(starts)), starts.copy()
     for t in range(steps):
         x = states[active]
         updated = _step(fed, x, relaxation, t)
         size = np.linalg.norm(updated, axis=1)
-        still = np.linalg.norm(updated - x, axis=1) <= _ROUNDING * np.maximum(1.0, size)
+        rounding = _ROUNDING * np.maximum(1.0, size)
+        # An anchor moves at powers of two (Brent): a state that comes back to it stands still or recurs.
+        back = np.linalg.norm(updated - anchors[active], axis=1) <= rounding
         states[active], made[active] = updated, t + 1
-        active = active[~still & (size <= bounds[active])]
+        if t & (t + 1) == 0:
+            anchors[active] = updated
+        active = active[~back & (size <= bounds[active])]
         if active.size == 0:
             break
     return states, made
