@@ -420,6 +420,19 @@ def test_no_cycle_is_ever_certified_in_a_potential_game():
     assert tried > 500
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_couplings_that_a_simplex_does_not_feel_make_no_cycle(seed):
+    # Shares sum to 1: a constant added to a row or a column of W changes no difference of costs.
+    rng = np.random.default_rng(seed)
+    w = rng.integers(-4, 5, size=(3, 2)) / 4
+    unfelt = rng.integers(-4, 5, size=(1, 3)) / 4 + rng.integers(-4, 5, size=(2, 1)) / 4
+    network = nng.Network.ring([w, w.T + unfelt], [np.zeros(3), np.zeros(2)], ["softmax", "simplex"])
+    game = network.game()
+    assert nng.check_potential(game, data_tolerance=0).exact.status is PROVED
+    search = find_improvement_cycle(game, 1e-12, np.random.default_rng(seed), max_seconds=0.4)
+    assert search.cycle is None
+
+
 def test_restricted_potential_games_have_no_cycle():
     for seed, game in enumerate(potential_games(40)):
         if game.size > 4:
