@@ -160,15 +160,12 @@ class CoupledGame(Game):
         names = iter(self.players)
         for block, where in self.blocks.slices.items():
             own = self.own[block]
-            action, inside = _into_domain(own, x[..., where], self.neurons)
+            value, error = _regret(own, x[..., where], u[..., where], self.neurons)
             if self.neurons:
-                value, error = own.coordinate_regret(action, u[..., where])
-                value = np.where(inside, value, np.inf)
                 for i in range(value.shape[-1]):
                     result[next(names)] = (scalar(value[..., i]), scalar(error[..., i]))
             else:
-                value, error = own.regret(action, u[..., where])
-                result[next(names)] = (scalar(np.where(inside, value, np.inf)), scalar(error))
+                result[next(names)] = (scalar(value), scalar(error))
         return result
 
     def domain_distances(self, profile: Profile) -> dict[Player, Any]:
@@ -229,6 +226,19 @@ class ResponseMap(FixedPoint):
 
 def _has_rows(weight: LinearMap) -> bool:
     return isinstance(weight, SparseMap) or weight.has_dense
+
+
+def _regret(own: OwnCost, z: Array, u: Array, neurons: bool) -> tuple[Array, Array]:
+    """Return the regrets and their error bounds; off dom f by rounding alone, those of the projected action."""
+    regret = own.coordinate_regret if neurons else own.regret
+    value, error = regret(z, u)
+    outside = np.isinf(value)
+    if not np.any(outside):
+        return value, error
+    projected, forgiven = _into_domain(own, z, neurons)
+    nearest, nearest_error = regret(projected, u)
+    use = outside & forgiven
+    return np.where(use, nearest, value), np.where(use, nearest_error, error)
 
 
 def _into_domain(own: OwnCost, z: Array, neurons: bool) -> tuple[Array, Any]:

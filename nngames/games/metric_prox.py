@@ -71,6 +71,11 @@ class DenseResponse:
     def _one(self, u: Array) -> Array:
         if self._polyhedron is not None:
             z = minimise_quadratic(self._metric, u, *self._polyhedron)
+            if self._activation.separable:
+                # Coordinates pressed against an end of their interval are put there exactly.
+                pushed = u - self._excess @ z
+                ends = self._activation(pushed)
+                return np.where(pushed == ends, self._activation(z), ends)
             # Rounding alone may leave the set, where the cost is infinite.
             inside = np.isfinite(self._activation.layer_sum(self._activation.penalty(z)))
             return z if inside else self._activation(z)

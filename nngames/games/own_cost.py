@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -95,23 +96,58 @@ class OwnCost:
     def coordinate_regret(self, x: Array, u: Array) -> tuple[Array, Array]:
         """Return the regret at the action x against u and a bound on its rounding error, by coordinate if separable.
 
-        With p the response, s = u - (Q - I) p and d = x - p: p = r(s), and the regret is the Fenchel-Young gap of
-        (x, s) plus d'(Q - I)d/2. Both parts are computed without cancellation; where Q < I the second is negative, and
-        what its rounding and p's can do is in the bound.
+        Notes
+        -----
+        Let p be near the response, s = u - (Q - I) p + e with its rounding e, p^ = r(s), d = x - p and b = p^ - p.
+        Since s - p^ is a subgradient of f at p^, phi(x) - phi(p^) - <x - p^, u> is exactly
+        gap(x, s) + d'(Q - I)d/2 - b'(Q - I)b/2 + <x - p^, e>, and the regret of p^ itself is at most
+        |(Q - I)b + e|^2/(2m), m the modulus of phi. Only the first two terms are computed, without cancellation; the
+        bound covers the others, which are of second order in rounding or scale with the distance to the response.
         """
         if self.metric is None:
             return self.activation.gap(x, u)
+        by_coordinate = self.activation.separable and self.metric.ndim == 1
         p = self.response(u)
-        gap, error = self.activation.gap(x, u - self.quadratic(p) + p)
+        s = u - self.quadratic(p) + p
+        gap, error = self.activation.gap(x, s)
         d = x - p
         rest = 0.5 * d * (self.quadratic(d) - d)
-        rest = rest if self.activation.separable and self.metric.ndim == 1 else np.sum(rest, axis=-1)
-        if self.activation.separable and self.metric.ndim == 2:
-            gap, error = np.sum(gap, axis=-1), np.sum(error, axis=-1)
-        size = np.abs(d) if rest.shape == d.shape else np.linalg.norm(d, axis=-1)
-        magnitude = np.abs(p) if rest.shape == d.shape else np.linalg.norm(p, axis=-1)
-        error = error + 64 * _EPS * (np.abs(rest) + gap + size * (magnitude + _EPS * magnitude))
-        return np.maximum(gap + rest, 0.0), error
+        if not by_coordinate:
+            rest = np.sum(rest, axis=-1)
+            if self.activation.separable:
+                gap, error = np.sum(gap, axis=-1), np.sum(error, axis=-1)
+        return np.maximum(gap + rest, 0.0), error + self._formula_error(d, p, s, u, by_coordinate)
+
+    def _formula_error(self, d: Array, p: Array, s: Array, u: Array, by_coordinate: bool) -> Array:
+        """Bound the terms that ``coordinate_regret`` leaves out and the rounding of d'(Q - I)d/2."""
+        metric = np.asarray(self.metric)
+        unit = _EPS * (4 if by_coordinate else 4 + d.shape[-1])
+        image = self.activation(s)
+        bend: Any
+        weight: Any
+        modulus: Any
+        if by_coordinate:
+            bend, weight, modulus = np.abs(metric - 1), 1 + np.abs(metric), self._coordinate_moduli
+        else:
+            bend, weight = np.linalg.norm(metric - np.eye(len(metric))), 1 + np.linalg.norm(metric)
+            modulus = self.modulus
+
+        def size(vector: Array) -> Array:
+            return np.abs(vector) if by_coordinate else np.linalg.norm(vector, axis=-1)
+
+        off = size(image - p) + 8 * _EPS * size(image)
+        slip = unit * (weight * size(p) + size(u))
+        return (
+            unit * weight * size(d) ** 2
+            + bend * off**2
+            + (size(d) + off) * slip
+            + (bend * off + slip) ** 2 / (2 * modulus)
+        )
+
+    @cached_property
+    def _coordinate_moduli(self) -> Array:
+        slope = self.activation.slope_range[1]
+        return np.asarray(self.metric) + (1 / slope - 1 if slope > 0 else np.inf)
 
     def regret(self, x: Array, u: Array) -> tuple[Array, Array]:
         """Return the regret summed over the player's coordinates, and its error bound, for x and u (..., n)."""
