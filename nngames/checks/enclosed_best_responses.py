@@ -20,7 +20,6 @@ from nngames.core.errors import NNGamesError
 from nngames.core.exact import rational
 from nngames.core.plain import plain
 from nngames.core.profiles import Array, Player
-from nngames.core.seeds import generator
 from nngames.games import Game
 
 #: With more players nothing is tried.
@@ -75,7 +74,7 @@ def enclosed_path(certifier: Certifier, equilibria: Sequence[Array], rng: np.ran
         return None
     starts = _starts(game, equilibria, rng)
     players = list(game.players)
-    shuffled = [players[i] for i in generator(rng).permutation(len(players))]
+    shuffled = [players[i] for i in rng.permutation(len(players))]
     for order in (players, players[::-1], shuffled):
         for start, sweeps in _recurrent(game, starts, order):
             found = _enclose(certifier, start, order * sweeps)
