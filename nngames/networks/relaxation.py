@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,11 @@ class Relaxation(ABC):
 
     @abstractmethod
     def satisfies(self, averagedness: float) -> bool | None:
-        """Decide lambda_t in (0, 1/gamma) with sum lambda_t (1 - gamma lambda_t) = infinity; None if unknown."""
+        """Decide lambda_t in (0, 1/gamma] with sum lambda_t (1 - gamma lambda_t) = infinity; None if unknown."""
 
     def condition(self, averagedness: float | None) -> Verdict:
         """Decide the Krasnoselskii-Mann condition for a gamma-averaged map; gamma None means unknown."""
-        what = f"lambda_t in (0, 1/gamma) and sum lambda_t (1 - gamma lambda_t) = infinity, {self}"
+        what = f"lambda_t in (0, 1/gamma] and sum lambda_t (1 - gamma lambda_t) = infinity, {self}"
         if averagedness is None:
             return Verdict(Decision.UNDECIDED, f"{what}: no averagedness constant is known for the map", "none")
         holds = self.satisfies(averagedness)
@@ -70,14 +71,10 @@ class Diminishing(Relaxation):
         return self.initial / (step + 1) ** self.power
 
     def satisfies(self, averagedness: float) -> bool:
-        """Decide the condition: the first term must be below 1/gamma, and the power at most 1 unless it is 0.
-
-        Where gamma initial = 1 the first term alone contributes nothing; the later ones are below 1/gamma, so the
-        scheme started one step later satisfies it; such a sequence is accepted.
-        """
+        """Decide the condition: the first term must be at most 1/gamma, and the power at most 1; below 1/gamma if 0."""
         if self.power == 0:
             return self.initial > 0 and averagedness * self.initial < 1
-        return self.initial > 0 and averagedness * self.initial <= 1 and self.power <= 1
+        return self.initial > 0 and _at_most_one(averagedness, self.initial) and self.power <= 1
 
     def __str__(self) -> str:
         return f"diminishing relaxation {self.initial:g}/(t+1)^{self.power:g}"
@@ -106,10 +103,16 @@ class Given(Relaxation):
         if callable(self.values):
             return None
         # Finitely many values do not change the divergence, but each must lie in the range.
-        return all(value > 0 and averagedness * value < 1 for value in self.values)
+        inside = all(value > 0 and _at_most_one(averagedness, value) for value in self.values)
+        return inside and averagedness * self.values[-1] < 1
 
     def __str__(self) -> str:
         return "user-given relaxation"
+
+
+def _at_most_one(averagedness: float, value: float) -> bool:
+    """Decide gamma value <= 1 exactly: a product that rounds to 1 may be larger."""
+    return Fraction(averagedness) * Fraction(value) <= 1
 
 
 def as_relaxation(value: Any) -> Relaxation:
