@@ -10,6 +10,8 @@ from nngames.solvers.solver import Guarantee, Solver, registry
 
 #: Beyond this size a message does not stop to prove anything.
 LARGEST_ADVISED = 2000
+#: With more players, one simultaneous pass costs less than a sweep in which they answer one by one.
+SWEPT_PLAYERS = 200
 
 
 def message_for(
@@ -74,7 +76,9 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> st
 def licensed_methods(game: Game, besides: str) -> list[tuple[str, str]]:
     """Return the methods whose convergence is proved on the game, with the reason, fastest guarantee first."""
     found = []
-    for name in ("best_response", "extragradient", "km"):
+    many = len(game.players) > SWEPT_PLAYERS
+    order = ("picard", "extragradient", "km", "best_response") if many else ("best_response", "extragradient", "km")
+    for rank, name in enumerate(order):
         solver = registry.create(name)
         if name == besides or solver.applies(game) is not None:
             continue
@@ -83,8 +87,8 @@ def licensed_methods(game: Game, besides: str) -> list[tuple[str, str]]:
         except NNGamesError:
             continue
         if guarantee.proved:
-            found.append((not existence_proved(guarantee), name, _reason(game, name, guarantee.statement)))
-    return [(name, reason) for _, name, reason in sorted(found)]
+            found.append((not existence_proved(guarantee), rank, name, _reason(game, name, guarantee.statement)))
+    return [(name, reason) for _, _, name, reason in sorted(found)]
 
 
 def _reason(game: Game, name: str, statement: str) -> str:
