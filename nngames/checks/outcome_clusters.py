@@ -45,13 +45,13 @@ class Outcome:
     reason: str
 
     @property
-    def stable(self) -> bool:
-        """Whether a drawn start went there, which only outcomes that attract their surroundings let expect."""
+    def generic(self) -> bool:
+        """Whether a drawn start went there; the neutral cycles of a rotation are generic and attract nothing."""
         return any(self.drawn.values())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as plain data."""
-        return {**{name: plain(value) for name, value in vars(self).items()}, "stable": self.stable}
+        return {**{name: plain(value) for name, value in vars(self).items()}, "generic": self.generic}
 
 
 @dataclass(frozen=True, eq=False)

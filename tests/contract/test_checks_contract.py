@@ -94,7 +94,7 @@ def test_a_network_is_not_a_game():
 def test_one_start_is_the_zero_start():
     report = nng.check_outcomes(GAMES["ring"], starts=1)
     assert report.starts == 1
-    assert not any(outcome.stable for outcome in report.outcomes)
+    assert not any(outcome.generic for outcome in report.outcomes)
 
 
 def test_what_cannot_be_written_out_is_left_undecided_with_its_reason():

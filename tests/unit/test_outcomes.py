@@ -60,7 +60,7 @@ def test_the_origin_is_an_equilibrium_that_drawn_starts_leave():
     np.testing.assert_allclose(others[0].profile, -others[1].profile, atol=1e-12)
     outcome = next(o for o in report.outcomes if o.profile is not None and np.linalg.norm(o.profile) < 1e-9)
     assert outcome.starts == {"iterated": 1, "averaged": 1}  # the zero start alone
-    assert not outcome.stable
+    assert not outcome.generic
     assert "of the 3 found, 2 attracted" in report.equilibria_are_outcomes.statement
 
 
@@ -84,7 +84,7 @@ def test_starts_that_end_on_one_limit_cycle_are_one_outcome():
     assert len(cycles) == 1
     assert cycles[0].period == 2
     assert cycles[0].starts["iterated"] == 15
-    assert cycles[0].stable
+    assert cycles[0].generic
 
 
 def test_divergence_is_not_the_absence_of_an_equilibrium():
