@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,26 +35,18 @@ def minimise_quadratic(q: Array, u: Array, matrix: Array, lower: Array, upper: A
     daqp's dual active-set method finds the active constraints; the equality-constrained problem on them is then solved
     once more directly, so that the result is good to rounding and not only to daqp's tolerance of 1e-12.
     """
-    import daqp
-
-    n = u.size
-    sense = np.where(lower == upper, 5, 0).astype(np.int32)
-    # daqp takes writable arrays only.
-    z, _, flag, info = daqp.solve(
-        np.array(q, dtype=np.float64, order="C"),
-        np.array(-u, dtype=np.float64, order="C"),
-        np.array(matrix, dtype=np.float64, order="C"),
-        np.array(np.minimum(upper, 1e30), dtype=np.float64, order="C"),
-        np.array(np.maximum(lower, -1e30), dtype=np.float64, order="C"),
-        sense,
-        primal_tol=1e-12,
-        dual_tol=1e-12,
-    )
+    size = max(float(np.abs(t[np.isfinite(t)]).max(initial=0.0)) for t in (u, lower, upper))
+    unit = math.ldexp(1.0, math.frexp(size)[1]) if 0 < size < math.inf else 1.0
+    # The tolerances are absolute, so that small data are scaled up; large ones only where they prevent a solution.
+    scale = min(unit, 1.0)
+    z, flag, multipliers = _active_set(q, u / scale, matrix, lower / scale, upper / scale)
+    if flag == -1 and unit > scale:
+        scale = unit
+        z, flag, multipliers = _active_set(q, u / scale, matrix, lower / scale, upper / scale)
     if flag == -1:
         raise InputError("the constraints lower <= A z <= upper have no solution")
     if flag not in (1, 2):
-        raise NNGamesError(f"the quadratic program of size {n} could not be solved (daqp exit flag {flag})")
-    multipliers = np.asarray(info["lam"])
+        raise NNGamesError(f"the quadratic program of size {u.size} could not be solved (daqp exit flag {flag})")
     active = np.abs(multipliers) > 0
     if not active.any():
         return np.linalg.solve(q, u)
@@ -61,9 +54,27 @@ def minimise_quadratic(q: Array, u: Array, matrix: Array, lower: Array, upper: A
     bounds = np.where(multipliers[active] > 0, upper[active], lower[active])
     system = np.block([[q, rows.T], [rows, np.zeros((rows.shape[0],) * 2)]])
     try:
-        polished = np.linalg.solve(system, np.concatenate([u, bounds]))[:n]
+        polished = np.linalg.solve(system, np.concatenate([u, bounds]))[: u.size]
     except np.linalg.LinAlgError:
-        return np.asarray(z)
-    slack = 1e-9 * max(1.0, float(np.abs(polished).max()))
+        return z * scale
+    slack = 1e-9 * max(scale, float(np.abs(polished).max()))
     feasible = (matrix @ polished <= upper + slack).all() and (matrix @ polished >= lower - slack).all()
-    return polished if feasible else np.asarray(z)
+    return polished if feasible else z * scale
+
+
+def _active_set(q: Array, u: Array, matrix: Array, lower: Array, upper: Array) -> tuple[Array, int, Array]:
+    """Return daqp's minimiser, exit flag and multipliers."""
+    import daqp
+
+    # daqp takes writable arrays only.
+    z, _, flag, info = daqp.solve(
+        np.array(q, dtype=np.float64, order="C"),
+        np.array(-u, dtype=np.float64, order="C"),
+        np.array(matrix, dtype=np.float64, order="C"),
+        np.array(np.minimum(upper, 1e30), dtype=np.float64, order="C"),
+        np.array(np.maximum(lower, -1e30), dtype=np.float64, order="C"),
+        np.where(lower == upper, 5, 0).astype(np.int32),
+        primal_tol=1e-12,
+        dual_tol=1e-12,
+    )
+    return np.asarray(z), int(flag), np.asarray(info["lam"])
