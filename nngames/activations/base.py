@@ -11,10 +11,10 @@ their penalty, primitive, conjugate and gap are elementwise, of the input's shap
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,18 +32,8 @@ FlintNumber = Any
 #: Every activation, by name.
 registry: Registry[type[Activation]] = Registry("activation")
 
-A = TypeVar("A", bound="type[Activation]")
-
-
-def activation_named(name: str) -> Callable[[A], A]:
-    """Return a decorator that registers an activation class (a frozen dataclass of its parameters) under ``name``."""
-
-    def add(cls: A) -> A:
-        cls.name = name
-        registry.register(name)(cls)
-        return cls
-
-    return add
+#: The decorator that registers an activation class (a frozen dataclass of its parameters) under a name.
+activation_named = registry.named
 
 
 class Activation(ABC):

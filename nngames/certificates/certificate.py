@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from nngames.core.registry import Registry
 from nngames.core.verdicts import Decision, Verdict
@@ -13,18 +12,8 @@ from nngames.games import Game
 #: Every certificate, by name.
 registry: Registry[type[Certificate]] = Registry("certificate")
 
-C = TypeVar("C", bound="type[Certificate]")
-
-
-def certificate_named(name: str) -> Callable[[C], C]:
-    """Return a decorator that registers a certificate class under ``name``."""
-
-    def add(cls: C) -> C:
-        cls.name = name
-        registry.register(name)(cls)
-        return cls
-
-    return add
+#: The decorator that registers a certificate class under a name.
+certificate_named = registry.named
 
 
 class Certificate(ABC):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol
 
 from nngames.core.registry import Registry
 from nngames.core.seeds import Seed
@@ -13,18 +12,8 @@ from nngames.games import Game, required_game
 #: Every check, by name.
 registry: Registry[type[Check]] = Registry("check")
 
-C = TypeVar("C", bound="type[Check]")
-
-
-def check_named(name: str) -> Callable[[C], C]:
-    """Return a decorator that registers a check class (a frozen dataclass of its options) under ``name``."""
-
-    def add(cls: C) -> C:
-        cls.name = name
-        registry.register(name)(cls)
-        return cls
-
-    return add
+#: The decorator that registers a check class (a frozen dataclass of its options) under a name.
+check_named = registry.named
 
 
 class Report(Protocol):

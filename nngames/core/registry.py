@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from nngames.core.errors import UnknownNameError, unknown_option
 
 T = TypeVar("T")
+N = TypeVar("N", bound=type)
 
 
 class RegistryError(ImportError):
@@ -47,6 +48,21 @@ class Registry(Generic[T]):
             self._entries[name] = entry
             self._modules[name] = getattr(entry, "__module__", "?")
             return entry
+
+        return add
+
+    def named(self, name: str) -> Callable[[N], N]:
+        """Return a decorator that registers a class under ``name`` and gives it that name as attribute.
+
+        Raises
+        ------
+        RegistryError
+            If the name is taken.
+        """
+
+        def add(cls: N) -> N:
+            cls.name = name  # type: ignore[attr-defined]
+            return self.register(name)(cls)  # type: ignore[arg-type, return-value]
 
         return add
 

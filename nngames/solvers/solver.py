@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,18 +19,8 @@ from nngames.games import Game, required_game
 #: Every solver, by name.
 registry: Registry[type[Solver]] = Registry("method")
 
-S = TypeVar("S", bound="type[Solver]")
-
-
-def solver_named(name: str) -> Callable[[S], S]:
-    """Return a decorator that registers a solver class (a frozen dataclass of its hyperparameters) under ``name``."""
-
-    def add(cls: S) -> S:
-        cls.name = name
-        registry.register(name)(cls)
-        return cls
-
-    return add
+#: The decorator that registers a solver class (a frozen dataclass of its hyperparameters) under a name.
+solver_named = registry.named
 
 
 @dataclass(frozen=True)
