@@ -136,6 +136,7 @@ class CoupledGame(Game):
             return None
         return NeuronAnswers(self.network, self.own, self.self_weights)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def cost(self, player: Player, profile: Profile) -> Any:
         """Return J_player at the profile, with the constant that ``cost_constant`` adds."""
         x = self.space.array(profile, batch=True)

@@ -99,21 +99,25 @@ class Game(ABC):
 
     # Derived
 
+    @np.errstate(over="ignore", invalid="ignore")
     def best_response(self, player: Player, profile: Profile) -> Array:
         """Return the player's unique best response to the others' actions, (n_l,) or (batch, n_l)."""
         self.space.slice(player)
         return self.answer(player, self.space.array(profile, batch=True))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def best_responses(self, profile: Profile) -> Array:
         """Return all players' best responses to the profile, (N,) or (batch, N)."""
         return self.answers(self.space.array(profile, batch=True))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def residual(self, profile: Profile) -> Any:
         """Return |R(x) - x|_2: zero exactly at equilibria. A batch gives an array."""
         x = self.space.array(profile, batch=True)
         norms = np.linalg.norm(self.residuals(x), axis=-1)
         return float(norms) if x.ndim == 1 else norms
 
+    @np.errstate(over="ignore", invalid="ignore")
     def regrets(self, profile: Profile) -> dict[Player, Any]:
         """Return each player's regret, at least 0; see ``regret_bounds``."""
         return {player: value for player, (value, _) in self.regret_bounds(profile).items()}

@@ -60,6 +60,7 @@ class TrackingGame(NetworkGame):
         answer = self.network.activations[layer](self.network.joint.layer(layer, x))
         return answer if coordinate is None else answer[..., coordinate : coordinate + 1]
 
+    @np.errstate(over="ignore", invalid="ignore")
     def cost(self, player: Player, profile: Profile) -> Any:
         """Return |x_l - r_l(v_l(x))|^2/2."""
         x = self.space.array(profile, batch=True)

@@ -14,7 +14,8 @@ limit_cycle
     |x_t - x_{t-p}| and |x_{t-p} - x_{t-2p}|, is at most sqrt(tolerance) * scale, or at p rounding levels. The second
     condition keeps a slow spiral, inwards or along a circle, from being called periodic.
 diverged
-    a state is not finite, or its norm exceeds 1e8 * max(scale, |x_0|).
+    a state or its residual is not finite; or |x_t| has exceeded 1e8 * max(scale, |x_0|) for 16 steps and d_t is not
+    below what it was when that began, so that the way to a large equilibrium is no divergence.
 undecided
     none of these within the steps allowed.
 """
@@ -32,6 +33,7 @@ DIVERGENCE = 1e8
 #: The longest period that is recognised.
 LONGEST_PERIOD = 512
 _RATIO_STEPS = 8
+_GROWTH_STEPS = 16
 
 
 class Classifier:
@@ -54,15 +56,22 @@ class Classifier:
         self.bound = DIVERGENCE * max(scale, float(np.linalg.norm(start)))
         self._unit = 16 * float(np.finfo(start.dtype).eps)
         self._steps: list[float] = []
+        self._beyond: list[float] = []
         self._anchor = start.copy()
         self._anchor_step = 0
         self._recent: list[Array] = [start.copy()]
         self._recent_residuals: list[float] = []
 
-    def is_diverged(self, state: Array) -> bool:
-        """Whether the state is not finite or has left every reasonable range."""
-        norm = float(np.linalg.norm(state))
-        return not norm <= self.bound
+    def is_diverged(self, state: Array, residual: float) -> bool:
+        """Whether the rule for divergence holds at ``state``; to be asked of every state in turn."""
+        size = float(np.linalg.norm(state))
+        if not np.isfinite(size) or not np.isfinite(residual):
+            return True
+        if size <= self.bound:
+            self._beyond.clear()
+            return False
+        self._beyond.append(residual)
+        return len(self._beyond) > _GROWTH_STEPS and residual >= self._beyond[0]
 
     def is_fixed(self, state: Array, residual: float, step: float) -> bool:
         """Whether the rule for a fixed point holds after a step of length ``step`` from ``state``."""

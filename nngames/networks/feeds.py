@@ -98,9 +98,9 @@ def _run(
         answer = advance(state)
         residual = float(np.linalg.norm(answer - state))
         residuals.append(residual)
-        if classifier.is_diverged(state) or not np.isfinite(residual):
+        if classifier.is_diverged(state, residual):
             kind = TrajectoryKind.DIVERGED
-            reason = f"after {made} steps |x_t| = {np.linalg.norm(state):.3g} exceeds {classifier.bound:.3g}"
+            reason = f"after {made} steps |x_t| = {np.linalg.norm(state):.3g}, and the residual {residual:.3g} grows"
             break
         if schedule is not None:
             answer = _map(schedule(made), state)[0](state)

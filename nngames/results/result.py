@@ -156,7 +156,7 @@ class Result:
             "evaluations": self.evaluations,
             "seconds": self.seconds,
             "residual": plain(self.residual),
-            "scale": self.scale,
+            "scale": plain(self.scale),
             "tolerance": self.tolerance,
             "nash_gap": plain(self.nash_gap),
             "profile": plain(self.profile),

@@ -57,8 +57,8 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> st
     """Return the next thing to try, with its reason."""
     if game.size > LARGEST_ADVISED:
         return "see nngames certify for what is proved about this game"
+    more = "a larger --max-seconds" if status is Status.MAX_SECONDS else f"--max-iterations {10 * max(iterations, 100)}"
     if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS) and convergence_proved(game, solver):
-        more = f"--max-iterations {10 * max(iterations, 100)}"
         if existence_proved(solver.guarantee(game)):
             return f"convergence is proved, so allow more: {more}"
         return f"convergence is proved if there is an equilibrium, which is not proved: allow more, {more}"
@@ -67,7 +67,7 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> st
         name, reason = better[0]
         return f"{reason}: try --method {name}"
     if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS):
-        return f"no certificate licenses a scheme here: try --max-iterations {10 * max(iterations, 100)}"
+        return f"no certificate licenses a scheme here: try {more}"
     others = [name for name in ("km", "extragradient", "best_response") if name != solver.name]
     applicable = [name for name in others if registry.create(name).applies(game) is None]
     return f"no certificate licenses a scheme here: try --method {applicable[0] if applicable else 'km'}"

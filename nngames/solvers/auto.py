@@ -67,5 +67,15 @@ def solve_automatically(
         method=f"auto:{best.method}",
         evaluations=sum(result.evaluations for result, _ in results),
         seconds=sum(result.seconds for result, _ in results),
-        message=f"auto chose {best.method} ({why}): {best.message}",
+        message=_message(best, why, [result for result, _ in results]),
+    )
+
+
+def _message(best: Result, why: str, results: list[Result]) -> str:
+    if best.converged or len(results) == 1:
+        return f"auto chose {best.method} ({why}): {best.message}"
+    tried = ", ".join(f"{result.method}: {result.status}" for result in results)
+    return (
+        f"auto found no equilibrium, and {why} ({tried}); closest was {best.method} with residual {best.residual:.2e}: "
+        f"try another start, or --max-iterations {10 * sum(max(result.iterations, 100) for result in results)}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from itertools import count
 from typing import Any, ClassVar
 
 import numpy as np
@@ -169,14 +170,13 @@ class Solver(ABC):
         """
         problem = self.problem(check_game(game), generator(seed))
         profile = np.zeros(game.size) if start is None else game.space.array(start, what="start")
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            state = self.start(problem, problem.restrict(profile))
-        iteration = 0
-        while True:
-            yield Iterate(iteration, state.evaluations, np.array(problem.profile(state.x)), state.residual)
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                state = self.step(problem, state)
-            iteration += 1
+        # The caller's own code runs between the steps, so the state of warnings may not stay changed there.
+        quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+        state = quiet(self.start)(problem, problem.restrict(profile))
+        for iteration in count():
+            shown = np.array(quiet(problem.profile)(state.x))
+            yield Iterate(iteration, state.evaluations, shown, state.residual)
+            state = quiet(self.step)(problem, state)
 
     @property
     def options(self) -> dict[str, Any]:
