@@ -145,13 +145,12 @@ def _classify(
     fed: FedMap, x: Array, relaxation: Relaxation | None, tolerance: float, scale: float, bound: float, made: int
 ) -> Settled:
     classifier = Classifier(scale, tolerance, x)
+    classifier.bound = bound
     for t in range(made, made + CLASSIFYING_STEPS):
-        if not np.linalg.norm(x) <= bound:
-            return Settled(TrajectoryKind.DIVERGED, x, None, t)
         answer = fed.advance(x)
         residual = float(np.linalg.norm(answer - x))
         updated = answer if relaxation is None else x + relaxation(t) * (answer - x)
-        if not np.isfinite(residual):
+        if classifier.is_diverged(x, residual):
             return Settled(TrajectoryKind.DIVERGED, x, None, t)
         if classifier.is_fixed(x, residual, float(np.linalg.norm(updated - x))):
             return Settled(TrajectoryKind.FIXED_POINT, x, None, t)

@@ -100,7 +100,8 @@ def _run(
         residuals.append(residual)
         if classifier.is_diverged(state, residual):
             kind = TrajectoryKind.DIVERGED
-            reason = f"after {made} steps |x_t| = {np.linalg.norm(state):.3g}, and the residual {residual:.3g} grows"
+            size = float(np.linalg.norm(state))
+            reason = f"after {made} steps |x_t| = {size:.3g} exceeds {classifier.bound:.3g}, the residual does not fall"
             break
         if schedule is not None:
             answer = _map(schedule(made), state)[0](state)

@@ -215,9 +215,9 @@ def _next_step(game: Game, written: str, certificates: Mapping[str, Verdict], ru
     """Return a call with its reason; for a game from elsewhere also the command that does the same to its file."""
     from nngames.solvers.advice import licensed_methods
 
-    licensed = licensed_methods(game, besides="")
-    if licensed:
-        name, reason = licensed[0]
+    licensed = next(licensed_methods(game, besides=""), None)
+    if licensed is not None:
+        name, reason = licensed
         call, reason = f"nng.solve({written}, {name!r})", f"convergence is proved: {reason}"
         command = f"run FILE --method {name}"
     elif any(result.converged for result in runs.values()):

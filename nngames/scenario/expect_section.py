@@ -6,6 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, WrapValidator, model_validator
 
+from nngames.core.errors import suggestion
+from nngames.core.verdicts import Decision
+from nngames.results.result import Status
 from nngames.scenario.problems import shown
 from nngames.scenario.sections import Number, Positive, Section, Text, wrong, wrong_inside
 
@@ -65,4 +68,14 @@ class Expectation(Section):
             raise wrong_inside([(("tolerance",), "is missing; near needs an absolute tolerance")])
         if given != ["near"] and self.tolerance is not None:
             raise wrong_inside([(("tolerance",), f"belongs to near; {given[0]} has no tolerance")])
+        return self
+
+    @model_validator(mode="after")
+    def _known_status(self) -> Any:
+        # A misspelt status would be an expectation that nothing can meet.
+        if self.equal is None or not self.what.endswith(".status"):
+            return self
+        valid = [str(status) for status in (Status if self.what.startswith("solve.") else Decision)]
+        if self.equal not in valid:
+            raise wrong_inside([(("is",), f"unknown status {shown(self.equal)}; {suggestion(str(self.equal), valid)}")])
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from nngames.certificates import verdict_of
 from nngames.core.errors import NNGamesError
 from nngames.games import Game
@@ -62,9 +64,9 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> st
         if existence_proved(solver.guarantee(game)):
             return f"convergence is proved, so allow more: {more}"
         return f"convergence is proved if there is an equilibrium, which is not proved: allow more, {more}"
-    better = licensed_methods(game, besides=solver.name)
-    if better:
-        name, reason = better[0]
+    better = next(licensed_methods(game, besides=solver.name), None)
+    if better is not None:
+        name, reason = better
         return f"{reason}: try --method {name}"
     if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS):
         return f"no certificate licenses a scheme here: try {more}"
@@ -73,12 +75,15 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> st
     return f"no certificate licenses a scheme here: try --method {applicable[0] if applicable else 'km'}"
 
 
-def licensed_methods(game: Game, besides: str) -> list[tuple[str, str]]:
-    """Return the methods whose convergence is proved on the game, with the reason, fastest guarantee first."""
-    found = []
+def licensed_methods(game: Game, besides: str) -> Iterator[tuple[str, str]]:
+    """Yield the methods whose convergence is proved on the game, with the reason, fastest guarantee first.
+
+    A proof is made when it is reached: whoever takes the first method only does not pay for the others.
+    """
+    without_existence = []
     many = len(game.players) > SWEPT_PLAYERS
     order = ("picard", "extragradient", "km", "best_response") if many else ("best_response", "extragradient", "km")
-    for rank, name in enumerate(order):
+    for name in order:
         solver = registry.create(name)
         if name == besides or solver.applies(game) is not None:
             continue
@@ -86,9 +91,14 @@ def licensed_methods(game: Game, besides: str) -> list[tuple[str, str]]:
             guarantee = solver.guarantee(game)
         except NNGamesError:
             continue
-        if guarantee.proved:
-            found.append((not existence_proved(guarantee), rank, name, _reason(game, name, guarantee.statement)))
-    return [(name, reason) for _, _, name, reason in sorted(found)]
+        if not guarantee.proved:
+            continue
+        found = (name, _reason(game, name, guarantee.statement))
+        if existence_proved(guarantee):
+            yield found
+        else:
+            without_existence.append(found)
+    yield from without_existence
 
 
 def _reason(game: Game, name: str, statement: str) -> str:

@@ -18,9 +18,9 @@ FALLBACKS = ("best_response", "km", "extragradient")
 
 def plan(game: Game) -> list[tuple[Solver, str]]:
     """Return the schemes to run, each with the reason."""
-    licensed = [(registry.create(name), reason) for name, reason in licensed_methods(game, besides="")]
-    if licensed:
-        return licensed[:1]
+    licensed = next(licensed_methods(game, besides=""), None)
+    if licensed is not None:
+        return [(registry.create(licensed[0]), licensed[1])]
     chosen = [registry.create(name) for name in FALLBACKS]
     return [(solver, "no certificate licenses a scheme") for solver in chosen if solver.applies(game) is None]
 

@@ -425,3 +425,17 @@ def test_a_scenario_given_as_text_reads_no_files():
 def test_an_unknown_gallery_name_is_an_error():
     with pytest.raises(ScenarioError, match=r"^gallery:nothing:1:1: the gallery has no scenario 'nothing'; "):
         load_scenario("gallery:nothing")
+
+
+@pytest.mark.parametrize(
+    ("what", "given", "meant"),
+    [("solve.picard.status", "convergd", "converged"), ("potential.exact.status", "REFUTE", "REFUTED")],
+)
+def test_an_expected_status_that_does_not_exist_is_an_error(what: str, given: str, meant: str) -> None:
+    text = (
+        "name: a\nnetwork: {kind: recurrent, layers: [{activation: tanh, weight: 0.5}]}\n"
+        f"solve: {{methods: [picard]}}\nchecks: [potential]\nexpect:\n  - {{what: {what}, is: {given}, origin: o}}\n"
+    )
+    with pytest.raises(ScenarioError, match=f"unknown status '{given}'; did you mean '{meant}'") as caught:
+        load_scenario(text)
+    assert "expect[0].is" in str(caught.value)
