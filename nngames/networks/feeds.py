@@ -45,7 +45,7 @@ def feed(
     ----------
     network : Network
     x0 : array_like
-        The start: x_L on a ring, a profile elsewhere.
+        The start: x_L on a ring, or a full profile, of which x_L is used; a profile elsewhere.
     rule : {"iterated", "averaged"}
     relaxation : float, "diminishing", mapping, sequence, callable or Relaxation
         lambda_t of the averaged rule; see ``as_relaxation``.
@@ -182,7 +182,7 @@ def _map(network: Network, x0: Any) -> tuple[Callable[[Array], Array], Callable[
         start = network.space.array(x0, what="x0")
         return (lambda x: network.joint(x)), (lambda x: x), np.array(start)
     composite = network.composite
-    start = network._ring_state(x0)
+    start = network.ring_state(x0)
     if start.ndim != 1:
         raise InputError("feed takes one start; use check_outcomes for many")
 

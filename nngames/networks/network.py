@@ -276,8 +276,9 @@ class Network:
         Parameters
         ----------
         x0 : array_like
-            On a ring, x_L, the last layer's output; on a chain, the input (default: its fixed input); on another
-            graph a profile, at which all layers respond at once. A leading batch axis is allowed.
+            On a ring, x_L, the last layer's output, or a full profile, of which x_L is used; on a chain, the input
+            (default: its fixed input); on another graph a profile, at which all layers respond at once. A leading batch
+            axis is allowed.
 
         Returns
         -------
@@ -291,12 +292,20 @@ class Network:
         if self.ring_order is None:
             profile = self.joint(self.space.array(x0, batch=True, what="x0"))
         else:
-            profile = self.composite(self._ring_state(x0))
+            profile = self.composite(self.ring_state(x0))
         return tuple(profile[..., where] for where in self.space.slices.values())
 
-    def _ring_state(self, x0: Any) -> Array:
-        last = ProfileSpace((self.players[-1],), (self.space.sizes[-1],))
-        return last.array(x0, batch=True, what="x0")
+    def ring_state(self, x0: Any) -> Array:
+        """Return x_L, (n_L,) or (batch, n_L), from x_L itself or from a full profile, which contains it."""
+        last = self.players[-1]
+        if isinstance(x0, Mapping):
+            whole = len(x0) > 1
+        else:
+            x0 = float_array(x0, "x0")
+            whole = x0.shape[-1:] == (self.size,)
+        if whole:
+            return self.space.array(x0, batch=True, what="x0")[..., self.space.slices[last]]
+        return ProfileSpace((last,), (self.space.sizes[-1],)).array(x0, batch=True, what="x0")
 
     def _forward_chain(self, x0: ArrayLike | None) -> tuple[Array, ...]:
         weight: Any = self._input_weight

@@ -389,3 +389,18 @@ def test_contractions_settle_and_the_residual_of_the_averaged_feed_never_grows(
     for before, after in pairwise(trajectory.residuals):
         assert after <= before * (1 + 1e-9) + 1e-15
     assert network.game("neurons" if layers == 1 else "auto").nash_gap(trajectory.limit) <= 1e-14
+
+
+def test_a_ring_takes_a_full_profile_and_uses_its_last_layer() -> None:
+    network = nng.Network.graph({("a", "b"): 0.5, ("b", "a"): -0.5}, {"a": 1.0, "b": 2.0}, "tanh")
+    for profile in ([9.0, 0.3], {"a": 9.0, "b": 0.3}, {"b": 0.3}):
+        np.testing.assert_array_equal(network.forward(profile), network.forward([0.3]))
+        np.testing.assert_array_equal(network.feed(profile).residuals, network.feed([0.3]).residuals)
+    np.testing.assert_array_equal(network.forward([[9.0, 0.3], [8.0, 0.4]])[1], network.forward([[0.3], [0.4]])[1])
+
+
+def test_the_way_to_a_large_equilibrium_is_no_divergence() -> None:
+    network = nng.Network.graph({("a", "a"): 0.5, ("b", "a"): 1e9}, {"a": 0.5, "b": 0.0}, "identity")
+    trajectory = network.feed([0.0, 0.0])
+    assert trajectory.kind == "fixed_point"
+    np.testing.assert_allclose(trajectory.limit, [1.0, 1e9], rtol=1e-12)
