@@ -233,6 +233,8 @@ def _regret(own: OwnCost, z: Array, u: Array, neurons: bool) -> tuple[Array, Arr
     """Return the regrets and their error bounds; off dom f by rounding alone, those of the projected action."""
     regret = own.coordinate_regret if neurons else own.regret
     value, error = regret(z, u)
+    # Beyond about 1e154 squares overflow, and inf - inf says nothing.
+    value = np.where(np.isnan(value), np.inf, value)
     outside = np.isinf(value)
     if not np.any(outside):
         return value, error

@@ -72,7 +72,7 @@ class TrackingGame(NetworkGame):
         answers = self.network.joint(x)
         result: dict[Player, tuple[Any, Any]] = {}
         for player, where in self.space.slices.items():
-            d = (x - answers)[..., where]
+            d = np.nan_to_num((x - answers)[..., where], nan=np.inf)
             size, rounding = np.linalg.norm(d, axis=-1), 8 * _EPS * np.linalg.norm(answers[..., where], axis=-1)
             result[player] = (scalar(0.5 * size**2), scalar(size * rounding + rounding**2 + 8 * _EPS * size**2))
         return result

@@ -270,6 +270,7 @@ class Network:
             raise NotApplicableError("the composite map belongs to a ring; this network is not one: use the joint map")
         return CompositePass(self, self.ring_order)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def forward(self, x0: ArrayLike | None = None) -> tuple[Array, ...]:
         """Return the layers' outputs after one pass.
 

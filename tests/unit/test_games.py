@@ -291,6 +291,22 @@ def test_actions_off_a_box_have_infinite_regret_in_their_own_coordinate_only() -
     assert np.isfinite(batch[1])
 
 
+@pytest.mark.parametrize("cost", ["proximal", "tracking"])
+@pytest.mark.parametrize("players", ["layers", "neurons"])
+def test_what_overflows_is_infinite_and_never_nan(players: str, cost: str) -> None:
+    rng = np.random.default_rng(0)
+    weights = {("a", "b"): 1e200 * rng.standard_normal((3, 2)), ("b", "a"): 1e200 * rng.standard_normal((2, 3))}
+    for activation in ("identity", "leaky_relu", "relu", "tanh"):
+        network = nng.Network.graph(weights, {"a": np.zeros(3), "b": np.zeros(2)}, activation)
+        game = network.game(players, cost)
+        for x in (np.ones(5), 1e150 * np.ones(5), 1e308 * rng.choice([-1.0, 1.0], 5)):
+            regrets = np.array(list(game.regrets(x).values()))
+            assert not np.isnan(regrets).any()
+            assert (regrets >= 0).all()
+            assert game.nash_gap(x) > 0
+            network.forward(x)
+
+
 # Regrets in 50 digits
 
 
