@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.certificates import certify
+from nngames.certificates.figures import shown
 from nngames.core.errors import NNGamesError
 from nngames.core.verdicts import Verdict
 from nngames.games import Game, NetworkGame
@@ -139,7 +140,9 @@ def _unique(game: Game, certificates: Mapping[str, Verdict], runs: Mapping[str, 
     if len(points) > 1:
         return Finding(question, "measured", f"no: {exists}the runs ended at {len(points)} profiles far apart", "runs")
     if points:
-        words = f"{exists}every run that settled ended at the same profile, which proves nothing about others"
+        settled = sum(result.converged for result in runs.values())
+        ended = "only one run settled" if settled == 1 else f"all {settled} runs that settled ended at the same profile"
+        words = f"{exists}{ended}, which proves nothing about others"
         return Finding(question, "measured", words, "runs")
     words = f"{exists}no run settled, so nothing is known" if exists else "no run settled: perhaps there is none"
     return Finding(question, "open", words, "runs")
@@ -158,9 +161,8 @@ def _speed(certificates: Mapping[str, Verdict], runs: Mapping[str, Result]) -> F
     question, contraction = "how fast?", _contraction(certificates)
     if contraction is not None:
         name, factor = contraction
-        words = (
-            f"in the proof's norm a pass leaves at most {factor:.4g} of the distance: {_passes(factor)} for nine digits"
-        )
+        left = f"in the proof's norm a pass leaves at most {shown(factor)} of the distance"
+        words = f"{left}: {_passes(factor)} for nine digits"
         return Finding(question, "PROVED", words, name)
     settled: dict[str, list[int]] = {}
     for result in runs.values():

@@ -104,6 +104,11 @@ def licensed_methods(game: Game, besides: str) -> Iterator[tuple[str, str]]:
 def _reason(game: Game, name: str, statement: str) -> str:
     if name == "extragradient":
         verdict = verdict_of("monotone", game)
-        margin = f" (margin {verdict.margin:.2f})" if verdict.margin is not None else ""
+        margin = f" (margin {_figure(verdict.margin)})" if verdict.margin is not None else ""
         return f"M is monotone{margin}"
     return statement.split(",")[0]
+
+
+def _figure(margin: float) -> str:
+    """Return a margin with two digits after the point, as a power of ten where those would hide it."""
+    return f"{margin:.1e}" if 0 < abs(margin) < 0.005 else f"{margin:.2f}"

@@ -359,6 +359,21 @@ def test_contraction_is_proved_throughout():
     assert found["unique?"].answer == "yes: there is exactly one equilibrium"
 
 
+def test_a_factor_near_one_is_told_from_one():
+    found = diagnosis_of([[0.0, -0.9999999], [0.9999999, 0.0]], [1.0, 0.0], "identity")
+    assert " a pass leaves at most 1 - 1.00e-07 of the distance: " in found["how fast?"].answer
+
+
+def test_runs_that_settled_are_counted():
+    # Norm 3, and M not monotone: no certificate is proved; biases of 9 saturate tanh wherever a run starts.
+    weight = [[0.0, 3.0, 0.0], [0.0, 0.0, 3.0], [3.0, 0.0, 0.0]]
+    found = diagnosis_of(weight, [9.0, 9.0, 9.0], "tanh")
+    assert found["unique?"].answer == (
+        "one exists (bounded activations, Brouwer); all 5 runs that settled ended at the same profile, which proves "
+        "nothing about others"
+    )
+
+
 def test_rotation_cycles_and_is_averaged():
     found = diagnosis_of([[0.0, -1.0], [1.0, 0.0]], [1.0, 0.0], "identity")
     settles = found["settles?"]

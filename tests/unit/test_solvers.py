@@ -72,6 +72,15 @@ SHIFT_5 = np.roll(np.eye(5), 1, axis=0)
             "picard cycles with period 4; M is monotone (margin 1.00): try --method extragradient",
         ),
         (
+            # The least eigenvalue of (M + M')/2 is 1 - (7.998 - 6)/2.
+            ring([-6.0, 7.998], [1.0, 0.0]),
+            "picard",
+            {},
+            "diverged",
+            "picard diverges: residual 9.77e+10 after 6 iterations; M is monotone (margin 1.0e-03): try --method "
+            "extragradient",
+        ),
+        (
             ring([-2.0] * 3, [1.0, 0.0, 0.0]),
             "km",
             {"map": "joint"},
