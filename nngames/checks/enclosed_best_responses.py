@@ -153,12 +153,16 @@ def _enclose(certifier: Certifier, start: Array, order: Sequence[Player]) -> Enc
 
 def _follow(certifier: Certifier, box: list[Any], order: Sequence[Player]) -> tuple[list[Any] | None, Any]:
     """Return the image of a box, and a move (mover, before, after) that certainly changes its mover's action."""
+    from flint import arb
+
     x, strict = list(box), None
     for player in order:
         where = certifier.game.space.slices[player]
-        answer = certifier.enclosed_response(player, x)
-        if answer is None:
+        response = certifier.enclosed_response(player, x)
+        if response is None:
             return None, None
+        # Who listens to nobody answers with exact rationals.
+        answer = [arb(t) for t in response]
         if strict is None and any(not old.overlaps(new) for old, new in zip(x[where], answer, strict=True)):
             strict = (player, _centres(x[where]), _centres(answer))
         x[where] = answer

@@ -486,6 +486,19 @@ def test_an_enclosed_path_of_best_responses_comes_back(weights, activation):
         assert all(abs(a - c) <= r for a, c, r in zip(x, path["centre"], path["radius"], strict=True))
 
 
+@pytest.mark.parametrize("activation", ["relu", "box"])
+def test_a_player_who_listens_to_nobody_leaves_the_enclosed_path_of_the_others(activation):
+    # The source's answer is exact; without it the other two players' best responses turn for ever.
+    network = nng.Network.graph(
+        weights={("a", "b"): [[3.0]], ("b", "a"): [[-3.0]], ("a", "source"): [[0.1]]},
+        biases={"source": [0.25], "a": [0.0], "b": [0.0]},
+        activations={"source": activation, "a": "tanh", "b": "tanh"},
+    )
+    found = nng.check_potential(network.game()).best_response_acyclic
+    assert found.refuted
+    assert "best responses in turn map a box of radius" in found.statement
+
+
 def test_the_search_is_reproducible_and_keeps_to_its_time():
     game = random_ring(np.random.default_rng(7), 3, 3, "elu", 2.0)
     first, second = (nng.check_potential(game, seed=5).cycle for _ in range(2))
