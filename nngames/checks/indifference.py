@@ -100,9 +100,12 @@ class _Search:
         slices = self.game.space.slices
         heard = self.coupling[slices[improving]][:, slices[indifferent]]
         d = heard.T @ self.rng.normal(size=heard.shape[0])
+        length = float(np.linalg.norm(d))
+        if length == 0:
+            return  # The domain leaves the indifferent player no direction that the other one hears.
         centre = self.game.answer(indifferent, profile)
         for distance in DISTANCES:
-            first = self.placed(profile, indifferent, centre + distance * d / np.linalg.norm(d))
+            first = self.placed(profile, indifferent, centre + distance * d / length)
             mirrored = self.placed(profile, indifferent, 2 * centre - first[slices[indifferent]])
             tie = self.certifier.deviation(indifferent, first, mirrored)
             if tie is not None and tie.gain == 0 and (first != mirrored).any():

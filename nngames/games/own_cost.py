@@ -50,7 +50,7 @@ class OwnCost:
                 raise InputError(
                     f"{what}[{i}]: its own cost has curvature {self.metric[i]:.6g}, not above 1 - 1/S = {needed:.6g} "
                     f"for activation {self.activation.name!r}, so its best response is not unique; a self-weight "
-                    "must be below 1/S"
+                    "must be below 1/S (network.feed and nng.diagnose work without a game)"
                 )
             return
         smallest, _ = symmetric_extremes(self.metric)

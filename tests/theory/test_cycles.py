@@ -516,3 +516,15 @@ def test_undecided_says_how_far_the_search_went_and_what_would_decide():
     assert "showed no improvement cycle whose gains could be certified" in report.acyclic.statement
     assert "such a cycle or a potential would decide" in report.acyclic.statement
     assert report.best_response_acyclic.status is PROVED
+
+
+def test_a_player_whose_domain_is_one_point_is_no_obstacle():
+    network = nng.Network.graph(
+        weights={("p", "r"): [[1.0], [-1.0]], ("s", "p"): [[1.0, 0.3]], ("r", "s"): [[0.7]], ("r", "b"): [[0.4]]},
+        biases={"p": [0.4, -0.7], "s": [0.0], "r": [0.1], "b": [0.2]},
+        activations={"p": "simplex", "s": "simplex", "r": "relu", "b": "box"},
+    )
+    report = nng.check_potential(network.game())
+    # s can only answer 1, so p -> s and s -> r carry nothing, and what is left, b -> r -> p, has no way back.
+    assert report.acyclic.proved
+    assert report.cycle is None

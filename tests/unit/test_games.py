@@ -152,13 +152,13 @@ def test_a_nonsymmetric_loop_makes_neurons_the_players() -> None:
             lambda: nng.Network.recurrent([[0.5, 0.1], [0.3, 2.0]], [0.0, 0.0], "tanh").game(),
             InputError,
             "1[1]: its own cost has curvature -1, not above 1 - 1/S = 0 for activation 'tanh', so its best response is "
-            "not unique; a self-weight must be below 1/S",
+            "not unique; a self-weight must be below 1/S (network.feed and nng.diagnose work without a game)",
         ),
         (
             lambda: nng.Network.recurrent([[0.5]], [0.0], {"name": "tanh", "scale": 2.0}).game(),
             InputError,
             "1[0]: its own cost has curvature 0.5, not above 1 - 1/S = 0.5 for activation 'tanh', so its best response "
-            "is not unique; a self-weight must be below 1/S",
+            "is not unique; a self-weight must be below 1/S (network.feed and nng.diagnose work without a game)",
         ),
         (
             lambda: nng.Network.recurrent([[0.5, 0.1], [0.3, 0.2]], [0.0, 0.0], "tanh").game("layers"),
