@@ -122,6 +122,11 @@ def contraction(rng: np.random.Generator, n: int, layers: int) -> Case:
     return Case(network.game(), np.concatenate(outputs), float(norms.max()))
 
 
+def scaled_permutations(rng: np.random.Generator, n: int, layers: int) -> Case:
+    """Signed permutations times 0.8 with the identity: every step contracts by exactly 0.8, so the bounds are tight."""
+    return _ring(rng, [0.8 * _permutation(rng, n) for _ in range(layers)], LINEAR)
+
+
 def symmetric_loop(rng: np.random.Generator, n: int, layers: int) -> Case:
     """One layer that feeds itself through a symmetric weight of norm 0.8."""
     half = rng.standard_normal((n, n))
@@ -273,6 +278,7 @@ SIZES = ((1, 2), (2, 12), (7, 3), (40, 5), (300, 2), (120, 12))
 FAMILIES: tuple[tuple[Callable[..., Case], tuple[tuple[int, int], ...], tuple[Method, ...], bool], ...] = (
     (contraction, SIZES, (*BEST_RESPONSES, *KM_JOINT, *KM_COMPOSITE), True),
     (contraction, ((300, 12),), (BEST_RESPONSES[0], KM_JOINT[0], KM_COMPOSITE[0]), True),
+    (scaled_permutations, ((1, 2), (3, 3)), (*BEST_RESPONSES, *KM_JOINT, *KM_COMPOSITE), True),
     (symmetric_loop, ((1, 1), (5, 1), (60, 1)), (*BEST_RESPONSES, *KM_JOINT, *KM_COMPOSITE), True),
     (permutations, ((1, 1), (1, 2), (3, 5), (30, 12), (300, 3)), NONEXPANSIVE, False),
     (quarter_turn, ((2, 1), (4, 2), (40, 3)), NONEXPANSIVE, False),
@@ -435,6 +441,8 @@ def _ring_of(*weights: Any, activation: str = "identity") -> Any:
 
 
 QUARTER_TURN = [[0.0, -1.0], [1.0, 0.0]]
+#: A contraction of the plane in the Euclidean norm, and in no weighted maximum of its two coordinates.
+EIGHTH_TURN = [[0.63, -0.63], [0.63, 0.63]]
 
 
 @pytest.mark.parametrize(
@@ -445,6 +453,7 @@ QUARTER_TURN = [[0.0, -1.0], [1.0, 0.0]]
         (_ring_of(QUARTER_TURN), ("km", {"relaxation": lambda t: 0.5}), "a user's function"),
         (_ring_of(QUARTER_TURN), ("km", {"map": "joint"}), "of the joint map"),
         (_ring_of(QUARTER_TURN), ("best_response", {}), "no contraction in a weighted maximum norm"),
+        (_ring_of(EIGHTH_TURN), ("best_response", {}), "no contraction in a weighted maximum norm"),
         (
             _ring_of(QUARTER_TURN),
             ("extragradient", {"operator": "identity_minus_map", "step_size": 0.5}),
@@ -457,7 +466,7 @@ QUARTER_TURN = [[0.0, -1.0], [1.0, 0.0]]
         (_ring_of(0.5, 0.5), ("km", {"relaxation": 1.7}), "neither a contraction"),
         (_ring_of(0.5, 0.5), ("km", {"relaxation": 0.0}), "neither a contraction"),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_no_guarantee_where_no_theorem_applies(game: Any, method: Method, reason: str) -> None:
     guarantee = nng.solver(method[0], **method[1]).guarantee(game)

@@ -236,6 +236,11 @@ def test_collatz_wielandt_bounds_the_spectral_radius(seed: int, n: int, density:
         assert collatz_wielandt(sparse.csr_array(matrix), weights) == pytest.approx(collatz_wielandt(matrix, weights))
 
 
+def test_collatz_wielandt_counts_what_underflows() -> None:
+    matrix = np.array([[0.0, 1e-200], [1e-200, 0.0]])
+    assert collatz_wielandt(matrix, np.full(2, 1e-150)) >= 1e-200
+
+
 @pytest.mark.parametrize("n", [1, 3, 40])
 def test_perron_weights_make_the_bound_tight_on_irreducible_matrices(n: int) -> None:
     matrix = rng.random((n, n)) + 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import cvxpy as cp
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 import nngames as nng
 from nngames.core.errors import InputError, NotApplicableError, OptionError, ShapeError, UnknownNameError
+from nngames.core.exact import fraction, rational_matrix
 
 Array = NDArray[np.float64]
 N = 4
@@ -150,6 +152,28 @@ def test_regrets_of_free_players_are_exact_quadratics() -> None:
     regrets = game.regrets(x)
     assert regrets["a"] == pytest.approx(1.5 * (x[0] - 0.5) ** 2, rel=1e-4)
     assert regrets["b"] == pytest.approx(0.5 * step @ np.array([[2.0, 0.5], [0.5, 1.0]]) @ step, rel=1e-4)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 2**32 - 1), n=st.integers(1, 4), spread=st.floats(0, 6), distance=st.sampled_from([0, 1e-9, 1])
+)
+def test_regrets_of_free_players_are_within_their_bound_of_the_rational_ones(
+    seed: int, n: int, spread: float, distance: float
+) -> None:
+    draw = np.random.default_rng(seed)
+    basis = np.linalg.qr(draw.standard_normal((n, n)))[0]
+    q = basis @ np.diag(10.0 ** -np.linspace(0, spread, n)) @ basis.T
+    q, linear = q + q.T, draw.standard_normal(n)
+    game = nng.QuadraticGame({"a": q}, linear={"a": linear})
+    x = game.best_response("a", np.zeros(n)) + distance * draw.standard_normal(n)
+    value, bound = game.regret_bounds(x)["a"]
+    matrix, gradient = rational_matrix(q), rational_matrix(linear[:, None])
+    off = rational_matrix(x[:, None]) + matrix.inv() * gradient
+    exact = fraction((off.transpose() * matrix * off)[0, 0]) / 2
+    assert abs(Fraction(value) - exact) <= Fraction(bound)
+    if distance == 1:
+        assert value == pytest.approx(float(exact), rel=1e-13 * 10**spread)
 
 
 # Classical games

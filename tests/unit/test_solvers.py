@@ -211,6 +211,15 @@ def test_converged_means_the_recomputed_residual() -> None:
         assert result.residual == pytest.approx(game.residual(result.profile), rel=1e-6, abs=1e-15)
 
 
+def test_a_sweep_that_moves_little_is_not_taken_for_convergence() -> None:
+    # b hears c a little, a hears b a million times louder: when c has settled, b moves by 1e-10 and a has yet to.
+    game = nng.Network.graph({("a", "b"): 1e6, ("b", "c"): 1e-10}, {"a": 0.0, "b": 0.0, "c": 0.0}, "identity").game()
+    result = nng.solve(game, "best_response", start=[1e-4, 1e-10, 1.0])
+    assert result.trace.residual.tolist() == [1.0, 1.0, 1e-10, 1e-4, 0.0]
+    assert result.converged
+    np.testing.assert_array_equal(result.profile, np.zeros(3))
+
+
 def test_the_scale_is_fixed_before_the_run() -> None:
     game = ring([0.5, 0.5], [300.0, 400.0])
     result = nng.solve(game, "km", start=[1e6, 1e6], tolerance=1e-6)
