@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nngames.certificates.direction_spaces import DirectionSpace
-from nngames.games import CoupledGame, Game
+from nngames.games import CoupledGame
 
 
 def effective_coupling(game: Any) -> Any:
@@ -112,10 +112,3 @@ def _project_rows(matrix: Any, game: CoupledGame, spaces: dict[Any, DirectionSpa
         space = spaces[block]
         parts.append(sparse.csr_array(space.project(part if space.mask is not None else part.toarray())))
     return sparse.csr_array(sparse.vstack(parts))
-
-
-def describe_players(game: Game) -> str:
-    """Return who the players are: layers, neurons, or just players."""
-    if game.cost_name == "quadratic":
-        return "players"
-    return "neurons" if getattr(game, "neurons", False) else "layers"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -69,11 +68,6 @@ class Inclusion(ABC):
     @abstractmethod
     def norm_bound(self) -> float:
         """A safe upper bound on |M|; inf where none is known."""
-
-    def symmetric_part(self) -> Any:
-        """Return (M + M')/2, dense (N, N), with the rounding of the sum and of M's diagonal at most 2 units each."""
-        dense = self.matrix.dense
-        return (dense + dense.T) / 2
 
 
 def copy_into(source: Array, out: Array) -> Array:
