@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import yaml
 
 from nngames.scenario.problems import Path, Problem, ScenarioError, dotted, shown
-from nngames.scenario.yaml_composer import UNPRINTABLE, Composer, Node
+from nngames.scenario.yaml_composer import DEPTH, UNPRINTABLE, Composer, Node
 
 #: The largest file, in bytes; larger arrays belong in an npz or csv file.
 FILE_BYTES = 2_000_000
@@ -149,6 +149,9 @@ def _syntax_error(error: Any, text: str, file: str) -> ScenarioError:
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     lines = text.splitlines()
     found = lines[line - 1][column - 1 : column] if line <= len(lines) else ""
+    if "nesting depth" in (error.problem or ""):
+        # Newer scanners refuse deep nesting before the composer sees it.
+        return ScenarioError([Problem(file, line, column, "", f"nested deeper than {DEPTH} levels")])
     message = f"is not YAML: {error.problem or error.context}"
     if found == "\t":
         message += "; indent with spaces, not tabs"

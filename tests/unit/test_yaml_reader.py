@@ -121,7 +121,7 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
         ('a: "x\\e[31m"\n', "f.yaml:1:4: a: the text holds the control character U+001B"),
         ("a: \x07\n", "f.yaml:1:4: the character U+0007 is not allowed in YAML"),
         (f"a: {'9' * 301}\n", "f.yaml:1:4: a: a number of 301 characters; at most 300 are read"),
-        ("a: " + "[" * 1_000_000, f"f.yaml:1:{3 + DEPTH}: a{'[0]' * (DEPTH - 1)}: nested deeper than {DEPTH} levels"),
+        ("a: " + "[" * 900, f"f.yaml:1:{3 + DEPTH}: a{'[0]' * (DEPTH - 1)}: nested deeper than {DEPTH} levels"),
         (
             BOMB,
             f"f.yaml:6:10: a5[0]: more than {NODES} values, aliases written out; "
@@ -133,6 +133,11 @@ def test_what_is_refused_is_located(text, line):
     with pytest.raises(ScenarioError) as caught:
         parse_document(text, "f.yaml")
     assert str(caught.value) == line
+
+
+def test_nesting_that_the_scanner_refuses_is_told_in_the_same_words():
+    with pytest.raises(ScenarioError, match=rf"^f.yaml:1:\d+: (a.*: )?nested deeper than {DEPTH} levels$"):
+        parse_document("a: " + "[" * 1_000_000, "f.yaml")
 
 
 def test_nesting_through_aliases_is_limited():
