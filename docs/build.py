@@ -1,4 +1,4 @@
-"""Writes the generated page docs/catalogue.md from the registries."""
+"""Writes the generated pages docs/catalogue.md, from the registries, and docs/activation-audit.md."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from nngames.activations import activation
-from nngames.activations.base import registry as activations
+from nngames.activations.foundations.base import registry as activations
 from nngames.certificates import registry as certificates
+from nngames.claims import audit
+from nngames.claims.audit import infimum_text, penalty_text
 from nngames.core.files import write_atomic
+from nngames.report.audit_page import audit_page
+from nngames.report.audit_tables import short
 from nngames.solvers import registry as solvers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,12 +54,13 @@ def activation_rows() -> list[str]:
     rows = [row("Name", "What it is", "Parameters", "Slopes", "Averaged", "Penalty"), row(*["---"] * 6)]
     for name in activations.names():
         entry = activation(name)
-        averaged = "no" if entry.averagedness is None else f"{entry.averagedness:.4g}"
-        kind = "none: tracking cost" if not entry.monotone else ("convex" if entry.convex_penalty else "weakly convex")
-        low, high = entry.slope_range_exact
-        rows.append(
-            row(f"`{name}`", first_sentence(type(entry)), shown(entry.parameters), f"[{low}, {high}]", averaged, kind)
-        )
+        slopes = "none"
+        if entry.self_map:
+            low, high = entry.slope_range_exact
+            equations = dict.fromkeys(filter(None, (low.equation, high.equation)))
+            slopes = "; ".join([f"[{low.expression}, {high.expression}]", *equations])
+        averaged, kind = short(infimum_text(entry)), penalty_text(entry)
+        rows.append(row(f"`{name}`", first_sentence(type(entry)), shown(entry.parameters), slopes, averaged, kind))
     return rows
 
 
@@ -92,7 +97,9 @@ def catalogue() -> str:
         "# Catalogue",
         "Generated from the registries by `python docs/build.py`.",
         "## Activations",
-        "Slopes are those at the default parameters; `averaged` is the infimum of the averagedness constants.",
+        "Slopes are those at the default parameters; `averaged` is the infimum of the averagedness constants; "
+        "`penalty` says of what kind of f the activation is the prox (with the modulus of weak convexity). "
+        "[The audit of activations](activation-audit.md) gives the digits and the proofs.",
         "\n".join(activation_rows()),
         "## Methods",
         "`auto` runs the scheme whose convergence is proved, else the schemes in turn.",
@@ -105,5 +112,11 @@ def catalogue() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def activation_audit() -> str:
+    """Return the page on the audit of activations."""
+    return audit_page(audit())
+
+
 if __name__ == "__main__":
     write_atomic(ROOT / "docs" / "catalogue.md", catalogue())
+    write_atomic(ROOT / "docs" / "activation-audit.md", activation_audit())

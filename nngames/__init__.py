@@ -34,6 +34,7 @@ from nngames.solvers import Solver, methods, solve, solver
 
 if TYPE_CHECKING:
     from nngames.checks import check_outcomes, check_potential
+    from nngames.claims import audit_activations
     from nngames.report.diagnose import diagnose
     from nngames.scenario import load_scenario, run_scenario
 
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 
 #: Names that are imported on first use: they bring YAML, pydantic or rich with them.
 _LATER = {
+    "audit_activations": "nngames.claims",
     "check_outcomes": "nngames.checks",
     "check_potential": "nngames.checks",
     "diagnose": "nngames.report.diagnose",
@@ -73,6 +75,7 @@ __all__ = [
     "Verdict",
     "activation",
     "activations",
+    "audit_activations",
     "certify",
     "check_outcomes",
     "check_potential",

@@ -9,14 +9,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from nngames.activations.base import Activation, activation_named, registry
-from nngames.activations.domain import AffineHull, Domain, Interval
-from nngames.activations.scalar import ScalarActivation
+from nngames.activations.foundations.base import Activation, activation_named, registry
+from nngames.activations.foundations.domain import AffineHull, Domain, Interval
+from nngames.activations.foundations.scalar import ScalarActivation
 
-#: Modules of code shared by several families; they register nothing.
-_SHARED = ("active_set", "base", "domain", "flint_forms", "parameters", "projections", "rounding", "scalar")
-
-registry.discover(sys.modules[__name__], infrastructure=_SHARED)
+registry.discover(sys.modules[__name__], infrastructure=("foundations", "numerics"))
 
 
 def activation(name: str, **parameters: Any) -> Activation:

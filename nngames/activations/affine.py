@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, activation_named
-from nngames.activations.domain import AffineHull, sum_zero_basis
-from nngames.activations.parameters import Matrix, Vector, matrix, number, refusal, store, vector
-from nngames.activations.projections import ON_SET, RationalProjection, row_scale
-from nngames.activations.rounding import EPS, Mask, floating, wide
+from nngames.activations.foundations.base import Array, FlintNumber, activation_named
+from nngames.activations.foundations.domain import AffineHull, sum_zero_basis
+from nngames.activations.foundations.parameters import Matrix, Vector, matrix, number, refusal, store, vector
+from nngames.activations.foundations.projections import ON_SET, RationalProjection, as_pair, row_scale
+from nngames.activations.foundations.slopes import Pair
+from nngames.activations.numerics.rounding import EPS, Mask, floating, wide
 from nngames.core.errors import NotApplicableError
 from nngames.core.exact import rational, rational_matrix
 
@@ -49,6 +50,12 @@ class HalfspaceProjection(RationalProjection):
     def notation(self) -> str:
         """The set in the usual notation."""
         return f"{{z in R^{self.size}: <normal, z> <= {self.offset:g}}}"
+
+    def slope_pair(self, slope: float) -> Pair:
+        """Return two points along the normal, inside or outside."""
+        normal, offset = self._unit
+        far = max(1.0, abs(offset)) * (-1 if slope else 1)
+        return as_pair(normal * (offset + far), normal * (offset + 2 * far))
 
     def _excess(self, v: Array) -> Array:
         """Return <normal, v> - offset over the length of the normal, (..., 1)."""
@@ -171,6 +178,13 @@ class AffineProjection(RationalProjection):
     def notation(self) -> str:
         """The set in the usual notation."""
         return f"{{z in R^{self.size}: A z = b}}"
+
+    def slope_pair(self, slope: float) -> Pair:
+        """Return two points along the set or across it."""
+        rows, point, _ = self._system
+        hull = self.affine_hull(self.size)
+        basis = rows if not slope else np.eye(self.size) if hull.basis is None else hull.basis
+        return as_pair(point, point + max(1.0, float(np.linalg.norm(point))) * basis[:, 0])
 
     def affine_hull(self, n: int) -> AffineHull:
         """Return the set itself."""

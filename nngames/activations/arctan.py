@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, activation_named
-from nngames.activations.domain import Domain, Interval
-from nngames.activations.flint_forms import ball
-from nngames.activations.rounding import EPS, floating, log_excess, settle, wide
-from nngames.activations.scalar import ScalarActivation
+from nngames.activations.foundations.base import Array, FlintNumber, activation_named
+from nngames.activations.foundations.charts import Chart
+from nngames.activations.foundations.domain import Domain, Interval
+from nngames.activations.foundations.scalar import ScalarActivation
+from nngames.activations.foundations.slopes import SlopeEnd, rational_end, symmetric_pair
+from nngames.activations.numerics.flint_forms import ball
+from nngames.activations.numerics.rounding import EPS, log_excess, settle, sine_excess, wide
 
 # pi/2 in two parts; the first, the nearest double, is below pi/2.
 _HALF_PI = float(np.pi / 2)
@@ -34,23 +36,44 @@ class Arctan(ScalarActivation):
         return (0.0, 1.0)
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at infinity to 1 at 0."""
-        return ("0", "1")
+        return (rational_end(0, (1e6, 2e6), attained=False), rational_end(1, symmetric_pair(0.0)))
 
     @property
     def domain(self) -> Domain:
         """(-pi/2, pi/2)^n, closed."""
         return Interval(-_HALF_PI, _HALF_PI, closed_lower=False, closed_upper=False)
 
-    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
-        """Return arctan v."""
-        return np.arctan(floating(v), out=out)
+    @property
+    def limits(self) -> tuple[float, float]:
+        """-pi/2 and pi/2."""
+        return (-_HALF_PI, _HALF_PI)
 
-    def derivative(self, v: ArrayLike) -> Array:
+    def _response(self, v: Array, out: Array | None) -> Array:
+        """Return arctan v."""
+        return np.arctan(v, out=out)
+
+    def _slope(self, v: Array, out: Array | None) -> Array:
         """Return 1/(1 + v^2)."""
         with np.errstate(over="ignore"):
-            return np.reciprocal(np.square(floating(v)) + 1.0)
+            result = np.square(v, out=out)
+            result = np.add(result, 1.0, out=out)
+            return np.reciprocal(result, out=out)
+
+    def slope_charts(self) -> tuple[Chart, ...]:
+        """Return one chart, t = x/sqrt(1 + x^2) in [-1, 1]: the slope is 1 - t^2."""
+        return (
+            Chart(
+                -1,
+                1,
+                lambda t: 1 - t * t,
+                lambda t: t / (1 - t * t).sqrt(),
+                "t = x/sqrt(1 + x^2)",
+                ("lower", "upper"),
+                (0,),
+            ),
+        )
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return v arctan v - log(1 + v^2)/2.
@@ -75,6 +98,11 @@ class Arctan(ScalarActivation):
         close = -0.5 * np.log1p(-np.square(np.sin(np.where(near, safe, 0.0))))
         return np.where(inside, np.where(near, close, -np.log(_cosine(safe))), np.inf)
 
+    @property
+    def penalty_formula(self) -> str | None:
+        """-log cos z - z^2/2."""
+        return "-ln(cos(z)) - z^2/2"
+
     def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
         """Return -log(cos d - v sin d) - v d with d = x - arctan v; +inf off (-pi/2, pi/2).
 
@@ -92,7 +120,7 @@ class Arctan(ScalarActivation):
             d = np.where(above, ((x - _HALF_PI) - _HALF_PI_REST) + short, x - short)
             d_error = EPS * (4 * short + 2 * np.abs(d))
             chord = 2 * np.square(np.sin(0.5 * d))
-            sine, excess = np.sin(d), v * _sine_excess(d)
+            sine, excess = np.sin(d), v * sine_excess(d)
             t = -(chord + v * sine)
             logs = np.log(_cosine(np.abs(x))), np.log(np.hypot(1.0, v))
             low = t < -0.5
@@ -119,17 +147,6 @@ class Arctan(ScalarActivation):
 def _cosine(size: Array) -> Array:
     """Return cos for arguments in [0, pi/2], to relative rounding also at the end."""
     return np.sin((_HALF_PI - size) + _HALF_PI_REST)
-
-
-def _sine_excess(d: Array) -> Array:
-    """Return d - sin d to relative rounding."""
-    near = np.abs(d) <= 1
-    small = np.where(near, d, 0.0)
-    square = np.square(small)
-    total = np.ones_like(small)
-    for k in range(21, 4, -2):
-        total = 1.0 - total * square / (k * (k - 1))
-    return np.where(near, total * square * small / 6, d - np.sin(d))
 
 
 def _tangent_excess(v: Array) -> Array:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, activation_named
-from nngames.activations.flint_forms import ball as flint_ball
-from nngames.activations.flint_forms import half_square
-from nngames.activations.parameters import Vector, number, scalar_or_vector, store
-from nngames.activations.projections import ON_SET, VectorProjection
-from nngames.activations.rounding import EPS, Mask, floating, wide
+from nngames.activations.foundations.base import Array, FlintNumber, activation_named
+from nngames.activations.foundations.parameters import Vector, number, scalar_or_vector, store
+from nngames.activations.foundations.projections import ON_SET, VectorProjection, as_pair
+from nngames.activations.foundations.slopes import Pair
+from nngames.activations.numerics.flint_forms import ball as flint_ball
+from nngames.activations.numerics.flint_forms import half_square
+from nngames.activations.numerics.rounding import EPS, Mask, floating, wide
 from nngames.core.exact import rational
 
 
@@ -49,6 +50,13 @@ class BallProjection(VectorProjection):
         """The set in the usual notation."""
         centred = self.center == 0
         return f"{{z in R^n: |z{'' if centred else ' - c'}| <= {self.radius:g}}}"
+
+    def slope_pair(self, slope: float) -> Pair:
+        """Return two points of a ray from the center, in the ball or beyond it."""
+        center = np.broadcast_to(self._center, self.size or 2)
+        ray = np.zeros(len(center))
+        ray[0] = 0.5 * self.radius if slope else 2 * max(self.radius, abs(center[0]))
+        return as_pair(center, center + ray) if slope else as_pair(center + ray, center + 2 * ray)
 
     def _polar(self, v: Array) -> tuple[Array, Array, Array]:
         """Return v - center, its length (..., 1), and its direction, 0 at the center."""

@@ -1,4 +1,4 @@
-"""Projections that act on each coordinate: box, nonnegative and singleton, and hard_tanh, the box [-1, 1]."""
+"""Projections that act on each coordinate: box, nonnegative and singleton, and the boxes hard_tanh and relu6."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, activation_named
-from nngames.activations.domain import BoxDomain, Domain, Interval
-from nngames.activations.flint_forms import half_square, larger, smaller
-from nngames.activations.parameters import Vector, refusal, scalar_or_vector, store
-from nngames.activations.projections import SetProjection
-from nngames.activations.rounding import EPS, Mask, floating, quadratic, settle, wide
-from nngames.activations.scalar import ScalarActivation
+from nngames.activations.foundations.base import Array, FlintNumber, activation_named
+from nngames.activations.foundations.charts import Chart, constant_chart
+from nngames.activations.foundations.domain import BoxDomain, Domain, Interval
+from nngames.activations.foundations.parameters import Vector, refusal, scalar_or_vector, store
+from nngames.activations.foundations.projections import SetProjection
+from nngames.activations.foundations.scalar import ScalarActivation
+from nngames.activations.foundations.slopes import Pair, SlopeEnd, rational_end
+from nngames.activations.numerics.elementwise import BLOCK
+from nngames.activations.numerics.flint_forms import half_square, larger, smaller
+from nngames.activations.numerics.rounding import EPS, Mask, floating, quadratic, settle, wide
+from nngames.core.errors import NotApplicableError
 from nngames.core.exact import rational
 
 
@@ -67,10 +72,32 @@ class _IntervalProjection(SetProjection, ScalarActivation):
         return (1.0 if free.all() else 0.0, 0.0 if (low == high).all() else 1.0)
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """0 and 1, as far as there are finite ends and coordinates that can vary."""
         low, high = self.slope_range
-        return (f"{low:g}", f"{high:g}")
+        return (rational_end(low, self._pair(low)), rational_end(high, self._pair(high)))
+
+    def _pair(self, slope: float) -> Pair:
+        """Return two points between which r has the slope 0 or 1, that differ in one coordinate."""
+        low, high = np.broadcast_arrays(*self._arrays)
+        free = (low == -np.inf) & (high == np.inf)
+        i = int(np.argmax(low < high if slope else ~free))
+        ends = float(low.flat[i]), float(high.flat[i])
+        first, second = _points_between(*ends) if slope else _points_beyond(*ends)
+        if self.size is None:
+            return (first, second)
+        rest = np.where(free, 0.0, np.where(np.isfinite(low), low, high)).tolist()
+        return ((*rest[:i], first, *rest[i + 1 :]), (*rest[:i], second, *rest[i + 1 :]))
+
+    def slope_charts(self) -> tuple[Chart, ...]:
+        """Return the affine pieces; raises NotApplicableError if the ends differ by coordinate."""
+        if self.size is not None:
+            raise NotApplicableError(
+                f"activation {self.name!r}: the ends differ by coordinate, so there is no one slope"
+            )
+        low, high = (float(end) for end in self._arrays)
+        cuts = [-np.inf, *(end for end in (low, high) if np.isfinite(end)), np.inf]
+        return tuple(constant_chart(int(low <= a < b <= high), a, b) for a, b in pairwise(cuts) if a < b)
 
     @property
     def domain(self) -> Domain:
@@ -82,15 +109,31 @@ class _IntervalProjection(SetProjection, ScalarActivation):
         """Return v clipped to the box."""
         array = floating(v)
         self.check_shape(array)
-        low, high = self._ends_like(array)
-        return np.minimum(np.maximum(array, low, out=out), high, out=out)
+        return self._response(array, out)
 
-    def derivative(self, v: ArrayLike) -> Array:
+    def derivative(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return 1 inside the box, 0 outside and at its ends."""
         array = floating(v)
         self.check_shape(array)
-        low, high = self._ends_like(array)
-        return ((array > low) & (array < high)).astype(array.dtype)
+        return self._slope(array, out)
+
+    def _response(self, v: Array, out: Array | None) -> Array:
+        low, high = self._ends_like(v)
+        if v.size > BLOCK:
+            return np.clip(v, low, high, out=out)
+        # Two calls that cost less than NumPy's clip where the array is small.
+        return np.minimum(np.maximum(v, low, out=out), high, out=out)
+
+    def _slope(self, v: Array, out: Array | None) -> Array:
+        low, high = self._ends_like(v)
+        inside = (v > low) & (v < high)
+        return np.multiply(inside, v.dtype.type(1.0), out=out)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The ends of the box, if they are the same for all coordinates; NaN else."""
+        low, high = self._arrays
+        return (float(low) if low.ndim == 0 else np.nan, float(high) if high.ndim == 0 else np.nan)
 
     def contains(self, z: ArrayLike) -> Mask:
         """Return whether each coordinate is between its ends."""
@@ -163,6 +206,22 @@ class _IntervalProjection(SetProjection, ScalarActivation):
         return list(zip(low, high, strict=True))
 
 
+def _points_between(low: float, high: float) -> tuple[float, float]:
+    """Return two numbers in the interval, its ends where they are finite."""
+    if np.isfinite(low):
+        return (low, high if np.isfinite(high) else low + max(1.0, abs(low)))
+    return (high - max(1.0, abs(high)), high) if np.isfinite(high) else (0.0, 1.0)
+
+
+def _points_beyond(low: float, high: float) -> tuple[float, float]:
+    """Return two numbers on one side of the interval."""
+    if np.isfinite(low):
+        far = max(1.0, abs(low))
+        return (low - 2 * far, low - far)
+    far = max(1.0, abs(high))
+    return (high + far, high + 2 * far)
+
+
 @activation_named("box")
 @dataclass(frozen=True)
 class Box(_IntervalProjection):
@@ -202,9 +261,9 @@ class Nonnegative(_IntervalProjection):
         """0 and infinity."""
         return (0.0, np.inf)
 
-    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+    def _response(self, v: Array, out: Array | None) -> Array:
         """Return max(0, v)."""
-        return np.maximum(floating(v), 0.0, out=out)
+        return np.maximum(v, 0.0, out=out)
 
 
 @activation_named("hard_tanh")
@@ -212,14 +271,25 @@ class Nonnegative(_IntervalProjection):
 class HardTanh(_IntervalProjection):
     """r(v) = max(-1, min(1, v)), the projection on [-1, 1]^n."""
 
+    familiar: ClassVar[bool] = True
+
     @property
     def ends(self) -> tuple[float, float]:
         """-1 and 1."""
         return (-1.0, 1.0)
 
-    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
-        """Return max(-1, min(1, v))."""
-        return np.minimum(np.maximum(floating(v), -1.0, out=out), 1.0, out=out)
+
+@activation_named("relu6")
+@dataclass(frozen=True)
+class Relu6(_IntervalProjection):
+    """r(v) = max(0, min(6, v)), the projection on [0, 6]^n."""
+
+    familiar: ClassVar[bool] = True
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """0 and 6."""
+        return (0.0, 6.0)
 
 
 @activation_named("singleton")

@@ -8,13 +8,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, activation_named
-from nngames.activations.domain import Domain, Interval
-from nngames.activations.flint_forms import ball, entropy_term, larger, smaller
-from nngames.activations.parameters import number, store
+from nngames.activations.foundations.base import Array, FlintNumber, activation_named
+from nngames.activations.foundations.charts import Chart, constant_chart
+from nngames.activations.foundations.domain import Domain, Interval
+from nngames.activations.foundations.formulas import decimal, quotient
+from nngames.activations.foundations.parameters import number, store
+from nngames.activations.foundations.scalar import ScalarActivation
+from nngames.activations.foundations.slopes import SlopeEnd, rational_end
+from nngames.activations.numerics.flint_forms import ball, entropy_term, larger, smaller
+from nngames.activations.numerics.rounding import (
+    EPS,
+    Mask,
+    exp_excess,
+    floating,
+    quadratic,
+    relative_entropy,
+    settle,
+    wide,
+)
 from nngames.activations.rectifiers import Relu
-from nngames.activations.rounding import EPS, Mask, exp_excess, floating, quadratic, relative_entropy, settle, wide
-from nngames.activations.scalar import ScalarActivation
 from nngames.core.exact import rational
 
 
@@ -38,10 +50,11 @@ class Elu(ScalarActivation):
         return (min(self.alpha, 0.0), max(self.alpha, 1.0))
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at -infinity to 1 on the right and a left of 0."""
-        a = repr(self.alpha)
-        return ("0" if self.alpha >= 0 else a, "1" if self.alpha <= 1 else a)
+        flat, line = rational_end(0, (-41.0, -40.0), attained=self.alpha == 0), rational_end(1, (1.0, 2.0))
+        kink = rational_end(self.alpha, (-1e-10, 0.0))
+        return (flat if self.alpha >= 0 else kink, line if self.alpha <= 1 else kink)
 
     @property
     def domain(self) -> Domain:
@@ -49,19 +62,32 @@ class Elu(ScalarActivation):
         self.require_penalty()
         return Interval(0.0 - self.alpha)
 
-    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+    @property
+    def limits(self) -> tuple[float, float]:
+        """-a and infinity."""
+        return (-self.alpha if self.alpha else 0.0, np.inf)
+
+    def _response(self, v: Array, out: Array | None) -> Array:
         """Return v or a (e^v - 1)."""
-        v = floating(v)
         below = np.asarray(np.minimum(v, 0.0))
         np.expm1(below, out=below)
         if self.alpha != 1.0:
             below *= self.alpha
         return np.add(np.maximum(v, 0.0, out=out), below, out=out)
 
-    def derivative(self, v: ArrayLike) -> Array:
+    def _slope(self, v: Array, out: Array | None) -> Array:
         """Return 1 for v > 0, else a e^v."""
-        v = floating(v)
-        return np.where(v > 0, v.dtype.type(1.0), v.dtype.type(self.alpha) * np.exp(np.minimum(v, 0.0)))
+        right = v > 0
+        left = np.exp(np.minimum(v, 0.0))
+        left *= left.dtype.type(self.alpha)
+        result = np.multiply(left, ~right, out=out)
+        return np.add(result, right, out=out)
+
+    def slope_charts(self) -> tuple[Chart, ...]:
+        """Return t = e^x in [0, 1] left of 0, where the slope is a t, and the line."""
+        a = rational(self.alpha)
+        left = Chart(0, 1, lambda t: a * t, lambda t: t.log(), "t = e^x for x <= 0", ("lower",) if self.alpha else ())
+        return (left, constant_chart(1, 0, np.inf))
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return v^2/2 or a (e^v - 1 - v)."""
@@ -85,6 +111,13 @@ class Elu(ScalarActivation):
             return Relu().penalty(z)
         z, outside = self._into_domain(z)
         return np.where(outside, np.inf, self._left(z)[0] - 0.5 * np.square(np.minimum(z, 0.0)))
+
+    @property
+    def penalty_formula(self) -> str | None:
+        """That of the left half, of argument min(z, 0); 0 where a = 0."""
+        if self.alpha <= 0:
+            return "0" if self.alpha == 0 else None
+        return f"{left_formula(self.alpha)} - min(z, 0)^2/2"
 
     def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
         """Return u for u >= 0, where f = 0; elsewhere the prox by its scalar equation."""
@@ -158,3 +191,8 @@ class Elu(ScalarActivation):
         """Return v or a (e^v - 1)."""
         zero = rational(0.0)
         return ball(larger(v, zero)) + rational(self.alpha) * ball(smaller(v, zero)).expm1()
+
+
+def left_formula(depth: float) -> str:
+    """Return (m + a) log(1 + m/a) - m with m = min(z, 0), the conjugate of a (e^v - 1) for v <= 0, as a formula."""
+    return f"(min(z, 0) + {decimal(depth)})*ln(1 + {quotient('min(z, 0)', depth)}) - min(z, 0)"

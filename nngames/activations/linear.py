@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, activation_named
-from nngames.activations.domain import Domain, Interval
-from nngames.activations.flint_forms import half_square
-from nngames.activations.parameters import number, store
-from nngames.activations.rounding import EPS, UNDERFLOW, floating, quadratic, settle, wide
-from nngames.activations.scalar import ScalarActivation
+from nngames.activations.foundations.base import Array, FlintNumber, activation_named
+from nngames.activations.foundations.charts import Chart, constant_chart
+from nngames.activations.foundations.domain import Domain, Interval
+from nngames.activations.foundations.formulas import combination
+from nngames.activations.foundations.parameters import number, store
+from nngames.activations.foundations.scalar import ScalarActivation
+from nngames.activations.foundations.slopes import SlopeEnd, rational_end
+from nngames.activations.numerics.affine_drive import affine_response, affine_with_error
+from nngames.activations.numerics.flint_forms import half_square
+from nngames.activations.numerics.rounding import EPS, quadratic, settle, wide
 from nngames.core.exact import rational
 
 
@@ -30,22 +34,31 @@ class Identity(ScalarActivation):
         return (1.0, 1.0)
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """All slopes are 1."""
-        return ("1", "1")
+        return (rational_end(1, (0.0, 1.0)), rational_end(1, (0.0, 1.0)))
 
     @property
     def domain(self) -> Domain:
         """R^n."""
         return Interval()
 
-    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
-        """Return v."""
-        return np.positive(floating(v), out=out)
+    @property
+    def limits(self) -> tuple[float, float]:
+        """-infinity and infinity."""
+        return (-np.inf, np.inf)
 
-    def derivative(self, v: ArrayLike) -> Array:
+    def _response(self, v: Array, out: Array | None) -> Array:
+        """Return v."""
+        return np.positive(v, out=out)
+
+    def _slope(self, v: Array, out: Array | None) -> Array:
         """Return 1."""
-        return _constant_like(v, 1.0)
+        return _constant(v, 1.0, out)
+
+    def slope_charts(self) -> tuple[Chart, ...]:
+        """Return one affine piece."""
+        return (constant_chart(1, -np.inf, np.inf),)
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return v^2/2."""
@@ -58,6 +71,11 @@ class Identity(ScalarActivation):
     def penalty(self, z: ArrayLike) -> Array:
         """Return 0."""
         return np.zeros_like(wide(z))
+
+    @property
+    def penalty_formula(self) -> str | None:
+        """0."""
+        return "0"
 
     def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
         """Return u."""
@@ -111,9 +129,12 @@ class Linear(ScalarActivation):
         return (self.slope, self.slope)
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """All slopes are s."""
-        return (repr(self.slope), repr(self.slope))
+        # So far apart that the bias costs the quotient no digits.
+        far = max(1.0, abs(self.bias / self.slope)) if self.slope else 1.0
+        end = rational_end(self.slope, (-far, far))
+        return (end, end)
 
     @property
     def domain(self) -> Domain:
@@ -121,13 +142,25 @@ class Linear(ScalarActivation):
         self.require_penalty()
         return Interval(self.bias, self.bias) if self.slope == 0 else Interval()
 
-    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Infinities, or the bias where s = 0."""
+        return (
+            self.bias if self.slope == 0 else -np.inf * self.slope,
+            self.bias if self.slope == 0 else np.inf * self.slope,
+        )
+
+    def _response(self, v: Array, out: Array | None) -> Array:
         """Return s v + b."""
         return affine_response(v, self.slope, self.bias, out)
 
-    def derivative(self, v: ArrayLike) -> Array:
+    def _slope(self, v: Array, out: Array | None) -> Array:
         """Return s."""
-        return _constant_like(v, self.slope)
+        return _constant(v, self.slope, out)
+
+    def slope_charts(self) -> tuple[Chart, ...]:
+        """Return one affine piece."""
+        return (constant_chart(self.slope, -np.inf, np.inf),)
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return s v^2/2 + b v."""
@@ -153,6 +186,12 @@ class Linear(ScalarActivation):
         with np.errstate(over="ignore"):
             curved = (0.5 * (1 / self.slope - 1) * z - self.bias / self.slope) * z
             return curved + 0.5 * self.bias**2 / self.slope
+
+    @property
+    def penalty_formula(self) -> str | None:
+        """(1/s - 1) z^2/2 - b z/s + b^2/(2s) where s > 0."""
+        s, b = self.slope, self.bias
+        return combination(((1 / s - 1) / 2, "z^2"), (-b / s, "z"), (b * b / (2 * s), "")) if s > 0 else None
 
     def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
         """Return (s u + step b)/(s + step (1 - s))."""
@@ -195,26 +234,10 @@ class Linear(ScalarActivation):
         return rational(self.slope) * v + rational(self.bias)
 
 
-def affine_response(v: ArrayLike, slope: float, bias: float, out: Array | None = None) -> Array:
-    """Return slope * v + bias; overflow is silent where it can happen, and not guarded where it cannot."""
-    v = floating(v)
-    if abs(slope) > 1 or abs(bias) > 1e20:
-        with np.errstate(over="ignore"):
-            return np.add(np.multiply(v, slope, out=out), bias, out=out)
-    scaled = np.multiply(v, slope, out=out)
-    return scaled if bias == 0 else np.add(scaled, bias, out=out)
-
-
-def affine_with_error(v: Array, slope: float, bias: float) -> tuple[Array, Array]:
-    """Return slope * v + bias and a bound on its rounding error, 0 where slope = 1 and bias = 0."""
-    scaled = v * slope
-    value = scaled + bias
-    error = np.zeros_like(v) if slope == 1 else EPS * np.abs(scaled) + UNDERFLOW
-    return value, error if bias == 0 else error + EPS * np.abs(value)
-
-
-def _constant_like(v: ArrayLike, value: float) -> Array:
-    return np.full_like(floating(v), value)
+def _constant(v: Array, value: float, out: Array | None) -> Array:
+    result = np.empty_like(v) if out is None else out
+    result[...] = value
+    return result
 
 
 def _half_square(v: ArrayLike) -> Array:

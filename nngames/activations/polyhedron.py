@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.active_set import project_exactly
-from nngames.activations.base import Array, FlintNumber, activation_named
-from nngames.activations.domain import AffineHull
-from nngames.activations.parameters import Matrix, Vector, matrix, refusal, store, vector
-from nngames.activations.projections import ON_SET, RationalProjection, row_scale
-from nngames.activations.rounding import EPS, Mask, floating, wide
+from nngames.activations.foundations.base import Array, FlintNumber, activation_named
+from nngames.activations.foundations.domain import AffineHull
+from nngames.activations.foundations.parameters import Matrix, Vector, matrix, refusal, store, vector
+from nngames.activations.foundations.projections import ON_SET, RationalProjection, as_pair, row_scale
+from nngames.activations.foundations.slopes import Pair
+from nngames.activations.numerics.active_set import project_exactly
+from nngames.activations.numerics.rounding import EPS, Mask, floating, wide
 from nngames.core.errors import NotApplicableError
 from nngames.core.exact import fraction, rational
 
@@ -87,6 +88,21 @@ class PolyhedronProjection(RationalProjection):
             return (1.0, 1.0)
         basis = self._hull.basis
         return (0.0, 0.0 if basis is not None and basis.shape[1] == 0 else 1.0)
+
+    def slope_pair(self, slope: float) -> Pair:
+        """Return two points of the set, as far apart as a direction of it gives them, or two along a normal."""
+        if not self._rows[0].size:
+            return as_pair(np.zeros(self.size), np.ones(self.size))
+        if not slope:
+            row, offset = self._rows[0][0], float(self._rows[1][0])
+            outside = (2 * abs(offset) + 1) * row
+            normal = outside - self.project(outside)
+            return as_pair(outside, outside + normal)
+        basis = np.eye(self.size) if self._hull.basis is None else self._hull.basis
+        far = 1e3 * (1.0 + float(np.max(np.abs(self._rows[1]))))
+        ends = [self.project(self._hull.point + far * np.array([d, -d])) for d in basis.T]
+        first, second = max(ends, key=lambda pair: float(np.linalg.norm(pair[0] - pair[1])))
+        return as_pair(first, second)
 
     @property
     def notation(self) -> str:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, activation_named
-from nngames.activations.domain import Domain, Interval
-from nngames.activations.flint_forms import half_square, larger, smaller
-from nngames.activations.linear import Linear, affine_response, affine_with_error
-from nngames.activations.parameters import number, store
-from nngames.activations.rounding import EPS, UNDERFLOW, floating, quadratic, settle, wide
-from nngames.activations.scalar import ScalarActivation
+from nngames.activations.foundations.base import Array, FlintNumber, activation_named
+from nngames.activations.foundations.charts import Chart, constant_chart
+from nngames.activations.foundations.domain import Domain, Interval
+from nngames.activations.foundations.formulas import combination
+from nngames.activations.foundations.parameters import number, store
+from nngames.activations.foundations.scalar import ScalarActivation
+from nngames.activations.foundations.slopes import SlopeEnd, rational_end
+from nngames.activations.linear import Linear
+from nngames.activations.numerics.affine_drive import affine_response, affine_with_error
+from nngames.activations.numerics.flint_forms import half_square, larger, smaller
+from nngames.activations.numerics.rounding import EPS, UNDERFLOW, floating, quadratic, settle, wide
 from nngames.core.exact import rational
 
 
@@ -45,9 +50,13 @@ class Relu(ScalarActivation):
         return (min(self.slope, 0.0), max(self.slope, 0.0))
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """The slopes fill [0, s], or [s, 0]."""
-        return ("0" if self.slope >= 0 else repr(self.slope), "0" if self.slope <= 0 else repr(self.slope))
+        kink = -self.bias / self.slope if self.slope else 0.0
+        far = max(1.0, abs(kink))
+        left, right = (kink - 2 * far, kink - far), (kink + far, kink + 2 * far)
+        flat, steep = rational_end(0, right if self.slope < 0 else left), rational_end(self.slope, right)
+        return (flat, steep) if self.slope >= 0 else (rational_end(self.slope, left), flat)
 
     @property
     def domain(self) -> Domain:
@@ -60,19 +69,39 @@ class Relu(ScalarActivation):
         """The constant response max(0, b), which this is for s = 0."""
         return Linear(0.0, max(0.0, self.bias))
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """0 and infinity, in the order of the sign of s; max(0, b) where s = 0."""
+        if self.slope == 0:
+            return self._point.limits
+        return (0.0, np.inf) if self.slope > 0 else (np.inf, 0.0)
+
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return max(0, s v + b)."""
         if self.slope == 1.0 and self.bias == 0.0:
+            # One pass over the array, which blocks would only slow down.
             return np.maximum(floating(v), 0.0, out=out)
+        return super().__call__(v, out)
+
+    def _response(self, v: Array, out: Array | None) -> Array:
+        """Return max(0, s v + b)."""
+        if self.slope == 1.0 and self.bias == 0.0:
+            return np.maximum(v, 0.0, out=out)
         return np.maximum(affine_response(v, self.slope, self.bias, out), 0.0, out=out)
 
-    def derivative(self, v: ArrayLike) -> Array:
+    def _slope(self, v: Array, out: Array | None) -> Array:
         """Return s where s v + b > 0, else 0."""
-        v = floating(v)
-        if self.slope == 1.0 and self.bias == 0.0:
-            return np.greater(v, 0.0).astype(v.dtype)
-        active = affine_response(v, self.slope, self.bias) > 0
-        return np.multiply(active, self.slope, dtype=v.dtype)
+        plain = self.slope == 1.0 and self.bias == 0.0
+        active = (v if plain else affine_response(v, self.slope, self.bias)) > 0
+        return np.multiply(active, v.dtype.type(self.slope), out=out)
+
+    def slope_charts(self) -> tuple[Chart, ...]:
+        """Return the two affine pieces."""
+        if self.slope == 0:
+            return self._point.slope_charts()
+        kink = -Fraction(self.bias) / Fraction(self.slope)
+        left, right = (0, self.slope) if self.slope > 0 else (self.slope, 0)
+        return (constant_chart(left, -np.inf, kink), constant_chart(right, kink, np.inf))
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return max(0, s v + b)^2/(2s); max(0, b) v where s = 0."""
@@ -98,6 +127,12 @@ class Relu(ScalarActivation):
         z = wide(z)
         with np.errstate(over="ignore"):
             return np.where(z >= 0, (0.5 * (1 / self.slope - 1) * z - self.bias / self.slope) * z, np.inf)
+
+    @property
+    def penalty_formula(self) -> str | None:
+        """(1/s - 1) z^2/2 - b z/s where s > 0."""
+        s, b = self.slope, self.bias
+        return combination(((1 / s - 1) / 2, "z^2"), (-b / s, "z")) if s > 0 else None
 
     def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
         """Return max(0, (s u + step b)/(s + step (1 - s))); max(0, b) where s = 0."""
@@ -161,10 +196,10 @@ class _TwoSlopes(ScalarActivation):
         return (min(self.slope, 1.0), max(self.slope, 1.0))
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """The slopes lie between a and 1."""
-        a = repr(self.slope)
-        return (a, "1") if self.slope <= 1 else ("1", a)
+        left, right = rational_end(self.slope, (-2.0, -1.0)), rational_end(1, (1.0, 2.0))
+        return (left, right) if self.slope <= 1 else (right, left)
 
     @property
     def domain(self) -> Domain:
@@ -172,15 +207,23 @@ class _TwoSlopes(ScalarActivation):
         self.require_penalty()
         return Interval() if self.slope > 0 else Interval(0.0)
 
-    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+    @property
+    def limits(self) -> tuple[float, float]:
+        """An infinity, or 0 where a = 0; and infinity."""
+        return (-np.inf * self.slope if self.slope else 0.0, np.inf)
+
+    def _response(self, v: Array, out: Array | None) -> Array:
         """Return v or a v."""
-        v = floating(v)
         return (np.maximum if self.slope <= 1 else np.minimum)(v, affine_response(v, self.slope, 0.0), out=out)
 
-    def derivative(self, v: ArrayLike) -> Array:
+    def _slope(self, v: Array, out: Array | None) -> Array:
         """Return 1 for v >= 0, else a."""
-        v = floating(v)
-        return np.where(v >= 0, v.dtype.type(1.0), v.dtype.type(self.slope))
+        kind = v.dtype.type
+        return np.add(np.multiply(v >= 0, kind(1 - self.slope)), kind(self.slope), out=out)
+
+    def slope_charts(self) -> tuple[Chart, ...]:
+        """Return the two affine pieces."""
+        return (constant_chart(self.slope, -np.inf, 0), constant_chart(1, 0, np.inf))
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return v^2/2 or a v^2/2."""
@@ -201,6 +244,13 @@ class _TwoSlopes(ScalarActivation):
         z = wide(z)
         with np.errstate(over="ignore"):
             return np.where(z >= 0, 0.0, self._below((1 - self.slope) * 0.5 * z * z))
+
+    @property
+    def penalty_formula(self) -> str | None:
+        """(1/a - 1) min(z, 0)^2/2 where a > 0, 0 where a = 0."""
+        if self.slope <= 0:
+            return "0" if self.slope == 0 else None
+        return combination(((1 / self.slope - 1) / 2, "min(z, 0)^2"))
 
     def _below(self, values: Array) -> Array:
         """Return values/a, +inf where a = 0: the scale of g* left of 0."""

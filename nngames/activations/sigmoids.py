@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, xlog1py, xlogy
+from scipy.special import xlog1py, xlogy
 
-from nngames.activations.base import Array, FlintNumber, activation_named
-from nngames.activations.domain import Domain, Interval
-from nngames.activations.flint_forms import ball, entropy_term
+from nngames.activations.foundations.base import Array, FlintNumber, activation_named
+from nngames.activations.foundations.charts import Chart
+from nngames.activations.foundations.domain import Domain, Interval
+from nngames.activations.foundations.formulas import multiple, quotient
+from nngames.activations.foundations.parameters import number, store
+from nngames.activations.foundations.scalar import ScalarActivation
+from nngames.activations.foundations.slopes import SlopeEnd, rational_end, symmetric_pair
 from nngames.activations.linear import Linear
-from nngames.activations.parameters import number, store
-from nngames.activations.rounding import EPS, Mask, floating, relative_entropy, settle, wide
-from nngames.activations.scalar import ScalarActivation
+from nngames.activations.numerics.elementwise import logistic_share
+from nngames.activations.numerics.flint_forms import ball, entropy_term
+from nngames.activations.numerics.rounding import EPS, Mask, floating, relative_entropy, settle, wide
 from nngames.core.exact import rational
+
+#: The conjugate of the sigmoid as a formula.
+ENTROPY = "z*ln(z) + (1 - z)*ln(1 - z)"
 
 
 @activation_named("sigmoid")
@@ -35,23 +43,42 @@ class Sigmoid(ScalarActivation):
         return (0.0, 0.25)
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at infinity to 1/4 at 0."""
-        return ("0", "1/4")
+        return (rational_end(0, (40.0, 41.0), attained=False), rational_end(0.25, symmetric_pair(0.0)))
 
     @property
     def domain(self) -> Domain:
         """[0, 1]^n."""
         return Interval(0.0, 1.0)
 
-    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
-        """Return 1/(1 + e^-v)."""
-        return expit(floating(v), out=out)
+    @property
+    def limits(self) -> tuple[float, float]:
+        """0 and 1."""
+        return (0.0, 1.0)
 
-    def derivative(self, v: ArrayLike) -> Array:
+    def _response(self, v: Array, out: Array | None) -> Array:
+        """Return 1/(1 + e^-v)."""
+        return logistic_share(v, out)
+
+    def _slope(self, v: Array, out: Array | None) -> Array:
         """Return r (1 - r)."""
-        r = expit(floating(v))
-        return r * (1 - r)
+        e = np.exp(-np.abs(v))
+        return np.divide(e, np.square(1 + e), out=out)
+
+    def slope_charts(self) -> tuple[Chart, ...]:
+        """Return one chart, t = r(x) in [0, 1]: the slope is t (1 - t)."""
+        return (
+            Chart(
+                0,
+                1,
+                lambda t: t * (1 - t),
+                lambda t: (t / (1 - t)).log(),
+                "t = 1/(1 + e^-x)",
+                ("lower", "upper"),
+                (Fraction(1, 2),),
+            ),
+        )
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return log(1 + e^v)."""
@@ -63,6 +90,11 @@ class Sigmoid(ScalarActivation):
         inside = (z >= 0) & (z <= 1)
         safe = np.where(inside, z, 0.5)
         return np.where(inside, xlogy(safe, safe) + xlog1py(1 - safe, -safe), np.inf)
+
+    @property
+    def penalty_formula(self) -> str | None:
+        """The negative entropy of (z, 1 - z) less z^2/2."""
+        return f"{ENTROPY} - z^2/2"
 
     def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
         """Return the Kullback-Leibler divergence of (x, 1 - x) from (p, 1 - p), p = r(v); +inf off [0, 1].
@@ -118,9 +150,11 @@ class Tanh(ScalarActivation):
         return (min(self.scale, 0.0), max(self.scale, 0.0))
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at infinity to s at 0."""
-        return ("0" if self.scale >= 0 else repr(self.scale), "0" if self.scale <= 0 else repr(self.scale))
+        flat = rational_end(0, (40.0, 41.0), attained=self.scale == 0)
+        steep = rational_end(self.scale, symmetric_pair(0.0))
+        return (flat, steep) if self.scale >= 0 else (steep, flat)
 
     @property
     def domain(self) -> Domain:
@@ -128,16 +162,27 @@ class Tanh(ScalarActivation):
         self.require_penalty()
         return Interval(0.0 - self.scale, self.scale)
 
-    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+    @property
+    def limits(self) -> tuple[float, float]:
+        """-s and s."""
+        return (0.0 - self.scale, self.scale)
+
+    def _response(self, v: Array, out: Array | None) -> Array:
         """Return s tanh(v)."""
-        result = np.tanh(floating(v), out=out)
+        result = np.tanh(v, out=out)
         return result if self.scale == 1.0 else np.multiply(result, self.scale, out=out)
 
-    def derivative(self, v: ArrayLike) -> Array:
+    def _slope(self, v: Array, out: Array | None) -> Array:
         """Return s (1 - tanh(v)^2)."""
-        square = np.square(np.tanh(floating(v)))
-        result = np.subtract(1.0, square)
-        return result if self.scale == 1.0 else result * self.scale
+        e = np.square(np.exp(-np.abs(v)))
+        return np.divide((4 * self.scale) * e, np.square(1 + e), out=out)
+
+    def slope_charts(self) -> tuple[Chart, ...]:
+        """Return one chart, t = tanh x in [-1, 1]: the slope is s (1 - t^2)."""
+        if self.scale == 0:
+            return Linear(0.0).slope_charts()
+        s = rational(self.scale)
+        return (Chart(-1, 1, lambda t: s * (1 - t * t), lambda t: t.atanh(), "t = tanh x", ("lower", "upper"), (0,)),)
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return s log cosh v."""
@@ -166,6 +211,16 @@ class Tanh(ScalarActivation):
         array = floating(z)
         outside = ~(np.abs(array) <= array.dtype.type(self.scale))
         return np.clip(wide(array), -self.scale, self.scale), outside
+
+    @property
+    def penalty_formula(self) -> str | None:
+        """z artanh(z/s) + s log(1 - z^2/s^2)/2 - z^2/2 where s > 0."""
+        s = self.scale
+        if s <= 0:
+            return None
+        share = quotient("z", s)
+        square = "z^2" if s == 1 else f"({share})^2"
+        return f"z*artanh({share}) + {multiple(s, f'ln(1 - {square})/2')} - z^2/2"
 
     def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
         """Return s KL of ((1 + y)/2, (1 - y)/2) from (q, 1 - q), y = x/s and q = (1 + tanh v)/2; +inf off [-s, s].

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, activation_named
-from nngames.activations.domain import Domain, Simplex, simplex_threshold
-from nngames.activations.parameters import number, store
-from nngames.activations.projections import ON_SET, RationalProjection
-from nngames.activations.rounding import EPS, Mask, floating, wide
+from nngames.activations.foundations.base import Array, FlintNumber, activation_named
+from nngames.activations.foundations.domain import Domain, Simplex, simplex_threshold
+from nngames.activations.foundations.parameters import number, store
+from nngames.activations.foundations.projections import ON_SET, RationalProjection
+from nngames.activations.foundations.slopes import Pair
+from nngames.activations.numerics.rounding import EPS, Mask, floating, wide
 from nngames.core.exact import rational
 
 
@@ -41,6 +42,11 @@ class SimplexProjection(RationalProjection):
     def notation(self) -> str:
         """The set in the usual notation."""
         return str(self.domain)
+
+    def slope_pair(self, slope: float) -> Pair:
+        """Return two points in R^2: of the simplex, or with equal entries."""
+        half = 0.5 * self.total
+        return ((half, half), (0.5 * half, 1.5 * half)) if slope else ((0.0, 0.0), (half, half))
 
     def project(self, v: Array) -> Array:
         """Return the nearest point of the simplex."""

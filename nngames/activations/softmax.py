@@ -1,20 +1,24 @@
-"""The softmax activation: its penalty is the negative entropy on the simplex less half the square."""
+"""The softmax activation, whose penalty is the negative entropy on the simplex less half the square."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import lambertw, wrightomega, xlogy
 
-from nngames.activations.base import Activation, Array, FlintNumber, activation_named
-from nngames.activations.domain import Domain, Simplex
-from nngames.activations.flint_forms import ball, entropy_term
-from nngames.activations.parameters import number, store
-from nngames.activations.rounding import EPS, Mask, floating, relative_entropy, settle, wide
+from nngames.activations.foundations.base import Activation, Array, FlintNumber, activation_named
+from nngames.activations.foundations.domain import Domain, Simplex
+from nngames.activations.foundations.formulas import quotient
+from nngames.activations.foundations.parameters import number, refusal, store
+from nngames.activations.foundations.slopes import SlopeEnd, rational_end
+from nngames.activations.numerics.compensated import corrected, exponential_correction
+from nngames.activations.numerics.flint_forms import ball, entropy_term
+from nngames.activations.numerics.rounding import EPS, Mask, floating, relative_entropy, settle, wide
 from nngames.core.errors import ShapeError
 from nngames.core.exact import rational
 
@@ -24,14 +28,17 @@ from nngames.core.exact import rational
 class Softmax(Activation):
     """r(v)_i = e^(gain v_i) / sum_j e^(gain v_j).
 
-    g(v) = log(sum_j e^(gain v_j))/gain, g*(z) = sum z_i log(z_i)/gain on the simplex. The Jacobian gain (diag(p) - pp')
-    has eigenvalues in [0, gain/2]; gain/2 is reached at p = (1/2, 1/2).
+    g(v) = log(sum_j e^(gain v_j))/gain. The Jacobian gain (diag(p) - pp') has eigenvalues between 0 and gain/2, which
+    is reached at p = (1/2, 1/2). For gain > 0: g*(z) = sum z_i log(z_i)/gain on the simplex. For gain < 0 it is the
+    prox of nothing. A gain of 0 is refused: r would be constant, at a point that depends on the size of the layer.
     """
 
     gain: float = 1.0
 
     def __post_init__(self) -> None:
-        store(self, gain=number(self, "gain", positive=True))
+        store(self, gain=number(self, "gain"))
+        if self.gain == 0:
+            raise refusal(self, "gain", "must not be 0: the response would be constant")
 
     @property
     def bounded(self) -> bool:
@@ -40,17 +47,21 @@ class Softmax(Activation):
 
     @property
     def slope_range(self) -> tuple[float, float]:
-        """Eigenvalues from 0 to gain/2."""
-        return (0.0, 0.5 * self.gain)
+        """Eigenvalues between 0 and gain/2."""
+        return (min(0.5 * self.gain, 0.0), max(0.5 * self.gain, 0.0))
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
-        """Eigenvalues from 0 to gain/2."""
-        return ("0", "1/2" if self.gain == 1 else f"{self.gain!r}/2")
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
+        """Eigenvalues between 0 along equal entries and gain/2 at p = (1/2, 1/2)."""
+        half = 1e-5 / self.gain
+        flat, steep = rational_end(0, ((0.0, 0.0), (1.0, 1.0))), Fraction(self.gain) / 2
+        across = rational_end(steep, ((half, -half), (-half, half)))
+        return (flat, across) if self.gain > 0 else (across, flat)
 
     @property
     def domain(self) -> Domain:
         """The simplex."""
+        self.require_penalty()
         return Simplex()
 
     def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
@@ -59,13 +70,21 @@ class Softmax(Activation):
         if array.ndim == 0 or array.shape[-1] == 0:
             given = "a single number" if array.ndim == 0 else "an empty one"
             raise ShapeError(f"activation {self.name!r} acts on a layer; got {given}")
+        correction = None
         with np.errstate(over="ignore"):
-            result = np.subtract(array, array.max(axis=-1, keepdims=True), out=out)
+            result = np.subtract(array, self.top(array), out=out)
             if self.gain != 1.0:
+                below = result.copy()
                 result *= self.gain
+                correction = exponential_correction(below, self.gain, result)
         np.exp(result, out=result)
+        result = corrected(result, correction)
         result /= result.sum(axis=-1, keepdims=True)
         return result
+
+    def top(self, v: Array) -> Array:
+        """Return the entry (..., 1) with the largest share."""
+        return v.max(axis=-1, keepdims=True) if self.gain > 0 else v.min(axis=-1, keepdims=True)
 
     def jvp(self, v: Array, d: Array) -> Array:
         """Return gain (p d - p <p, d>)."""
@@ -75,16 +94,22 @@ class Softmax(Activation):
     def primitive(self, v: ArrayLike) -> Array:
         """Return log(sum e^(gain v))/gain."""
         v = wide(v)
-        top = v.max(axis=-1)
+        top = self.top(v)
         with np.errstate(over="ignore"):
-            terms = np.exp(self.gain * (v - top[..., None]))
-        return top + np.log(np.sum(terms, axis=-1)) / self.gain
+            terms = np.exp(self.gain * (v - top))
+        return top[..., 0] + np.log(np.sum(terms, axis=-1)) / self.gain
 
     def conjugate(self, z: ArrayLike) -> Array:
         """Return sum z log(z)/gain on the simplex, up to rounding of the sum; +inf off it."""
+        self.require_penalty()
         inside = _on_simplex(floating(z))
         safe = np.where(inside[..., None], wide(z), 0.0)
         return np.where(inside, np.sum(xlogy(safe, safe), axis=-1) / self.gain, np.inf)
+
+    @property
+    def penalty_formula(self) -> str | None:
+        """z log(z)/gain - z^2/2 where gain > 0."""
+        return f"{quotient('z*ln(z)', self.gain)} - z^2/2" if self.gain > 0 else None
 
     def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
         """Return the Kullback-Leibler divergence of x from r(v), over gain; +inf off the simplex.
@@ -92,6 +117,7 @@ class Softmax(Activation):
         Each coordinate gives x log(x/p) - x + p >= 0. Where the sum of x is 1 only up to rounding, the bound covers
         the difference to the gap at the rescaled x.
         """
+        self.require_penalty()
         inside = _on_simplex(floating(x))
         x, v = np.broadcast_arrays(wide(x), wide(v))
         n = x.shape[-1]
@@ -130,10 +156,12 @@ class Softmax(Activation):
         """Return the negative entropy over gain, with sum(z) = 1."""
         import cvxpy as cp
 
+        self.require_penalty()
         return -cp.sum(cp.entr(z)) / self.gain, [cp.sum(z) == 1]
 
     def flint_conjugate(self, z: Sequence[FlintNumber]) -> FlintNumber | None:
         """Return sum z log(z)/gain; None if an entry is negative or the sum cannot be 1."""
+        self.require_penalty()
         if any(t < 0 for t in z) or sum(z) != 1:
             return None
         return sum(entropy_term(t) for t in z) / rational(self.gain)

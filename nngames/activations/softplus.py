@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from math import factorial
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, spence
 
-from nngames.activations.base import Array, FlintNumber, activation_named
-from nngames.activations.domain import Domain, Interval
-from nngames.activations.flint_forms import ball
-from nngames.activations.parameters import number, store
-from nngames.activations.rounding import EPS, dilogarithm, floating, relative_entropy, settle, wide
-from nngames.activations.scalar import ScalarActivation
+from nngames.activations.foundations.base import Array, FlintNumber, activation_named
+from nngames.activations.foundations.charts import Chart
+from nngames.activations.foundations.domain import Domain, Interval
+from nngames.activations.foundations.formulas import decimal, multiple
+from nngames.activations.foundations.parameters import number, store
+from nngames.activations.foundations.scalar import ScalarActivation
+from nngames.activations.foundations.slopes import SlopeEnd, rational_end
+from nngames.activations.numerics.affine_drive import affine_response
+from nngames.activations.numerics.bregman import quadrature
+from nngames.activations.numerics.compensated import corrected, exponential_correction
+from nngames.activations.numerics.elementwise import EXPONENT_CAP, logistic_share
+from nngames.activations.numerics.flint_forms import ball
+from nngames.activations.numerics.rounding import EPS, dilogarithm, relative_entropy, settle, wide
 from nngames.core.exact import rational
 
 #: Bernoulli numbers B_2, B_4, ..., B_22.
@@ -46,36 +52,63 @@ class SoftplusBeta(ScalarActivation):
         return (0.0, 1.0)
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at -infinity to 1 at infinity."""
-        return ("0", "1")
+        near, far = 40 / self.beta, 41 / self.beta
+        return (rational_end(0, (-far, -near), attained=False), rational_end(1, (near, far), attained=False))
 
     @property
     def domain(self) -> Domain:
         """[0, inf)^n."""
         return Interval(0.0)
 
-    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
-        """Return log(1 + e^(b v))/b."""
-        # max(v, 0) + log(1 + e^(-b |v|))/b: faster than logaddexp, and b v may overflow.
-        tail = np.asarray(np.abs(floating(v)))
-        with np.errstate(over="ignore"):
-            tail *= -self.beta
-        np.exp(tail, out=tail)
-        np.log1p(tail, out=tail)
-        if self.beta != 1.0:
-            tail /= self.beta
-        return np.add(np.maximum(v, 0.0, out=out), tail, out=out)
+    @property
+    def limits(self) -> tuple[float, float]:
+        """0 and infinity."""
+        return (0.0, np.inf)
 
-    def derivative(self, v: ArrayLike) -> Array:
+    def _response(self, v: Array, out: Array | None) -> Array:
+        """Return log(1 + e^(b v))/b."""
+        # For b v above the cap, where e^(b v) would overflow, log(1 + e^cap)/b < v = r(v) to rounding; r(v) > v always.
+        drive = v if self.beta == 1.0 else affine_response(v, self.beta, 0.0)
+        rise = np.asarray(np.minimum(drive, EXPONENT_CAP[v.dtype]))
+        np.exp(rise, out=rise)
+        np.log1p(rise, out=rise)
+        if self.beta == 1.0:
+            return np.maximum(v, rise, out=out)
+        rise /= self.beta
+        return np.maximum(v, corrected(rise, exponential_correction(v, self.beta, drive)), out=out)
+
+    def _slope(self, v: Array, out: Array | None) -> Array:
         """Return 1/(1 + e^(-b v))."""
         with np.errstate(over="ignore"):
-            return expit(np.multiply(floating(v), self.beta))
+            return logistic_share(np.multiply(v, self.beta), out)
+
+    def slope_charts(self) -> tuple[Chart, ...]:
+        """Return one chart, in which the slope is the variable itself."""
+        b = rational(self.beta)
+        return (
+            Chart(
+                0,
+                1,
+                lambda t: t,
+                lambda t: (t / (1 - t)).log() / b,
+                "t = 1/(1 + e^(-b x))",
+                ("lower", "upper"),
+            ),
+        )
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return -Li2(-e^(b v))/b^2."""
         with np.errstate(over="ignore"):
             return dilogarithm(self.beta * wide(v)) / self.beta**2
+
+    @property
+    def penalty_formula(self) -> str | None:
+        """(Li2(e^(-b z)) - pi^2/6)/b^2."""
+        b = self.beta
+        total = f"Li2(e^({multiple(-b, 'z')})) - pi^2/6"
+        return total if b == 1 else f"({total})/{decimal(b)}^2"
 
     def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
         """Return u where it is so large that f is constant to rounding; elsewhere the prox by its scalar equation."""
@@ -144,18 +177,11 @@ class SoftplusBeta(ScalarActivation):
         return ball(b * v).exp().log1p() / b
 
 
-@lru_cache(maxsize=1)
-def _gauss_legendre() -> tuple[tuple[float, float], ...]:
-    """Return nodes and weights on [0, 1]."""
-    nodes, weights = np.polynomial.legendre.leggauss(10)
-    return tuple(zip((0.5 + 0.5 * nodes).tolist(), (0.5 * weights).tolist(), strict=True))
-
-
 def _near_gap(y: Array, p: Array, w: Array, d: Array, error: Array, relative: Array) -> tuple[Array, Array]:
     """Return the gap for |y - p| <= 2 and beta = 1, and its error bound."""
     log_p = np.where(w < -37, w, np.log(np.where(w < -37, 1.0, p)))
     value, bound = relative_entropy(y, p, d, log_p, error, relative)
-    integral = sum(weight * (1 - node) * _smooth_part(p + node * d) for node, weight in _gauss_legendre())
+    integral = sum(weight * (1 - node) * _smooth_part(p + node * d) for node, weight in quadrature(10))
     smooth = np.square(d) * integral
     return value + smooth, bound + 2 * (np.abs(d) + error) * error + 16 * EPS * smooth
 

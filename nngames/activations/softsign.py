@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Array, FlintNumber, activation_named
-from nngames.activations.domain import Domain, Interval
-from nngames.activations.flint_forms import ball
-from nngames.activations.rounding import EPS, floating, log_excess, settle, wide
-from nngames.activations.scalar import ScalarActivation
+from nngames.activations.foundations.base import Array, FlintNumber, activation_named
+from nngames.activations.foundations.charts import Chart
+from nngames.activations.foundations.domain import Domain, Interval
+from nngames.activations.foundations.scalar import ScalarActivation
+from nngames.activations.foundations.slopes import SlopeEnd, rational_end, symmetric_pair
+from nngames.activations.numerics.flint_forms import ball
+from nngames.activations.numerics.rounding import EPS, log_excess, settle, wide
 
 
 @activation_named("softsign")
@@ -34,24 +36,39 @@ class Softsign(ScalarActivation):
         return (0.0, 1.0)
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at infinity to 1 at 0."""
-        return ("0", "1")
+        # The slope has a kink at 0: the quotient is within the distance of the points, not its square.
+        return (rational_end(0, (1e6, 2e6), attained=False), rational_end(1, symmetric_pair(0.0, 1e-10)))
 
     @property
     def domain(self) -> Domain:
         """(-1, 1)^n, closed."""
         return Interval(-1.0, 1.0, closed_lower=False, closed_upper=False)
 
-    def __call__(self, v: ArrayLike, out: Array | None = None) -> Array:
+    @property
+    def limits(self) -> tuple[float, float]:
+        """-1 and 1."""
+        return (-1.0, 1.0)
+
+    def _response(self, v: Array, out: Array | None) -> Array:
         """Return v/(1 + |v|)."""
-        v = floating(v)
-        size = np.abs(v) + 1.0
+        size = np.abs(v)
+        size = size + size.dtype.type(1.0)
         return np.divide(v, size, out=out)
 
-    def derivative(self, v: ArrayLike) -> Array:
+    def _slope(self, v: Array, out: Array | None) -> Array:
         """Return 1/(1 + |v|)^2."""
-        return np.square(np.reciprocal(np.abs(floating(v)) + 1.0))
+        result = np.add(np.abs(v, out=out), 1.0, out=out)
+        return np.square(np.reciprocal(result, out=out), out=out)
+
+    def slope_charts(self) -> tuple[Chart, ...]:
+        """Return two charts, t = r(x) left and right of 0: the slope is (1 - |t|)^2."""
+        how = "t = x/(1 + |x|)"
+        return (
+            Chart(-1, 0, lambda t: (1 + t) * (1 + t), lambda t: t / (1 + t), how, ("lower",)),
+            Chart(0, 1, lambda t: (1 - t) * (1 - t), lambda t: t / (1 - t), how, ("upper",)),
+        )
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return |v| - log(1 + |v|)."""
@@ -64,6 +81,11 @@ class Softsign(ScalarActivation):
         inside = size < 1
         safe = np.where(inside, size, 0.0)
         return np.where(inside, log_excess(-safe, np.log1p(-safe)), np.inf)
+
+    @property
+    def penalty_formula(self) -> str | None:
+        """-log(1 - |z|) - |z| - z^2/2."""
+        return "-ln(1 - abs(z)) - abs(z) - z^2/2"
 
     def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
         """Return h((1 - |x|)(1 + |v|) - 1) where x and v have one sign, else h(-|x|) + h(|v|) + |x v|.

@@ -18,7 +18,7 @@ import numpy as np
 
 from nngames.activations import Activation
 from nngames.certificates.figures import product, round_down, round_up, simplest_between
-from nngames.certificates.norms import coupling_norms
+from nngames.certificates.norms import coupling_norms, no_lipschitz_reason, partial_response_reason
 from nngames.core.bounds import TIGHT_SIDE, Enclosure, spectral_norm
 from nngames.core.exact import EXACT_ORDER, is_positive_semidefinite, rational_matrix
 from nngames.core.operators import DenseMap, LinearMap
@@ -74,14 +74,14 @@ _bounds: WeakKeyDictionary[Network, CompositeBound] = WeakKeyDictionary()
 
 
 def composite_reason(game: Game) -> str | None:
-    """Return why a game has no composite map with linear couplings; None if it has one."""
+    """Return why a game has no composite map with linear couplings and Lipschitz layers; None if it has one."""
     if not isinstance(game, NetworkGame):
         return "only the game of a network has a composite map"
     if not game.network.linear:
         return "a coupling is not linear"
     if game.network.ring_order is None:
         return "the network is not a ring, so it has no composite map"
-    return None
+    return partial_response_reason(game) or no_lipschitz_reason(game)
 
 
 def composite_bound(network: Network) -> CompositeBound:

@@ -63,11 +63,18 @@ def nonlinear_response(game: Any, kind: str) -> Verdict | None:
     """Return the verdict on a tracking game in which a response is not affine in what it hears; None otherwise."""
     if not isinstance(game, TrackingGame):
         return None
+    article = "an" if kind == "exact" else "a"
     for (target, source), weight in game.network.weights.items():
         activation = game.network.activations[target]
         low, high = activation.slope_range
         if low == high or not _nonzero(weight):
             continue
+        if not activation.defined_everywhere:
+            statement = (
+                f"it is not decided whether {described(game)} has {article} {kind} potential: the activation "
+                f"{activation.name!r} of player {target} is not defined for every pre-activation, so some costs are not"
+            )
+            return Verdict(Decision.UNDECIDED, statement, "commuting unilateral steps")
         what = f"player {target} listens to {source} with the activation {activation.name!r}"
         # With parameters by coordinate, the coordinate that listens may be an affine one.
         if activation.separable and activation.size is None and high - low > _SLOPE_GAP:
@@ -78,8 +85,8 @@ def nonlinear_response(game: Any, kind: str) -> Verdict | None:
             witness = {"player": target, "source": source, "slopes": [low, high]}
             return Verdict(Decision.REFUTED, statement, "commuting unilateral steps", high - low, witness)
         statement = (
-            f"it is not decided whether {described(game)} has a {kind} potential: {what}, which is not known to be "
-            "affine; the criterion needs responses that are affine in each other player's action"
+            f"it is not decided whether {described(game)} has {article} {kind} potential: {what}, which is not known "
+            "to be affine; the criterion needs responses that are affine in each other player's action"
         )
         return Verdict(Decision.UNDECIDED, statement, "commuting unilateral steps")
     return None
@@ -91,8 +98,8 @@ def coupling_pairs(game: Any) -> CouplingPairs:
     network = game.network
     factors = dict.fromkeys(network.players, 1.0)
     if isinstance(game, TrackingGame):
-        factors = {player: activation.slope_range[0] for player, activation in network.activations.items()}
         # A response that is not affine hears nothing here; its factor does not matter.
+        factors = {player: _slope(activation) for player, activation in network.activations.items()}
     couplings = {edge: _stored(weight) for edge, weight in network.weights.items()}
     if game.neurons:
         return _neuron_pairs(game, couplings, spaces, factors)
@@ -143,6 +150,12 @@ def _neuron_pairs(
 def _stored(weight: LinearMap) -> Any:
     matrix: Any = weight.matrix if hasattr(weight, "matrix") else weight.dense
     return matrix.astype(np.float64)
+
+
+def _slope(activation: Any) -> float:
+    """Return the slope of an affine response, 0 for others."""
+    low, high = activation.slope_range
+    return float(low) if low == high else 0.0
 
 
 def _nonzero(weight: LinearMap) -> bool:

@@ -1,12 +1,13 @@
 """The inclusion's matrix M = D - B in floating point with its error, and in rationals as the data define it.
 
 D_l is I for the game of a network (its self-loops stay in B) and Q_l for a quadratic game, minus k_l = 1 - 1/S_l where
-the penalty is weakly convex. S_l is the Lipschitz constant as the activation gives it: exact where that is a float,
-else rounded up, which keeps F convex.
+the penalty is weakly convex, k_l = 1 where S_l is infinite. S_l is the Lipschitz constant as the activation gives it:
+exact where that is a float, else rounded up, which keeps F convex.
 """
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -70,6 +71,8 @@ def _curvature(game: CoupledGame, block: Any) -> Array:
 
 def _shift(game: CoupledGame, block: Any) -> Fraction:
     slope = game.own[block].activation.slope_range[1]
+    if not math.isfinite(slope):
+        return Fraction(1)
     return 1 - 1 / Fraction(slope) if slope > 1 else Fraction(0)
 
 

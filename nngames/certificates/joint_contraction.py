@@ -8,7 +8,13 @@ from typing import Any
 
 from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.figures import product, round_up, shown
-from nngames.certificates.norms import coupling_norms, linear_map_reason, response_lipschitz
+from nngames.certificates.norms import (
+    coupling_norms,
+    linear_map_reason,
+    no_lipschitz_reason,
+    partial_response_reason,
+    response_lipschitz,
+)
 from nngames.certificates.perron import contraction_weights
 from nngames.core.profiles import Player
 from nngames.core.verdicts import Decision, Verdict
@@ -30,8 +36,8 @@ class JointContraction(Certificate):
     map = "joint"
 
     def applies(self, game: Game) -> str | None:
-        """Return a reason unless the game's couplings are linear."""
-        return linear_map_reason(game)
+        """Return a reason unless the game's couplings are linear and its responses Lipschitz on the whole space."""
+        return linear_map_reason(game) or partial_response_reason(game) or no_lipschitz_reason(game)
 
     def decide(self, game: Any) -> Verdict:
         """Decide by a positive vector whether the spectral radius of N is below 1."""
@@ -39,11 +45,7 @@ class JointContraction(Certificate):
         matrix, unbounded = _norm_matrix(game)
         method = "positive weights u with N u <= q u for the matrix of safe norm bounds (Collatz-Wielandt)"
         if unbounded is not None:
-            statement = (
-                f"{name} is not shown to contract: no upper bound is known on the coupling of {unbounded[0]} with "
-                f"{unbounded[1]}, a map without a matrix"
-            )
-            return Verdict(Decision.UNDECIDED, statement, method)
+            return Verdict(Decision.UNDECIDED, f"{name} is not shown to contract: {unbounded}", method)
         weights, factor = contraction_weights(matrix)
         players = game.network.players
         witness: dict[str, Any] = {"factor": factor, "weights": dict(zip(players, weights.tolist(), strict=True))}
@@ -66,8 +68,8 @@ def joint_name(game: Game) -> str:
     return "the joint map T" if isinstance(game, NetworkGame) else "the best-response map"
 
 
-def _norm_matrix(game: Any) -> tuple[Any, tuple[Player, Player] | None]:
-    """Return N, sparse, or the first edge without an upper bound."""
+def _norm_matrix(game: Any) -> tuple[Any, str | None]:
+    """Return N, sparse, or why there is none."""
     from scipy import sparse
 
     index = {player: i for i, player in enumerate(game.network.players)}
@@ -75,8 +77,11 @@ def _norm_matrix(game: Any) -> tuple[Any, tuple[Player, Player] | None]:
     rows, columns, values = [], [], []
     for (target, source), norm in coupling_norms(game.network).items():
         value = round_up(product((constants[target], norm.upper)))
+        if math.isinf(constants[target]):
+            return None, f"the best response of {target} has no Lipschitz constant"
         if math.isinf(value):
-            return None, (target, source)
+            unbounded = f"no upper bound is known on the coupling of {target} with {source}, a map without a matrix"
+            return None, unbounded
         rows.append(index[target])
         columns.append(index[source])
         values.append(value)

@@ -11,6 +11,7 @@ from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.figures import shown
 from nngames.certificates.inclusion_matrix import exact_symmetric_part, symmetric_part
 from nngames.certificates.least_eigenvalue import form_upper, least_eigenvalue
+from nngames.certificates.norms import several_answers_reason
 from nngames.core.errors import NotApplicableError
 from nngames.core.exact import EXACT_ORDER, fraction, is_positive_semidefinite, rational
 from nngames.core.verdicts import Decision, Verdict
@@ -44,7 +45,8 @@ class Monotone(Certificate):
             return "a coupling is not linear"
         if not all(hasattr(w, "matrix") or w.has_dense for w in game.network.weights.values()):
             return "a coupling is a map without a matrix, too large to be written out"
-        return None
+        # The inclusion's solutions are Nash equilibria, but perhaps no fixed points of the selection r.
+        return several_answers_reason(game)
 
     def decide(self, game: Any) -> Verdict:
         """Decide by the least eigenvalue."""

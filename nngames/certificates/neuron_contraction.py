@@ -9,7 +9,12 @@ import numpy as np
 from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.figures import shown
 from nngames.certificates.joint_contraction import joint_name
-from nngames.certificates.norms import coordinate_lipschitz, linear_map_reason
+from nngames.certificates.norms import (
+    coordinate_lipschitz,
+    linear_map_reason,
+    no_lipschitz_reason,
+    partial_response_reason,
+)
 from nngames.certificates.perron import contraction_weights
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
@@ -31,8 +36,8 @@ class NeuronContraction(Certificate):
     map = "joint"
 
     def applies(self, game: Game) -> str | None:
-        """Return a reason unless couplings are linear and every response acts coordinate by coordinate."""
-        reason = linear_map_reason(game)
+        """Return a reason unless couplings are linear and every response acts by coordinate, Lipschitz everywhere."""
+        reason = linear_map_reason(game) or partial_response_reason(game) or no_lipschitz_reason(game)
         return reason if reason is not None else _mixing(game)
 
     def decide(self, game: Any) -> Verdict:
@@ -40,7 +45,12 @@ class NeuronContraction(Certificate):
         from scipy import sparse
 
         weight: Any = assembled_weight(game.network)
-        scaled = sparse.csr_array(sparse.diags_array(_coordinate_constants(game)) @ abs(weight.matrix))
+        constants = _coordinate_constants(game)
+        if not np.isfinite(constants).all():
+            place = int(np.argmin(np.isfinite(constants)))
+            statement = f"{joint_name(game)} is not shown to contract: the answer of coordinate {place} has no bound"
+            return Verdict(Decision.UNDECIDED, statement, "Lipschitz constants of the coordinates' answers")
+        scaled = sparse.csr_array(sparse.diags_array(constants) @ abs(weight.matrix))
         weights, factor = contraction_weights(scaled)
         name = joint_name(game)
         method = "positive weights u with diag(d)|W| u <= q u (Collatz-Wielandt)"

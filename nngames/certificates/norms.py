@@ -23,19 +23,56 @@ def coupling_norms(network: Network) -> dict[tuple[Player, Player], Enclosure]:
     return _norms[network]
 
 
+def partial_response_reason(game: Game) -> str | None:
+    """Return why the game's joint map need not be defined at every profile; None if it is.
+
+    A response to an own cost with a curvature of its own is defined everywhere, as is an activation on the line.
+    """
+    if not isinstance(game, NetworkGame | CoupledGame):
+        return None
+    for player, activation in game.network.activations.items():
+        curved = not isinstance(game, NetworkGame) and game.own[player].metric is not None
+        if not activation.defined_everywhere and not curved:
+            return f"the activation {activation.name!r} of player {player} is not defined for every pre-activation"
+    return None
+
+
+def no_lipschitz_reason(game: Game) -> str | None:
+    """Return why a response of a network's game has no Lipschitz constant; None if all have one."""
+    if not isinstance(game, NetworkGame):
+        return None
+    for player, activation in game.network.activations.items():
+        if not math.isfinite(activation.lipschitz):
+            cause = "its slopes are unbounded" if activation.continuous else "it is not continuous"
+            return f"the activation {activation.name!r} of player {player} has no Lipschitz constant: {cause}"
+    return None
+
+
+def several_answers_reason(game: Game) -> str | None:
+    """Return why a player may have several best responses, of which r names one; None if they are unique."""
+    if isinstance(game, NetworkGame | CoupledGame):
+        for player, activation in game.network.activations.items():
+            if not activation.continuous:
+                return (
+                    f"the activation {activation.name!r} of player {player} is not continuous: where it jumps, every "
+                    "action between its limits is a best response"
+                )
+    return None
+
+
 def response_lipschitz(cost: OwnCost) -> Fraction | float:
     """Return a Lipschitz constant of a player's best response to u: 1/modulus, exact for the enclosures it comes from.
 
     phi strongly convex with modulus m has a (1/m)-Lipschitz argmin of phi - <., u> [bauschke2017, Thm 18.15]; without
     a metric the response is r itself and m = 1/S.
     """
-    slope = Fraction(cost.activation.slope_range[1])
-    if slope == 0:
+    high = cost.activation.slope_range[1]
+    if high == 0:
         return Fraction(0)
     if cost.metric is None:
-        return slope
+        return Fraction(high) if math.isfinite(high) else math.inf
     curvature = float(cost.metric.min()) if cost.metric.ndim == 1 else symmetric_extremes(cost.metric)[0].lower
-    modulus = 1 / slope + Fraction(curvature) - 1
+    modulus = (1 / Fraction(high) if math.isfinite(high) else 0) + Fraction(curvature) - 1
     return 1 / modulus if modulus > 0 else math.inf
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nngames.activations import Activation
-from nngames.activations.projections import SetProjection
+from nngames.activations.foundations.projections import SetProjection
 from nngames.core.errors import NotApplicableError
 from nngames.core.exact import fraction, rational, rational_matrix
 from nngames.core.profiles import Array, Player

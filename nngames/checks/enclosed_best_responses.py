@@ -72,6 +72,9 @@ def enclosed_path(certifier: Certifier, equilibria: Sequence[Array], rng: np.ran
     game = certifier.game
     if len(game.players) > MOST_PLAYERS or not certifier.encloses_responses:
         return None
+    # Brouwer's theorem needs continuous responses, and the search some that are defined wherever it looks.
+    if not all(a.continuous and a.defined_everywhere for a in game.network.activations.values()):
+        return None
     starts = _starts(game, equilibria, rng)
     players = list(game.players)
     shuffled = [players[i] for i in rng.permutation(len(players))]

@@ -20,7 +20,7 @@ import numpy as np
 from nngames.certificates import verdict_of
 from nngames.checks.cycle_certificates import Certifier, certification_reason, rationals
 from nngames.checks.feed_batches import FedMap
-from nngames.core.errors import NNGamesError
+from nngames.core.errors import DomainError, NNGamesError
 from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.solvers import registry, solve
@@ -61,8 +61,12 @@ def roots(game: Game, starts: Sequence[Array]) -> Iterator[tuple[str, Array]]:
     for start in starts if game.size <= MOST_COORDINATES // 2 else ():
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            x = np.asarray(root(game.residuals, start, method="hybr", options=options).x, dtype=np.float64)
-        if np.isfinite(x).all() and game.residual(x) <= 1e-6 * game.scale:
+            try:
+                x = np.asarray(root(game.residuals, start, method="hybr", options=options).x, dtype=np.float64)
+                near = np.isfinite(x).all() and game.residual(x) <= 1e-6 * game.scale
+            except DomainError:
+                continue
+        if near:
             yield "root", x
 
 
@@ -71,7 +75,10 @@ def solutions(game: Game, starts: Sequence[Array], iterations: int = 100) -> Ite
     for start in starts:
         for method in METHODS:
             if registry[method]().applies(game) is None:
-                result = solve(game, method, start=start, max_iterations=iterations)
+                try:
+                    result = solve(game, method, start=start, max_iterations=iterations)
+                except DomainError:
+                    continue
                 if np.isfinite(result.profile).all() and result.residual <= 1e-3 * result.scale:
                     yield method, result.profile
 

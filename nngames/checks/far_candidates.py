@@ -26,7 +26,8 @@ def far_candidates(game: Any, rng: np.random.Generator, drawn: int) -> Iterator[
     for scale in itertools.islice(itertools.cycle(SCALES), drawn):
         pair = scale * rng.normal(size=(2, game.size))
         for low, high in (pair, game.best_responses(pair)):
-            yield into_domain(game, low), into_domain(game, high)
+            if np.isfinite(low).all() and np.isfinite(high).all():
+                yield into_domain(game, low), into_domain(game, high)
 
 
 def forward_candidates(
@@ -42,7 +43,10 @@ def forward_candidates(
     where = game.space.slices[movers[0]]
     n = where.stop - where.start
     for scale in itertools.islice(itertools.cycle(SCALES), drawn):
-        low = into_domain(game, game.best_responses(scale * rng.normal(size=game.size)))
+        answers = game.best_responses(scale * rng.normal(size=game.size))
+        if not np.isfinite(answers).all():
+            continue
+        low = into_domain(game, answers)
         d = rng.normal(size=n) if rng.random() < 0.5 else np.eye(n)[rng.integers(n)]
         high = np.repeat(low[None, :], len(_STEPS), axis=0)
         high[:, where] += scale * np.outer(_STEPS, d / np.linalg.norm(d))
@@ -51,7 +55,9 @@ def forward_candidates(
             place = game.space.slices[mover]
             low[place] = game.answer(mover, low)
             high[:, place] = game.answer(mover, high)
-        yield from _changed_minds(game, movers[0], low, high)
+        high = high[np.isfinite(high).all(axis=1)]
+        if len(high) and np.isfinite(low).all():
+            yield from _changed_minds(game, movers[0], low, high)
 
 
 def _changed_minds(game: Any, first: Player, low: Array, high: Array) -> Iterator[tuple[Array, Array]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nngames.activations.domain import BoxDomain, Domain, Interval, Simplex
+from nngames.activations.foundations.domain import BoxDomain, Domain, Interval, Simplex
 from nngames.core.profiles import Array
 from nngames.games import CoupledGame
 

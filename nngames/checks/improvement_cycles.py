@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import time
@@ -19,6 +20,7 @@ from nngames.checks.far_candidates import far_candidates, forward_candidates
 from nngames.checks.local_candidates import directions_along, local_candidates
 from nngames.checks.relaxed_reflections import reflection_paths
 from nngames.checks.restricted_games import restricted_cycle
+from nngames.core.errors import DomainError
 from nngames.core.profiles import Array, Player
 from nngames.games import Game
 from nngames.results.cycle import Cycle
@@ -101,7 +103,11 @@ class _Search:
             (functools.partial(self._reflected, base) for base in self.bases),
         )
         for attempt in attempts:
-            found = attempt()
+            try:
+                found = attempt()
+            except DomainError:
+                # A candidate whose answers an activation does not define is none.
+                continue
             if found is not None or self.over:
                 return found
         return None
@@ -112,7 +118,10 @@ class _Search:
 
     def _equilibria(self, method: Callable[..., Iterator[tuple[str, Array]]]) -> Iterator[Array]:
         """Yield the profiles that a method finds and that are new."""
-        drawn = self.game.best_responses(self.rng.normal(size=(STARTS - 1, self.game.size)))
+        drawn: Array = self.rng.normal(size=(STARTS - 1, self.game.size))
+        with contextlib.suppress(DomainError):
+            answers = self.game.best_responses(drawn)
+            drawn = answers[np.isfinite(answers).all(axis=1)]
         for _, profile in method(self.game, [np.zeros(self.game.size), *drawn]):
             if all(np.linalg.norm(profile - other) > 1e-5 * self.game.scale for other in self.bases):
                 self.bases.append(profile)

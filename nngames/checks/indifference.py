@@ -12,6 +12,7 @@ that two certificates at the ends cover it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ import numpy as np
 from nngames.checks.cycle_certificates import Certifier
 from nngames.checks.effective_coupling import effective_coupling, listening_graph
 from nngames.checks.feasible_profiles import into_domain
+from nngames.core.errors import DomainError
 from nngames.core.plain import plain
 from nngames.core.profiles import Array, Player
 from nngames.games import CoupledGame
@@ -77,13 +79,18 @@ def find_indifference(game: Any, rng: np.random.Generator) -> Indifference | Non
     one_sided = [(k, player) for k, player in graph.edges if not graph.has_edge(player, k)]
     drawn = rng.normal(size=(PROFILES, game.size))
     drawn[0] = 0.0
-    profiles = into_domain(game, game.best_responses(drawn))
+    try:
+        answers = game.best_responses(drawn)
+    except DomainError:
+        return None
+    profiles = into_domain(game, answers[np.isfinite(answers).all(axis=1)])
     for indifferent, improving in one_sided[:MOST_PAIRS]:
         for profile in profiles:
-            for first, second in search.ties(profile, indifferent, improving):
-                found = search.changed_mind(first, second, indifferent, improving)
-                if found is not None:
-                    return found
+            with contextlib.suppress(DomainError):
+                for first, second in search.ties(profile, indifferent, improving):
+                    found = search.changed_mind(first, second, indifferent, improving)
+                    if found is not None:
+                        return found
     return None
 
 

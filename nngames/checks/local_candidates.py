@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from nngames.activations.domain import Simplex
+from nngames.activations.foundations.domain import Simplex
 from nngames.checks.feasible_profiles import into_domain
 from nngames.core.profiles import Array, Player
 from nngames.games import CoupledGame, Game, TrackingGame

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nngames.certificates.norms import partial_response_reason, several_answers_reason
 from nngames.checks.outcome_clusters import FoundEquilibrium, Outcome
 from nngames.checks.second_route import ACCURACY
 from nngames.core.verdicts import Decision, Verdict
-from nngames.games import Game
+from nngames.games import CoupledGame, Game
 from nngames.results.trajectory import TrajectoryKind
 
 
@@ -17,8 +18,12 @@ def limits_are_equilibria(
     """Return the verdict that limits of the feeds are equilibria; see ``check_outcomes`` for the proof.
 
     It rests on each response being the minimiser of its cost. Where the second route contradicts that at an equilibrium
-    found, the verdict is UNDECIDED.
+    found, or where the map is not known to be continuous everywhere, the verdict is UNDECIDED.
     """
+    reason = partial_response_reason(game) or several_answers_reason(game)
+    if reason is not None:
+        statement = f"it is not decided whether the limits of the feed of {fed} are equilibria: {reason}"
+        return Verdict(Decision.UNDECIDED, statement, "continuity of the map")
     improvements = [e.improvement for e in equilibria if e.improvement is not None]
     wrong = [improvement for improvement in improvements if not improvement.consistent]
     if wrong:
@@ -44,8 +49,12 @@ def limits_are_equilibria(
     return Verdict(Decision.PROVED, statement, "continuity of the map", witness=evidence, references=("djehiche2023",))
 
 
-def equilibria_are_outcomes(fed: str, equilibria: Sequence[FoundEquilibrium]) -> Verdict:
+def equilibria_are_outcomes(game: Game, fed: str, equilibria: Sequence[FoundEquilibrium]) -> Verdict:
     """Return the verdict that every equilibrium is the outcome of a start, its own."""
+    reason = several_answers_reason(game)
+    if reason is not None and isinstance(game, CoupledGame):
+        statement = f"it is not decided whether every equilibrium is a fixed point of {fed}: {reason}"
+        return Verdict(Decision.UNDECIDED, statement, "fixed points of the map")
     stable = sum(equilibrium.stable for equilibrium in equilibria)
     statement = f"every equilibrium x is the outcome of the feed of {fed} that starts there, since x = R(x)"
     if equilibria:

@@ -129,10 +129,13 @@ def check_outcomes(
     ------
     OptionError, InputError
         If an argument is not usable.
+    DomainError
+        If a feed leaves the set where an activation is defined.
 
     Notes
     -----
-    Every limit is an equilibrium. The map R that is fed is continuous. If x_{t+1} = R(x_t) tends to x, so does R(x_t),
+    Every limit is an equilibrium where the map R that is fed is continuous, that is but for activations that jump or
+    are not defined everywhere. If x_{t+1} = R(x_t) tends to x, so does R(x_t),
     which tends to R(x). If x_{t+1} = x_t + lambda_t (R(x_t) - x_t) tends to x and d = R(x) - x were not 0, then from
     some t on <R(x_t) - x_t, d> >= |d|^2/2, so <x_t, d> would grow by at least |d|^2/2 times the sum of the lambda_t,
     which is infinite.
@@ -196,7 +199,7 @@ class _Survey:
             outcomes,
             equilibria,
             limits_are_equilibria(self.game, self.fed.name, outcomes, equilibria),
-            equilibria_are_outcomes(self.fed.name, equilibria),
+            equilibria_are_outcomes(self.game, self.fed.name, equilibria),
             kinds,
             len(self.starts),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from nngames.cli import looking, running
+from nngames.cli import auditing, looking, running
 
 app = typer.Typer(
     name="nngames",
@@ -21,6 +21,7 @@ for verb in (
     running.check,
     running.certify,
     running.diagnose,
+    auditing.audit,
     looking.explain,
     looking.show_list,
     looking.new,

@@ -52,7 +52,7 @@ def names() -> tuple[str, ...]:
 
 
 def _registries() -> Iterator[Registry[Any]]:
-    from nngames.activations.base import registry as activations
+    from nngames.activations.foundations.base import registry as activations
     from nngames.certificates import registry as certificates
     from nngames.checks import registry as checks
     from nngames.solvers import registry as solvers

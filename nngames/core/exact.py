@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,20 @@ from numpy.typing import NDArray
 EXACT_ORDER = 48
 
 
-def rational(value: float) -> Any:
-    """Return a finite float as the flint rational it equals."""
+def rational(value: float | Fraction) -> Any:
+    """Return a finite float or a Fraction as the flint rational it equals."""
     from flint import fmpq
 
-    numerator, denominator = float(value).as_integer_ratio()
+    numerator, denominator = (value if isinstance(value, Fraction) else float(value)).as_integer_ratio()
     return fmpq(numerator, denominator)
+
+
+def nearest_float(number: float | Fraction) -> float:
+    """Return the nearest float, an infinity where that overflows."""
+    try:
+        return float(number)
+    except OverflowError:
+        return inf if number > 0 else -inf
 
 
 def rational_matrix(matrix: NDArray[Any]) -> Any:

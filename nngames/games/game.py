@@ -11,6 +11,7 @@ import numpy as np
 from nngames.core.errors import InputError, NotApplicableError
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
 from nngames.games.views import FixedPoint, Inclusion
+from nngames.networks.classify import unit_of
 
 
 class Game(ABC):
@@ -128,9 +129,9 @@ class Game(ABC):
 
     @cached_property
     def scale(self) -> float:
-        """max(1, |R(0)|_2), the unit of the solvers' tolerance."""
+        """max(1, |R(0)|_2), the unit of the solvers' tolerance; 1 where R is not defined at 0."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return max(1.0, float(np.linalg.norm(self.residuals(np.zeros(self.size)))))
+            return unit_of(lambda: self.residuals(np.zeros(self.size)))
 
 
 def required_game(value: Any, taker: str) -> Game:

@@ -12,7 +12,7 @@ from typing import Any
 from nngames.activations import Activation
 from nngames.core.bounds import Enclosure
 from nngames.core.errors import check_choice
-from nngames.games.penalty_formulas import as_latex, as_text
+from nngames.games.formula_rendering import as_latex, as_text
 
 
 class Notation(ABC):
@@ -67,7 +67,7 @@ class Notation(ABC):
 
     @abstractmethod
     def formula(self, formula: str) -> str:
-        """Return a formula of ``nngames.games.penalty_formulas``."""
+        """Return a formula as activations state it, see ``Activation.penalty_formula``."""
 
     @abstractmethod
     def page(self, title: str, opening: Sequence[str], sections: Sequence[Section]) -> str:
@@ -121,7 +121,7 @@ class Text(Notation):
 
     def domain(self, domain: str, n: int) -> str:
         """Return the domain with n put in, such as ``[-1, 1]^4``."""
-        return re.sub(r"\^n\b", "" if n == 1 else f"^{n}", domain)
+        return _sized(domain, n)
 
     def number(self, value: float) -> str:
         """Return ``%.6g``."""
@@ -183,8 +183,7 @@ class Latex(Notation):
 
     def domain(self, domain: str, n: int) -> str:
         """Return the domain, translated from the text notation; what is not a formula stays upright."""
-        given = re.sub(r"\^n\b", "" if n == 1 else f"^{n}", domain)
-        parts = re.split(r"(R\^\d+|R\b|\^\d+|[A-Za-z]{2,}|>=|<=|[{}_%&#$~\\]| x )", given)
+        parts = re.split(r"(R\^\d+|R\b|\^\d+|[A-Za-z]{2,}|>=|<=|[{}_%&#$~\\]| x )", _sized(domain, n))
         return "".join(_latex_token(part, self.space) for part in parts if part)
 
     def number(self, value: float) -> str:
@@ -219,6 +218,11 @@ _ESCAPES = {c: f"\\{c}" for c in "#$%&_{}"} | {
     "|": r"\textbar{}",
 }
 _SYMBOLS = {"inf": r"\infty", "in": r"\in", ">=": r"\geq", "<=": r"\leq", " x ": r" \times ", "sum": r"\textstyle\sum"}
+
+
+def _sized(domain: str, n: int) -> str:
+    """Return the domain with n put in."""
+    return re.sub(r"\bn\b", str(n), re.sub(r"\^n\b", "" if n == 1 else f"^{n}", domain))
 
 
 def _latex_token(token: str, space: Any) -> str:
@@ -278,4 +282,5 @@ def convexity_words(activation: Activation) -> str:
     """Return whether f is convex, in words."""
     if activation.convex_penalty:
         return "convex"
-    return f"weakly convex with modulus 1 - 1/S, S = {activation.slope_range_exact[1]}"
+    steepest = activation.slope_range_exact[1]
+    return f"weakly convex with modulus {f'1 - 1/S, S = {steepest}' if steepest.finite else '1'}"

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from nngames.activations.domain import Simplex
-from nngames.activations.projections import SetProjection
+from nngames.activations.foundations.domain import Simplex
+from nngames.activations.foundations.projections import SetProjection
 from nngames.core.errors import NNGamesError, NotApplicableError, OptionError
 from nngames.core.profiles import Array, Player, Profile
 from nngames.games.coupled_game import CoupledGame

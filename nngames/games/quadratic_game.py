@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nngames.activations import Activation, activation
-from nngames.activations.base import registry
+from nngames.activations.foundations.base import registry
 from nngames.core.bounds import symmetric_extremes
 from nngames.core.errors import InputError, ShapeError, UnknownNameError
 from nngames.core.operators import as_linear_map
@@ -107,7 +107,7 @@ def _vector(player: Player, value: ArrayLike | None, n: int) -> Array:
 
 def set_names() -> tuple[str, ...]:
     """Return the names of the sets whose indicators are penalties, those of their projections."""
-    from nngames.activations.projections import SetProjection
+    from nngames.activations.foundations.projections import SetProjection
 
     return tuple(sorted(name for name in registry if issubclass(registry[name], SetProjection)))
 

@@ -9,7 +9,6 @@ from nngames.core.bounds import spectral_norm
 from nngames.core.operators import DenseMap, LinearMap, SparseMap
 from nngames.core.profiles import Player
 from nngames.games.notation import Notation, activation_words, convexity_words, norm_words
-from nngames.games.penalty_formulas import penalty_formula
 from nngames.networks import Coupling, LinearCoupling, Network
 
 #: So many players, blocks or neurons are written out; the others are counted.
@@ -55,9 +54,10 @@ def penalty_term(write: Notation, activation: Activation, player: Player) -> str
 def penalty_entry(write: Notation, activation: Activation, player: Player, n: int) -> tuple[str, str]:
     """Return the entry for the penalty, in closed form where one is known, and its prox."""
     f = write.indexed("f", player)
-    formula, convexity = penalty_formula(activation), write.prose(convexity_words(activation))
+    formula, convexity = activation.penalty_formula, write.prose(convexity_words(activation))
     if formula is None:
-        words = f"{write.math(f)} is {convexity}"
+        # A constant response is the prox of what is finite at one point.
+        words = f"{write.math(f)} is {'constant there' if activation.slope_range[1] == 0 else convexity}"
     elif formula == "0":
         words = f"{write.math(f'{f}(z) = 0')}{'' if str(activation.domain) == 'R^n' else ' there'}"
     elif n == 1:

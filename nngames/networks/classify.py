@@ -17,15 +17,17 @@ diverged
     a state or its residual is not finite; or |x_t| has exceeded 1e8 * max(scale, |x_0|) for 16 steps and d_t is not
     below what it was when that began, so that the way to a large equilibrium is no divergence.
 undecided
-    none of these within the steps allowed.
+    none of these within the steps allowed, or a state at which a layer's activation is not defined.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from nngames.core.errors import DomainError
 from nngames.core.profiles import Array
 
 #: A norm this many times the scale counts as divergence.
@@ -34,6 +36,14 @@ DIVERGENCE = 1e8
 LONGEST_PERIOD = 512
 _RATIO_STEPS = 8
 _GROWTH_STEPS = 16
+
+
+def unit_of(at_zero: Callable[[], Array]) -> float:
+    """Return max(1, |R(0)|), the unit of tolerances; 1 where R is not defined at 0."""
+    try:
+        return max(1.0, float(np.linalg.norm(at_zero())))
+    except DomainError:
+        return 1.0
 
 
 class Classifier:

@@ -11,11 +11,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from nngames.core.bounds import spectral_norm
-from nngames.core.errors import InputError, OptionError
+from nngames.core.errors import DomainError, InputError, OptionError
 from nngames.core.profiles import Array
 from nngames.core.threads import blas_threads
 from nngames.core.verdicts import Verdict
-from nngames.networks.classify import Classifier
+from nngames.networks.classify import Classifier, unit_of
 from nngames.networks.perturbation import Perturbation, Schedule
 from nngames.networks.relaxation import Relaxation, as_relaxation
 from nngames.results.trajectory import Trajectory, TrajectoryKind
@@ -76,7 +76,7 @@ def feed(
     if isinstance(schedule, Perturbation):
         schedule = schedule.schedule(network)
     with blas_threads(network.joint.multiplications), np.errstate(over="ignore", invalid="ignore"):
-        scale = max(1.0, float(np.linalg.norm(advance(np.zeros_like(state)))))
+        scale = unit_of(lambda: advance(np.zeros_like(state)))
         return _run(network, advance, lift, state, relaxed, int(steps), Classifier(scale, tolerance, state), schedule)
 
 
@@ -95,7 +95,14 @@ def _run(
     kind, period, reason, made = TrajectoryKind.UNDECIDED, None, "no rule decided within the steps allowed", 0
     cycle = None
     for made in range(steps + 1):
-        answer = advance(state)
+        try:
+            answer = advance(state)
+        except DomainError as error:
+            if made == 0:
+                raise
+            residuals.append(math.nan)
+            reason = f"after {made} steps a layer left the set where its activation is defined: {error}"
+            break
         residual = float(np.linalg.norm(answer - state))
         residuals.append(residual)
         if classifier.is_diverged(state, residual):
@@ -157,11 +164,11 @@ def _averagedness_of_composite(network: Network) -> float | None:
         return None
     product = Fraction(1)
     for edge, weight in network.weights.items():
-        upper = spectral_norm(weight).upper
-        if not math.isfinite(upper):
+        upper, activation = spectral_norm(weight).upper, network.activations[edge[0]]
+        if not math.isfinite(upper * activation.lipschitz) or not activation.defined_everywhere:
             return None
         # Exactly, so that a product of norms that are 1 stays 1.
-        product *= Fraction(network.activations[edge[0]].lipschitz) * Fraction(upper)
+        product *= Fraction(activation.lipschitz) * Fraction(upper)
     if product > 1:
         return None
     constant = (1 + product) / 2

@@ -230,6 +230,11 @@ class Network:
         return (*reversed(order[1:]), order[0])
 
     @property
+    def maps_into_a_ball(self) -> bool:
+        """Whether T is known to be continuous with a bounded range, so that it has a fixed point (Brouwer)."""
+        return all(a.bounded and a.continuous and a.defined_everywhere for a in self.activations.values())
+
+    @property
     def digraph(self) -> Any:
         """The graph of couplings as a networkx.DiGraph; each edge carries its ``coupling``."""
         import networkx

@@ -67,8 +67,7 @@ def _limits(trajectories: list[Trajectory]) -> list[Any]:
 
 
 def _unique(network: Network, limits: list[Any]) -> Finding:
-    bounded = all(activation.bounded for activation in network.activations.values())
-    exists = "a fixed point exists (bounded activations, Brouwer); " if bounded else ""
+    exists = "a fixed point exists (bounded activations, Brouwer); " if network.maps_into_a_ball else ""
     if len(limits) > 1:
         return Finding("unique?", "measured", f"no: {exists}the feeds end at {len(limits)} points far apart", "feeds")
     if limits:

@@ -124,6 +124,7 @@ def _behaviour(result: Result) -> str:
         Status.DIVERGED: "diverged",
         Status.NOT_FINITE: "overflowed",
         Status.STALLED: "made no progress",
+        Status.FAILED: "left the set where an activation is defined",
     }.get(result.status, "not settled within the budget")
 
 
@@ -135,8 +136,8 @@ def _unique(game: Game, certificates: Mapping[str, Verdict], runs: Mapping[str, 
     for result in runs.values():
         if result.converged and all(_apart(result.profile, point) for point in points):
             points.append(result.profile)
-    bounded = isinstance(game, NetworkGame) and all(a.bounded for a in game.network.activations.values())
-    exists = "one exists (bounded activations, Brouwer); " if bounded else ""
+    brouwer = isinstance(game, NetworkGame) and game.network.maps_into_a_ball
+    exists = "one exists (bounded activations, Brouwer); " if brouwer else ""
     if len(points) > 1:
         return Finding(question, "measured", f"no: {exists}the runs ended at {len(points)} profiles far apart", "runs")
     if points:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nngames.compare import compare
-from nngames.core.errors import NotApplicableError, suggestion
+from nngames.core.errors import DomainError, NotApplicableError, suggestion
 from nngames.core.files import write_atomic
 from nngames.results.result import Result
 from nngames.scenario.choices import Chosen
@@ -155,7 +155,7 @@ def _solve(scenario: Scenario, method: Chosen, gaps: bool) -> Result:
 def _check(scenario: Scenario, check: Chosen) -> Any:
     try:
         return check.entry.run(scenario.game, seed=scenario.section.seed)
-    except NotApplicableError as error:
+    except (NotApplicableError, DomainError) as error:
         return NotApplicable(str(error))
 
 

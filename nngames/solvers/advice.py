@@ -45,6 +45,12 @@ def message_for(
     return f"{what}; {next_step(game, solver, status, iterations)}"
 
 
+def left_domain(game: Game, solver: Solver, iterations: int, error: Exception) -> str:
+    """Return the sentence for a run whose next step is not defined."""
+    what = f"{solver.name} left the set where an activation is defined after {iterations} iterations: {error}"
+    return f"{what}; try a start nearer to an equilibrium, nng.solve(game, start=...)"
+
+
 def convergence_proved(game: Game, solver: Solver) -> bool:
     """Whether the scheme's convergence is proved on a game small enough to stop and prove."""
     return game.size <= LARGEST_ADVISED and solver.guarantee(game).proved

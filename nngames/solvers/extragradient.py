@@ -188,6 +188,13 @@ def _monotone_guarantee(game: Any, verdict: Any, tau: float, bound: float) -> Gu
                 rate=Rate("distance", norm, lambda k, d: factor**k * d, f"|x_k - x*| <= {factor:.6g}^k |x_0 - x*|"),
             )
     constant = residual_factor(game, tau) / math.sqrt(slack)
+    # Where slopes are unbounded, the residual is not bounded by the distance.
+    rate = Rate(
+        "best_residual",
+        norm,
+        lambda k, d: constant * d / math.sqrt(k + 1) * (1 + 1e-12),
+        f"min_(j<=k) |R(x_j) - x_j| <= {constant:.4g} |x_0 - x*| / sqrt(k + 1)",
+    )
     return Guarantee(
         Decision.PROVED,
         "M is monotone and tau |M| < 1: the method converges to an equilibrium, if there is one",
@@ -195,12 +202,7 @@ def _monotone_guarantee(game: Any, verdict: Any, tau: float, bound: float) -> Gu
         margin=slack,
         witness={"map": "inclusion", "step": tau, "norm_bound": bound},
         references=("korpelevich1976", "facchinei2003"),
-        rate=Rate(
-            "best_residual",
-            norm,
-            lambda k, d: constant * d / math.sqrt(k + 1) * (1 + 1e-12),
-            f"min_(j<=k) |R(x_j) - x_j| <= {constant:.4g} |x_0 - x*| / sqrt(k + 1)",
-        ),
+        rate=rate if math.isfinite(constant) else None,
     )
 
 
@@ -210,7 +212,7 @@ def residual_factor(game: Any, tau: float) -> float:
     z = R(x) solves Q(x - z) - w in df(z), Q the metric of R (the identity for a network's T) and w = Mx + q unshifted;
     p solves (1/tau + k)(x - p) - w in df(p), k = max(0, 1 - 1/S) the shift that makes F convex. df + k Id is monotone,
     so <(1/tau + k - Q)(x - p), p - z> >= <(Q - k)(p - z), p - z>, and
-    c = 1 + |1/tau + k - Q| / (lambda_min(Q) - k): S/tau for a network where tau <= S.
+    c = 1 + |1/tau + k - Q| / (lambda_min(Q) - k): S/tau for a network where tau <= S; inf where S is.
     """
     factor = 1.0
     for cost in game.own.values():
@@ -218,7 +220,7 @@ def residual_factor(game: Any, tau: float) -> float:
         shift = max(0.0, 1 - 1 / slope) if slope > 0 else 0.0
         low, high = curvature_range(cost) if game.cost_name == "quadratic" else (1.0, 1.0)
         spread = max(abs(1 / tau + shift - low), abs(1 / tau + shift - high))
-        factor = max(factor, 1 + spread / (low - shift))
+        factor = max(factor, 1 + spread / (low - shift)) if low > shift else math.inf
     return factor
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.errors import NotApplicableError, OptionError
+from nngames.core.errors import DomainError, NotApplicableError, OptionError
 from nngames.core.profiles import Array
 from nngames.core.seeds import Seed, generator
 from nngames.core.threads import blas_threads
 from nngames.games import Game
 from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status, Trace
-from nngames.solvers.advice import convergence_proved, existence_proved, message_for
+from nngames.solvers.advice import convergence_proved, existence_proved, left_domain, message_for
 from nngames.solvers.solver import Iterate, Solver, State
 from nngames.solvers.stopping import Watch
 
@@ -70,6 +70,8 @@ class Run:
         ------
         NotApplicableError
             If the scheme cannot run on the game.
+        DomainError
+            If an activation is not defined at the start.
         Interrupted
             On Ctrl-C; it carries the result so far.
         """
@@ -82,7 +84,10 @@ class Run:
             except NotApplicableError as error:
                 raise NotApplicableError(f"{self.solver.name} does not apply: {error}") from None
             self._watch = Watch(self.tolerance * self._scale, self._scale, self.solver.autonomous, self.max_iterations)
-            self._last = self.solver.start(self._problem, self._problem.restrict(self.start))
+            try:
+                self._last = self.solver.start(self._problem, self._problem.restrict(self.start))
+            except DomainError as error:
+                raise DomainError(f"{self.solver.name} cannot start there: {error}; give another start") from None
             try:
                 return self._iterate(self._last)
             except KeyboardInterrupt:
@@ -105,7 +110,10 @@ class Run:
             status = status or self._budget(iteration)
             if status is not None:
                 return self._result(*self._recomputed(state), status)
-            state = solver.step(problem, state)
+            try:
+                state = solver.step(problem, state)
+            except DomainError as error:
+                return self._outside(state, error)
             self._last = state
             iteration += 1
 
@@ -135,18 +143,33 @@ class Run:
         self._excluded += time.perf_counter() - now
 
     def _gap(self, profile: Array) -> float:
-        return float(self.game.nash_gap(profile)) if np.isfinite(profile).all() else float("nan")
+        try:
+            return float(self.game.nash_gap(profile)) if np.isfinite(profile).all() else float("nan")
+        except DomainError:
+            return float("nan")
+
+    def _outside(self, state: State, error: DomainError) -> Result:
+        """Return the failed result of a run whose next step is not defined."""
+        iterations = len(self._residuals) - 1
+        message = left_domain(self.game, self.solver, iterations, error)
+        try:
+            profile, residual = self._recomputed(state)
+        except DomainError:
+            # A sweep may have moved some players already.
+            profile, residual = np.array(state.x if state.x.size == self.game.size else self.start), float("nan")
+        return self._result(profile, residual, Status.FAILED, message)
 
     def _recomputed(self, state: State) -> tuple[Array, float]:
         profile = np.array(self._problem.profile(state.x))
         return profile, float(np.linalg.norm(self.game.residuals(profile)))
 
-    def _result(self, profile: Array, residual: float, status: Status) -> Result:
+    def _result(self, profile: Array, residual: float, status: Status, message: str | None = None) -> Result:
         game, solver = self.game, self.solver
         # The message may prove things about the game; that is not the scheme's time.
         seconds = time.perf_counter() - self._began - self._excluded
         iterations = max(0, len(self._residuals) - 1)
-        message = message_for(game, solver, status, iterations, residual, self._watch.target, self._watch.period)
+        if message is None:
+            message = message_for(game, solver, status, iterations, residual, self._watch.target, self._watch.period)
         return Result(
             profile=profile,
             status=status,

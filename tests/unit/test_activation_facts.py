@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 
 from nngames.activations import AffineHull, Interval, activation
-from nngames.activations.base import registry
-from nngames.activations.projections import SetProjection
-from nngames.activations.rounding import dilogarithm, exp_excess, log_excess, relative_entropy
+from nngames.activations.foundations.base import registry
+from nngames.activations.foundations.charts import constant_chart
+from nngames.activations.foundations.projections import SetProjection
+from nngames.activations.foundations.slopes import root_ball
+from nngames.activations.numerics.rounding import dilogarithm, exp_excess, log_excess, relative_entropy
+from nngames.core.errors import NotApplicableError
 
 
 @pytest.mark.parametrize(
@@ -59,9 +63,120 @@ def test_slopes_of_silu_are_rounded_outwards() -> None:
         ctx.prec = previous
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "low", "high"),
+    [
+        ("identity", {}, ("1", True), ("1", True)),
+        ("linear", {"slope": 0.7, "bias": 0.3}, ("0.7", True), ("0.7", True)),
+        ("linear", {"slope": 1.0, "bias": 1e20}, ("1", True), ("1", True)),
+        ("relu", {"slope": 3.0, "bias": -0.7}, ("0", True), ("3", True)),
+        ("relu", {"slope": -1.0, "bias": 2.0}, ("-1", True), ("0", True)),
+        ("relu", {"slope": 0.0, "bias": 2.0}, ("0", True), ("0", True)),
+        ("leaky_relu", {}, ("0.01", True), ("1", True)),
+        ("prelu", {"slope": 3.0}, ("1", True), ("3", True)),
+        ("sigmoid", {}, ("0", False), ("1/4", True)),
+        ("tanh", {"scale": -0.5}, ("-1/2", True), ("0", False)),
+        ("tanh", {"scale": 0.0}, ("0", True), ("0", True)),
+        ("arctan", {}, ("0", False), ("1", True)),
+        ("softsign", {}, ("0", False), ("1", True)),
+        ("elu", {"alpha": 0.3}, ("0", False), ("1", True)),
+        ("elu", {"alpha": 2.5}, ("0", False), ("5/2", True)),
+        ("elu", {"alpha": 0.0}, ("0", True), ("1", True)),
+        ("elu", {"alpha": -0.5}, ("-1/2", True), ("1", True)),
+        ("softplus_beta", {"beta": 0.3}, ("0", False), ("1", False)),
+        ("silu", {}, ("(2 - t)/4", True), ("(2 + t)/4", True)),
+        ("softmax", {}, ("0", True), ("1/2", True)),
+        ("softmax", {"gain": -3.0}, ("-3/2", True), ("0", True)),
+        ("box", {"lower": 0.0, "upper": np.inf}, ("0", True), ("1", True)),
+        ("box", {"lower": [1.0, 0.0], "upper": [1.0, 0.5]}, ("0", True), ("1", True)),
+        ("box", {"lower": -np.inf, "upper": np.inf}, ("1", True), ("1", True)),
+        ("singleton", {"point": [0.5, -2.0]}, ("0", True), ("0", True)),
+        ("ball", {"center": 1e6}, ("0", True), ("1", True)),
+        ("halfspace", {"normal": [3.0, -4.0], "offset": -2.0}, ("0", True), ("1", True)),
+        ("affine", {"matrix": [[0.0, 0.0]], "offset": [0.0]}, ("1", True), ("1", True)),
+        ("affine", {"matrix": [[1.0, 0.0], [0.0, 2.0]], "offset": [1.0, 1.0]}, ("0", True), ("0", True)),
+        ("polyhedron", {"matrix": [[1.0, 0.0], [-1.0, 0.0]], "offset": [1e-6, 0.0]}, ("0", True), ("1", True)),
+        ("polyhedron", {"matrix": [[1.0], [-1.0]], "offset": [1e-6, 0.0]}, ("0", True), ("1", True)),
+        ("polyhedron", {"matrix": [[1.0], [-1.0]], "offset": [0.0, 0.0]}, ("0", True), ("0", True)),
+        ("polyhedron", {"matrix": [[0.0, 0.0]], "offset": [0.0]}, ("1", True), ("1", True)),
+    ],
+)
+def test_exact_ends_of_the_slope_range(
+    name: str, options: dict[str, Any], low: tuple[str, bool], high: tuple[str, bool]
+) -> None:
+    a = activation(name, **options)
+    ends = a.slope_range_exact
+    assert [(end.expression, end.attained) for end in ends] == [low, high]
+    for end, value in zip(ends, a.slope_range, strict=True):
+        x, y = (np.asarray(t, dtype=np.float64) for t in end.pair)
+        assert np.sum((y - x) * (a(y) - a(x))) / np.sum((y - x) ** 2) == pytest.approx(value, abs=1e-9)
+
+
+def test_digits_of_an_end_are_right() -> None:
+    with mpmath.workdps(50):
+        t = mpmath.findroot(lambda t: t * mpmath.tanh(t / 2) - 2, 2.4)
+        for end, value in zip(activation("silu").slope_range_exact, ((2 - t) / 4, (2 + t) / 4), strict=True):
+            assert abs(mpmath.mpf(end.digits) - value) <= mpmath.mpf(10) ** -30
+            assert end.equation == "t tanh(t/2) = 2"
+    assert activation("sigmoid").slope_range_exact[1].digits == "0.250000000000000000000000000000"
+    assert activation("elu", alpha=0.1).slope_range_exact[0].digits == "0"
+    assert activation("tanh", scale=0.1).slope_range_exact[1].digits == "0.100000000000000005551115123126"
+
+
+def test_zeros_of_equations_are_enclosed_or_refused() -> None:
+    from flint import arb, ctx
+
+    previous = ctx.prec
+    root = root_ball(lambda t: t * t - 2, 1.4)
+    try:
+        for bits in (53, 300):
+            ctx.prec = bits
+            value = root()
+            assert value.overlaps(arb(2).sqrt())
+            assert value.rad() < arb(2) ** (20 - bits)
+        for equation, start in ((lambda t: t * t + 1, 0.3), (lambda t: t * t, 1e-3)):
+            with pytest.raises(ArithmeticError, match="no zero next to"):
+                root_ball(equation, start)()
+        assert ctx.prec == 300
+    finally:
+        ctx.prec = previous
+
+
+def test_affine_pieces_reach_their_ends() -> None:
+    from flint import arb
+
+    right, left = constant_chart(2, Fraction(1, 3), np.inf), constant_chart(2, -np.inf, Fraction(1, 3))
+    both, middle = constant_chart(2, -np.inf, np.inf), constant_chart(2, -1, Fraction(1, 3))
+    assert (right.lower, right.upper, left.lower, left.upper) == (0, 1, -1, 0)
+    assert (both.lower, both.upper, middle.lower, middle.upper) == (-1, 1, -1, Fraction(1, 3))
+    assert middle.point is None
+    assert right.point(arb(0)).overlaps(arb(1) / 3)
+    assert left.point(arb(0)).overlaps(arb(1) / 3)
+    assert right.point(arb("0.5")).overlaps(arb(4) / 3)
+    assert left.point(arb("-0.5")).overlaps(-arb(2) / 3)
+    assert both.point(arb("0.5")).overlaps(arb(2) / 3)
+    for chart, end in ((right, 1), (left, -1), (both, 1), (both, -1)):
+        assert not chart.point(arb(end)).is_finite()
+
+
+def test_a_box_whose_ends_differ_by_coordinate_has_no_charts() -> None:
+    with pytest.raises(NotApplicableError, match="the ends differ by coordinate"):
+        activation("box", lower=[0.0, 1.0]).slope_charts()
+
+
+def test_softmax_with_a_negative_gain_prefers_small_entries() -> None:
+    a, b = activation("softmax", gain=-2.0), activation("softmax", gain=2.0)
+    v = np.random.default_rng(7).normal(size=(5, 3))
+    np.testing.assert_allclose(a(v), b(-v), rtol=1e-15)
+    np.testing.assert_allclose(a.primitive(v), -b.primitive(-v), rtol=1e-15)
+    np.testing.assert_array_equal(a(np.array([1e308, 0.0, -1e308])), [0.0, 0.0, 1.0])
+    assert (a.monotone, a.averagedness, a.slope_range) == (False, 1.0, (-1.0, 0.0))
+    assert not activation("softmax", gain=-2.5).averagedness
+
+
 def test_sets_are_the_projections_by_name() -> None:
     sets = {name for name in registry if issubclass(registry[name], SetProjection)}
-    assert sets - {"hard_tanh"} == {
+    assert sets - {"hard_tanh", "relu6", "sparsemax"} == {
         "affine", "ball", "box", "halfspace", "nonnegative", "polyhedron", "simplex", "singleton",
     }  # fmt: skip
 

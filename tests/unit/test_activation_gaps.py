@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -10,131 +9,25 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+from activation_cases import GAPS, VECTOR_GAPS
+from activation_draws import IDS, MONOTONE, SCALAR_MONOTONE, admissible
 from mpmath import mpf
 
-from nngames.activations import Activation, activation, activations
+from nngames.activations import Activation
+from nngames.activations.foundations.domain import Simplex
 
-CASES: list[tuple[str, dict[str, Any]]] = [
-    *[(name, {}) for name in activations()],
-    ("linear", {"slope": 0.7, "bias": 0.3}),
-    ("relu", {"slope": 3.0, "bias": -0.7}),
-    ("leaky_relu", {"slope": 0.0}),
-    ("prelu", {"slope": 3.0}),
-    ("tanh", {"scale": 0.7}),
-    ("elu", {"alpha": 0.3}),
-    ("elu", {"alpha": 2.5}),
-    ("softplus_beta", {"beta": 0.3}),
-    ("softplus_beta", {"beta": 10.0}),
-    ("softmax", {"gain": 6.0}),
-    ("box", {"lower": [-1.0, 0.5, -np.inf], "upper": [1.0, 0.5, 2.0]}),
-    ("simplex", {"total": 2.5}),
-    ("ball", {"radius": 0.5, "center": [1.0, -1.0, 0.0]}),
-    ("halfspace", {"normal": [1.0, -2.0, 0.5], "offset": 0.3}),
-    ("affine", {"matrix": [[1.0, 2.0, -1.0]], "offset": [1.0]}),
-    ("polyhedron", {"matrix": [[1.0, 1.0, 1.0], [-1.0, 0.0, 0.5], [0.0, -2.0, 1.0]], "offset": [1.0, 0.5, 0.25]}),
-]
-ALL = [activation(name, **options) for name, options in CASES]
-IDS = {"ids": lambda a: repr(a).replace(" ", "") if isinstance(a, Activation) else str(a)}
-SCALAR = [a for a in ALL if a.separable and a.monotone and a.size is None]
-VECTOR = [a for a in ALL if a.monotone and not (a.separable and a.size is None)]
-
-
-def t_log_t(t: Any) -> Any:
-    return t * mpmath.log(t) if t > 0 else mpf(0)
-
-
-def dilog(z: Any) -> Any:
-    """Li2 on (-inf, 1], by series at arguments of at most 1/2 in size after Landen's and Euler's identities."""
-    if z == 1:
-        return mpmath.pi**2 / 6
-    if z < 0:
-        return -dilog(z / (z - 1)) - mpmath.log1p(-z) ** 2 / 2
-    if z > 0.5:
-        return mpmath.pi**2 / 6 - mpmath.log(z) * mpmath.log1p(-z) - dilog(1 - z)
-    total, power, k = mpf(0), z, 1
-    while abs(power) > mpf(10) ** (-mpmath.mp.dps - 5) * (abs(z) + mpf(10) ** -400):
-        total, power, k = total + power / k**2, power * z, k + 1
-    return total
-
-
-def identity_gap(a: Any, x: Any, v: Any) -> Any:
-    return (x - v) ** 2 / 2
-
-
-def linear_gap(a: Any, x: Any, v: Any) -> Any:
-    return (x - mpf(a.slope) * v - mpf(a.bias)) ** 2 / (2 * mpf(a.slope))
-
-
-def relu_gap(a: Any, x: Any, v: Any) -> Any:
-    s, b = mpf(a.slope), mpf(a.bias)
-    return (x * x / 2 - b * x) / s + max(s * v + b, 0) ** 2 / (2 * s) - x * v
-
-
-def two_slope_gap(a: Any, x: Any, v: Any) -> Any:
-    own = x * x / 2 if x >= 0 else x * x / (2 * mpf(a.slope))
-    return own + (v * v / 2 if v >= 0 else mpf(a.slope) * v * v / 2) - x * v
-
-
-def interval_gap(a: Any, x: Any, v: Any) -> Any:
-    low, high = (mpf(float(end)) for end in a.ends)
-    p = min(max(v, low), high)
-    return x * x / 2 + v * p - p * p / 2 - x * v
-
-
-def sigmoid_gap(a: Any, x: Any, v: Any) -> Any:
-    softplus = max(v, 0) + mpmath.log1p(mpmath.exp(-abs(v)))
-    return t_log_t(x) + t_log_t(1 - x) + softplus - x * v
-
-
-def tanh_gap(a: Any, x: Any, v: Any) -> Any:
-    y = x / mpf(a.scale)
-    primitive = abs(v) + mpmath.log1p(mpmath.exp(-2 * abs(v))) - mpmath.log(2)
-    return mpf(a.scale) * ((t_log_t(1 + y) + t_log_t(1 - y)) / 2 + primitive - y * v)
-
-
-def arctan_gap(a: Any, x: Any, v: Any) -> Any:
-    return -mpmath.log(mpmath.cos(x)) + v * mpmath.atan(v) - mpmath.log(1 + v * v) / 2 - x * v
-
-
-def softsign_gap(a: Any, x: Any, v: Any) -> Any:
-    return -abs(x) - mpmath.log(1 - abs(x)) + abs(v) - mpmath.log(1 + abs(v)) - x * v
-
-
-def elu_gap(a: Any, x: Any, v: Any) -> Any:
-    alpha = mpf(a.alpha)
-    own = x * x / 2 if x >= 0 else alpha * t_log_t(1 + x / alpha) - x
-    return own + (v * v / 2 if v > 0 else alpha * (mpmath.expm1(v) - v)) - x * v
-
-
-def softplus_gap(a: Any, x: Any, v: Any) -> Any:
-    b = mpf(a.beta)
-    y, w = b * x, b * v
-    own = y * y / 2 + dilog(mpmath.exp(-y)) - mpmath.pi**2 / 6
-    drive = w * w / 2 + mpmath.pi**2 / 6 + dilog(-mpmath.exp(-w)) if w > 0 else -dilog(-mpmath.exp(w))
-    return (own + drive - y * w) / b**2
-
-
-SCALAR_REFERENCES: dict[str, Callable[[Any, Any, Any], Any]] = {
-    "identity": identity_gap,
-    "linear": linear_gap,
-    "relu": relu_gap,
-    "leaky_relu": two_slope_gap,
-    "prelu": two_slope_gap,
-    **dict.fromkeys(("hard_tanh", "nonnegative", "box", "singleton"), interval_gap),
-    "sigmoid": sigmoid_gap,
-    "tanh": tanh_gap,
-    "arctan": arctan_gap,
-    "softsign": softsign_gap,
-    "elu": elu_gap,
-    "softplus_beta": softplus_gap,
-}
+#: Without the constant responses, whose domain is a point.
+SCALAR = [a for a in SCALAR_MONOTONE if a.slope_range[1] > 0]
+VECTOR = [a for a in MONOTONE if a not in SCALAR_MONOTONE]
+#: Maps of R^n with a domain whose points floats can be.
+RELATIVE = ("softmax", "simplex", "affine", "box")
 
 
 def exact_scalar_gap(a: Activation, x: float, v: float) -> Any:
     """The gap of two floats, with as many digits as the cancellation takes."""
     small = max([-np.log10(abs(t)) for t in (x, v) if 0 < abs(t) < 1], default=0)
     with mpmath.workdps(60 + int(min(750, abs(v))) + 2 * int(small)):
-        return +SCALAR_REFERENCES[a.name](a, mpf(x), mpf(v))
+        return +GAPS[a.name](a, mpf(x), mpf(v))
 
 
 def drives(rng: np.random.Generator) -> np.ndarray:
@@ -145,10 +38,13 @@ def drives(rng: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize("a", SCALAR, **IDS)
 def test_scalar_gap_is_within_its_bound(a: Activation) -> None:
     rng = np.random.default_rng(1)
-    for v in drives(rng):
+    for v in admissible(a, drives(rng)):
         p = float(a(v))
         moves = np.concatenate([[0.0], 10.0 ** rng.uniform(-17, 1, 5) * rng.choice([-1, 1], 5)])
         x = a.domain.project(np.concatenate([p + moves, p * (1 + moves[:3]), rng.normal(size=1) * 3]))
+        # Far away hundreds of digits cancel, and three actions have to do.
+        x = x[:: 1 if abs(v) < 100 else 4]
+        x = x[np.isfinite(x)]
         for action, value, error in zip(x, *a.gap(x, np.full(x.shape, v)), strict=True):
             exact = exact_scalar_gap(a, float(action), float(v))
             assert abs(mpf(float(value)) - exact) <= mpf(float(error)), (action, v)
@@ -157,23 +53,25 @@ def test_scalar_gap_is_within_its_bound(a: Activation) -> None:
 @pytest.mark.parametrize("a", SCALAR, **IDS)
 def test_scalar_gap_keeps_relative_accuracy_at_1e_minus_20(a: Activation) -> None:
     rng = np.random.default_rng(2)
+    v = admissible(a, rng.normal(size=60) * 1.5)
+    if np.sum(a.derivative(v) > 0) < 30:
+        # Mostly flat: more draws find the part that is not.
+        v = admissible(a, rng.normal(size=1000) * 1.5)
+        v = v[a.derivative(v) > 0][:60]
+    slopes = a.derivative(v)
+    x = a.domain.project(a(v) + np.sqrt(2e-20 * slopes) * rng.choice([-1, 1], v.shape))
     seen = 0
-    for v in rng.normal(size=60) * 1.5:
-        slope = float(a.derivative(v))
-        if slope == 0:
-            continue
-        x = float(a.domain.project(np.array(float(a(v)) + np.sqrt(2e-20 * slope) * rng.choice([-1, 1]))))
-        value, error = (float(t) for t in a.gap(np.array(x), np.array(v)))
-        exact = exact_scalar_gap(a, x, float(v))
+    for action, drive, value, error in zip(x.tolist(), v.tolist(), *a.gap(x, v), strict=True):
+        exact = exact_scalar_gap(a, action, drive)
         if 1e-22 < exact < 1e-18:
             seen += 1
             # x - r(v) is about 1e-10 and known to a few units of r(v): a few 1e-6 of it.
             assert abs(value - float(exact)) <= 1e-4 * float(exact)
             assert error <= 1e-2 * float(exact)
-    assert seen >= (20 if a.slope_range[1] > 0 else 0)
+    assert seen >= 20
 
 
-@pytest.mark.parametrize("a", [a for a in SCALAR if float(a(0.0)) == 0 and a.slope_range[1] > 0], **IDS)
+@pytest.mark.parametrize("a", [a for a in SCALAR if a.inputs.lower < 0 < a.inputs.upper and float(a(0.0)) == 0], **IDS)
 def test_scalar_gap_keeps_relative_accuracy_of_tiny_actions(a: Activation) -> None:
     """Where r(0) = 0, actions of size 1e-9 that differ from r(v) in the sixth digit have a gap near 1e-30."""
     rng = np.random.default_rng(6)
@@ -238,34 +136,15 @@ def exact_vector_gap(a: Any, x: np.ndarray, v: np.ndarray) -> Any:
     with mpmath.workdps(80):
         if form is not None:
             action = [Fraction(float(t)) for t in x]
-            if a.name == "simplex":
-                action = [t * Fraction(a.total) / sum(action) for t in action]
+            if isinstance(a.domain, Simplex):
+                action = [t * Fraction(a.domain.total) / sum(action) for t in action]
             else:
                 action = exact_projection(form, action)
             drive = [Fraction(float(t)) for t in v]
             p = exact_projection(form, drive)
             total = sum(s * s / 2 + t * q - q * q / 2 - s * t for s, t, q in zip(action, drive, p, strict=True))
             return mpf(total.numerator) / mpf(total.denominator)
-        xs, vs = [mpf(float(t)) for t in x], [mpf(float(t)) for t in v]
-        if a.name == "softmax":
-            xs = [t / mpmath.fsum(xs) for t in xs]
-            gain = mpf(a.gain)
-            log_sum = mpmath.log(mpmath.fsum(mpmath.exp(gain * t) for t in vs))
-            return (mpmath.fsum(t_log_t(t) for t in xs) + log_sum) / gain - mpmath.fdot(xs, vs)
-        assert a.name == "ball", "give the new activation a reference"
-        center = [mpf(float(t)) for t in np.broadcast_to(a.center, len(x))]
-
-        def project(z: list[Any]) -> list[Any]:
-            offset = [s - c for s, c in zip(z, center, strict=True)]
-            length = mpmath.norm(offset)
-            return (
-                z
-                if length <= a.radius
-                else [c + mpf(a.radius) * t / length for c, t in zip(center, offset, strict=True)]
-            )
-
-        xs, p = project(xs), project(vs)
-        return mpmath.fsum(s * s / 2 + t * q - q * q / 2 - s * t for s, t, q in zip(xs, vs, p, strict=True))
+        return VECTOR_GAPS[a.name](a, [mpf(float(t)) for t in x], [mpf(float(t)) for t in v])
 
 
 @pytest.mark.parametrize("a", VECTOR, **IDS)
@@ -285,7 +164,7 @@ def test_vector_gap_is_within_its_bound(a: Activation) -> None:
                 assert bound <= 1e-11 * scale**2 * (1 + float(exact))
 
 
-@pytest.mark.parametrize("a", [a for a in VECTOR if a.name in ("softmax", "simplex", "affine", "box")], **IDS)
+@pytest.mark.parametrize("a", [a for a in VECTOR if a.name in RELATIVE and a.slope_range[1] > 0], **IDS)
 def test_vector_gap_keeps_relative_accuracy_at_1e_minus_20(a: Activation) -> None:
     rng = np.random.default_rng(4)
     n, seen = a.size or 3, 0
@@ -312,4 +191,8 @@ def test_projection_is_exact_to_1e_minus_12(a: Activation) -> None:
 
 
 def test_references_cover_every_scalar_activation() -> None:
-    assert {a.name for a in SCALAR} <= set(SCALAR_REFERENCES)
+    assert {a.name for a in SCALAR_MONOTONE} <= set(GAPS)
+
+
+def test_references_cover_every_other_monotone_activation() -> None:
+    assert {a.name for a in VECTOR if a.polyhedral_form(a.size or 3) is None} <= set(VECTOR_GAPS)

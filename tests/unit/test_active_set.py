@@ -9,7 +9,7 @@ import pytest
 from flint import fmpq
 
 from nngames.activations import activation
-from nngames.activations.active_set import project_exactly
+from nngames.activations.numerics.active_set import project_exactly
 from nngames.core.exact import rational
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -44,13 +45,19 @@ def test_every_public_name_exists() -> None:
         _ = nngames.sovle
 
 
-def test_catalogue_is_in_step_with_the_registries() -> None:
+def built() -> ModuleType:
     spec = importlib.util.spec_from_file_location("build", ROOT / "docs" / "build.py")
     assert spec is not None
     assert spec.loader is not None
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
+    return build
+
+
+def test_generated_pages_are_in_step_with_the_code() -> None:
+    build = built()
     assert (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8") == build.catalogue()
+    assert (ROOT / "docs" / "activation-audit.md").read_text(encoding="utf-8") == build.activation_audit()
 
 
 def test_the_runner_takes_its_commands_from_the_readme() -> None:

@@ -2,7 +2,7 @@
 
 import json
 
-from nngames.activations.base import registry as activations
+from nngames.activations.foundations.base import registry as activations
 from nngames.checks import registry as checks
 from nngames.scenario import gallery
 from nngames.scenario.schema import ScenarioSection, json_schema, schema_text

@@ -33,9 +33,20 @@ def smaller(a: FlintNumber, b: FlintNumber) -> FlintNumber:
     return -larger(-a, -b)
 
 
+def square(value: FlintNumber) -> FlintNumber:
+    """Return value^2; for a ball, without losing that squares are nonnegative.
+
+    Flint's own power of a ball around 0 exactly is not a number.
+    """
+    if is_rational(value) or not value.contains(0):
+        return value * value
+    low, high = value.abs_lower(), value.abs_upper()
+    return (low * low).union(high * high)
+
+
 def half_square(value: FlintNumber) -> FlintNumber:
-    """Return value^2/2; for a ball, without losing that squares are nonnegative."""
-    return value * value / 2 if is_rational(value) else value**2 / 2
+    """Return value^2/2, as ``square`` does."""
+    return square(value) / 2
 
 
 def entropy_term(value: FlintNumber) -> Any:
@@ -54,6 +65,14 @@ def entropy_term(value: FlintNumber) -> Any:
     if not top < arb(1).exp() ** -1:
         return arb("nan")
     return (top * top.log()).lower().union(arb(0))
+
+
+def nonnegative_root(value: FlintNumber) -> Any:
+    """Return the root of a number that is not negative, as a ball; the part of a ball below 0 is ignored."""
+    square = ball(value)
+    if not square.contains(0):
+        return square.sqrt()
+    return square.upper().sqrt().upper().union(0 * square.mid())
 
 
 def rational_midpoint(value: Any) -> Any:

@@ -19,8 +19,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nngames.activations.domain import Domain
-from nngames.activations.rounding import wide
+from nngames.activations.foundations.domain import Domain
+from nngames.activations.foundations.slopes import SlopeEnd, outward
+from nngames.activations.numerics.rounding import wide
 from nngames.core.errors import NotApplicableError, ShapeError, StepError
 from nngames.core.profiles import float_array
 from nngames.core.registry import Registry
@@ -47,6 +48,13 @@ class Activation(ABC):
     separable: ClassVar[bool] = False
     #: Whether r is piecewise affine with rational data: ``flint_response`` and ``flint_conjugate`` are then rational.
     piecewise_linear: ClassVar[bool] = False
+    #: Whether r maps R^n into R^n for every n it takes; a layer of a network needs that.
+    self_map: ClassVar[bool] = True
+    #: Whether the Jacobians of r are symmetric, so that r is the gradient of a primitive g.
+    gradient: ClassVar[bool] = True
+    #: Whether r is continuous.
+    continuous: ClassVar[bool] = True
+
     # Facts
 
     @property
@@ -55,21 +63,31 @@ class Activation(ABC):
         return False
 
     @property
-    @abstractmethod
+    def defined_everywhere(self) -> bool:
+        """Whether r is defined at every v; else it raises DomainError elsewhere."""
+        return True
+
+    @property
     def slope_range(self) -> tuple[float, float]:
         """The infimum and supremum of the slopes of r, rounded outwards.
 
-        For a scalar r these are the difference quotients; for a gradient map the eigenvalues of its Jacobians.
+        For a scalar r these are the difference quotients; for a gradient map the eigenvalues of its Jacobians; for any
+        other map of R^n the eigenvalues of their symmetric parts.
         """
+        return self._outward
+
+    @cached_property
+    def _outward(self) -> tuple[float, float]:
+        return outward(*self.slope_range_exact)
 
     @property
     @abstractmethod
-    def slope_range_exact(self) -> tuple[str, str]:
-        """The exact slope range, each end a closed form."""
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
+        """The exact ends of the slope range, each a closed form or a constant with its defining equation."""
 
     @property
     def lipschitz(self) -> float:
-        """The Lipschitz constant of r."""
+        """The Lipschitz constant of r; inf if there is none."""
         return max(abs(s) for s in self.slope_range)
 
     @property
@@ -84,14 +102,32 @@ class Activation(ABC):
         return (1 - low) / 2
 
     @property
+    def not_averaged_because(self) -> str | None:
+        """Why r is averaged with no constant; None if it is averaged."""
+        if self.averagedness is not None:
+            return None
+        if not self.continuous:
+            return "it is not continuous"
+        low, high = self.slope_range
+        return f"its slopes go up to {high:.6g}" if high > 1 else f"its slopes go down to {low:.6g}"
+
+    @property
     def monotone(self) -> bool:
         """Whether r is the gradient of a convex function, so that f, g and g* exist."""
-        return self.slope_range[0] >= 0
+        return self.gradient and self.slope_range[0] >= 0
 
     @property
     def convex_penalty(self) -> bool:
         """Whether r is the prox of a convex f."""
         return self.monotone and self.slope_range[1] <= 1
+
+    @property
+    def penalty_modulus(self) -> float | None:
+        """The least k >= 0 for which f + k|.|^2/2 is convex: 0 for a convex f, 1 - 1/S else; None if there is no f."""
+        if not self.monotone:
+            return None
+        high = self.slope_range[1]
+        return 0.0 if high <= 1 else 1 - 1 / high
 
     @property
     def size(self) -> int | None:
@@ -127,7 +163,7 @@ class Activation(ABC):
         """Return J(v)' u; gradient maps have symmetric Jacobians."""
         return self.jvp(v, u)
 
-    def derivative(self, v: ArrayLike) -> Array:
+    def derivative(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return r'(v) elementwise.
 
         Raises
@@ -159,6 +195,16 @@ class Activation(ABC):
         square = point**2 if self.separable else np.sum(point**2, axis=-1)
         return self.conjugate(point) - 0.5 * square
 
+    @property
+    def penalty_formula(self) -> str | None:
+        """f on its domain as a formula in one entry z, to be added over the entries; None where none is known.
+
+        It is written as a person would type it: numbers to six digits, z, e, pi, ``+ - * / ^``, and the functions ln,
+        cos, artanh, abs, min, max, sqrt and Li2, the dilogarithm. So are ``-0.5*z^2`` and ``z*ln(z) - z^2/2``. A
+        constant response has none: its f is finite at one point.
+        """
+        return None
+
     @abstractmethod
     def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
         """Return prox of step * f at u: the minimiser of step f(p) + |p - u|^2/2.
@@ -166,7 +212,8 @@ class Activation(ABC):
         Raises
         ------
         StepError
-            If the step is not positive, or at least S/(S - 1) where S > 1: then the minimiser need not be unique.
+            If the step is not positive, or at least S/(S - 1) where S > 1 (above 1 where S is infinite): then the
+            minimiser need not be unique.
         NotApplicableError
             If r is not monotone.
         """
@@ -220,6 +267,11 @@ class Activation(ABC):
 
     def no_penalty(self) -> NotApplicableError:
         """Return the error that says why r is the prox of nothing."""
+        if not self.gradient:
+            return NotApplicableError(
+                f"activation {self.name!r} has Jacobians that are not symmetric, so it is the prox of no function: use "
+                "cost='tracking'"
+            )
         return NotApplicableError(
             f"activation {self.name!r} is not monotone (slopes down to {self.slope_range[0]:.4g}), so it is the prox "
             "of no function: use cost='tracking'"
@@ -237,7 +289,13 @@ class Activation(ABC):
         if not (steps > 0).all() or not np.isfinite(steps).all():
             raise StepError(f"prox of {self.name!r}: the step must be positive and finite; got {step!r}")
         high = self.slope_range[1]
-        if high > 1 and not (steps < high / (high - 1)).all():
+        if high == np.inf and not (steps <= 1).all():
+            raise StepError(
+                f"prox of {self.name!r}: the slopes are unbounded, so the step must be at most 1; got "
+                f"{float(steps.max()):.6g}"
+            )
+        # For huge S, S/(S - 1) rounds to 1, which is a step below it.
+        if 1 < high < np.inf and not ((steps < high / (high - 1)) | (steps <= 1)).all():
             raise StepError(
                 f"prox of {self.name!r}: its penalty is weakly convex (slopes up to {high:.6g}), so the step must be "
                 f"below S/(S - 1) = {high / (high - 1):.6g}; got {float(steps.max()):.6g}"

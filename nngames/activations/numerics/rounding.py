@@ -82,13 +82,24 @@ def log_excess(t: Array, log1p_t: Array) -> Array:
 
 
 def exp_excess(v: Array) -> Array:
-    """Return e^v - 1 - v for v <= 0, to relative rounding."""
-    near = v >= -1
+    """Return e^v - 1 - v, to relative rounding."""
+    near = np.abs(v) <= 1
     small = np.where(near, v, 0.0)
     total = np.ones_like(small)
     for k in range(20, 2, -1):
         total = 1.0 + total * small / k
     return np.where(near, 0.5 * np.square(small) * total, np.expm1(v) - v)
+
+
+def sine_excess(d: Array) -> Array:
+    """Return d - sin d to relative rounding."""
+    near = np.abs(d) <= 1
+    small = np.where(near, d, 0.0)
+    square = np.square(small)
+    total = np.ones_like(small)
+    for k in range(21, 4, -2):
+        total = 1.0 - total * square / (k * (k - 1))
+    return np.where(near, total * square * small / 6, d - np.sin(d))
 
 
 def relative_entropy(

@@ -5,15 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations.base import Activation, Array, FlintNumber
-from nngames.activations.domain import AffineHull, Domain
-from nngames.activations.flint_forms import ball, half_square, is_rational, rational_midpoint
-from nngames.activations.rounding import EPS, Mask, floating, settle, wide
+from nngames.activations.foundations.base import Activation, Array, FlintNumber
+from nngames.activations.foundations.domain import AffineHull, Domain
+from nngames.activations.foundations.slopes import Pair, SlopeEnd, rational_end
+from nngames.activations.numerics.flint_forms import ball, half_square, is_rational, rational_midpoint
+from nngames.activations.numerics.rounding import EPS, Mask, floating, settle, wide
 from nngames.core.errors import ShapeError
 
 #: How far a point may be off a set, relative to its size or to 1, and still count as on it; rounding leaves less.
@@ -23,6 +24,9 @@ ON_SET = 1e-12
 class SetProjection(Activation):
     """r(v) is the point of a closed convex set nearest to v; f is 0 on the set and +inf off it."""
 
+    #: Whether it is known as an activation rather than by the set it projects on.
+    familiar: ClassVar[bool] = False
+
     @abstractmethod
     def contains(self, z: ArrayLike) -> Mask:
         """Return whether z is in the set, up to rounding: of each coordinate if separable, else of each row."""
@@ -30,6 +34,11 @@ class SetProjection(Activation):
     def penalty(self, z: ArrayLike) -> Array:
         """Return 0 on the set, +inf off it."""
         return np.where(self.contains(z), 0.0, np.inf)
+
+    @property
+    def penalty_formula(self) -> str | None:
+        """0, on the set."""
+        return "0"
 
     def conjugate(self, z: ArrayLike) -> Array:
         """Return |z|^2/2 on the set, +inf off it."""
@@ -99,10 +108,14 @@ class VectorProjection(SetProjection):
         return (0.0, 1.0)
 
     @property
-    def slope_range_exact(self) -> tuple[str, str]:
+    def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 to 1, as far as both occur."""
         low, high = self.slope_range
-        return (f"{low:g}", f"{high:g}")
+        return (rational_end(low, self.slope_pair(low)), rational_end(high, self.slope_pair(high)))
+
+    @abstractmethod
+    def slope_pair(self, slope: float) -> Pair:
+        """Return two points between which r has the slope: 0 along a normal, 1 along the set."""
 
     @property
     def domain(self) -> Domain:
@@ -195,6 +208,11 @@ class RationalProjection(VectorProjection):
         from flint import arb
 
         return [ball(p) + arb(0, radius) for p in self.exact_projection([rational_midpoint(t) for t in balls])]
+
+
+def as_pair(first: Array, second: Array) -> Pair:
+    """Return two points as tuples."""
+    return (tuple(first.tolist()), tuple(second.tolist()))
 
 
 def row_scale(v: Array) -> Array:

@@ -1,0 +1,1 @@
+"""Arithmetic that several families share: rounding bounds, blocks, compensated exponentials, quadratures, balls."""
