@@ -23,11 +23,6 @@ class AbsoluteValue(NonMonotoneActivation):
     piecewise_linear: ClassVar[bool] = True
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """-1 and 1."""
-        return (-1.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """-1 on the left and 1 on the right."""
         return (rational_end(-1, (-2.0, -1.0)), rational_end(1, (1.0, 2.0)))

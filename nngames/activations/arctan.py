@@ -31,11 +31,6 @@ class Arctan(ScalarActivation):
         return True
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from 0 at infinity to 1 at 0."""
-        return (0.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at infinity to 1 at 0."""
         return (rational_end(0, (1e6, 2e6), attained=False), rational_end(1, symmetric_pair(0.0)))

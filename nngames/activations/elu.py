@@ -45,11 +45,6 @@ class Elu(ScalarActivation):
         store(self, alpha=number(self, "alpha"))
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from 0 at -infinity to 1 on the right and a left of 0."""
-        return (min(self.alpha, 0.0), max(self.alpha, 1.0))
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at -infinity to 1 on the right and a left of 0."""
         flat, line = rational_end(0, (-41.0, -40.0), attained=self.alpha == 0), rational_end(1, (1.0, 2.0))

@@ -41,11 +41,6 @@ class Entmax15(Activation):
         return True
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Eigenvalues from 0 to below 1."""
-        return (0.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """0 along (1, ..., 1), and 1 as a limit of ever larger layers: no pair of workable size comes near it."""
         return rational_end(0, ((1.0, 1.0), (2.0, 2.0))), rational_end(1, ((), ()), attained=False)

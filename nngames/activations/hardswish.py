@@ -27,11 +27,6 @@ class Hardswish(NonMonotoneActivation):
     """
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """-1/2 and 3/2."""
-        return (-0.5, 1.5)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """-1/2 to the right of -3 and 3/2 to the left of 3."""
         near = 1e-9

@@ -29,11 +29,6 @@ class Identity(ScalarActivation):
     piecewise_linear = True
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """All slopes are 1."""
-        return (1.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """All slopes are 1."""
         return (rational_end(1, (0.0, 1.0)), rational_end(1, (0.0, 1.0)))
@@ -122,11 +117,6 @@ class Linear(ScalarActivation):
     def bounded(self) -> bool:
         """Whether s = 0."""
         return self.slope == 0
-
-    @property
-    def slope_range(self) -> tuple[float, float]:
-        """All slopes are s."""
-        return (self.slope, self.slope)
 
     @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:

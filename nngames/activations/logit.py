@@ -39,11 +39,6 @@ class Logit(NonMonotoneActivation):
         return True
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """-infinity and 8/15, rounded outwards."""
-        return (-np.inf, 0.5333333333333334)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """-infinity across the ends, and 8/15 beside them."""
         return rational_end(-np.inf, (0.25 - 1e-6, 0.25)), rational_end(Fraction(8, 15), _STEEPEST)

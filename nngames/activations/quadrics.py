@@ -37,11 +37,6 @@ class Multiquadric(NonMonotoneActivation):
         store(self, center=number(self, "center"), width=number(self, "width"))
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from -1 at -infinity to 1 at infinity."""
-        return (-1.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from -1 at -infinity to 1 at infinity."""
         far = max(1e5 * abs(self.width), abs(self.center), 1.0)

@@ -45,11 +45,6 @@ class Relu(ScalarActivation):
         return self.slope == 0
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """The slopes fill [0, s], or [s, 0]."""
-        return (min(self.slope, 0.0), max(self.slope, 0.0))
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """The slopes fill [0, s], or [s, 0]."""
         kink = -self.bias / self.slope if self.slope else 0.0
@@ -189,11 +184,6 @@ class _TwoSlopes(ScalarActivation):
 
     def __post_init__(self) -> None:
         store(self, slope=number(self, "slope"))
-
-    @property
-    def slope_range(self) -> tuple[float, float]:
-        """The slopes lie between a and 1."""
-        return (min(self.slope, 1.0), max(self.slope, 1.0))
 
     @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:

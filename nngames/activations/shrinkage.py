@@ -77,11 +77,6 @@ class _SoftThresholding(_Thresholding):
     piecewise_linear = True
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """0 and 1; 1 only where t = 0."""
-        return (0.0 if self.level > 0 else 1.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """0 within the threshold and 1 beyond; 1 only where t = 0."""
         steep = rational_end(1, (self._beyond(1.0), self._beyond(2.0)))
@@ -208,11 +203,6 @@ class Hardshrink(_Thresholding):
     def continuous(self) -> bool:  # type: ignore[override]
         """Whether t = 0."""
         return self.lambda_ == 0
-
-    @property
-    def slope_range(self) -> tuple[float, float]:
-        """0 and infinity; 1 only where t = 0."""
-        return (1.0, 1.0) if self.lambda_ == 0 else (0.0, np.inf)
 
     @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:

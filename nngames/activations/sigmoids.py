@@ -38,11 +38,6 @@ class Sigmoid(ScalarActivation):
         return True
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from 0 at infinity to 1/4 at 0."""
-        return (0.0, 0.25)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at infinity to 1/4 at 0."""
         return (rational_end(0, (40.0, 41.0), attained=False), rational_end(0.25, symmetric_pair(0.0)))
@@ -143,11 +138,6 @@ class Tanh(ScalarActivation):
     def bounded(self) -> bool:
         """Always."""
         return True
-
-    @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from 0 at infinity to s at 0."""
-        return (min(self.scale, 0.0), max(self.scale, 0.0))
 
     @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:

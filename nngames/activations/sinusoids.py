@@ -35,11 +35,6 @@ class Sin(NonMonotoneActivation):
         return True
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """-1 and 1."""
-        return (-1.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """-1 at pi and 1 at 0."""
         return (rational_end(-1, symmetric_pair(float(np.pi))), rational_end(1, symmetric_pair(0.0)))

@@ -40,11 +40,6 @@ class _StandardSnake(ScalarActivation):
     name = "snake"
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes 1 + sin 2v."""
-        return (0.0, 2.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """0 at -pi/4 and 2 at pi/4."""
         return (rational_end(0, symmetric_pair(-_QUARTER_PI)), rational_end(2, symmetric_pair(_QUARTER_PI)))

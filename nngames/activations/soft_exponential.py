@@ -40,11 +40,6 @@ class Exponential(ScalarActivation):
     name: ClassVar[str] = "soft_exponential"
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from 0 at -infinity to infinity."""
-        return (0.0, np.inf)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at -infinity to infinity."""
         unit, far, step = 1 / self.pair.c, 40 / self.pair.c, 1 / self.pair.c + abs(self.pair.end[0])
@@ -133,11 +128,6 @@ class Logarithm(ScalarActivation):
         nearest, rest = self.pair.end
         low = nearest if rest >= 0 else math.nextafter(nearest, -np.inf)
         return Interval(low, closed_lower=False)
-
-    @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from infinity at the end to 0 at infinity."""
-        return (0.0, np.inf)
 
     @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:

@@ -46,11 +46,6 @@ class Softmax(Activation):
         return True
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Eigenvalues between 0 and gain/2."""
-        return (min(0.5 * self.gain, 0.0), max(0.5 * self.gain, 0.0))
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Eigenvalues between 0 along equal entries and gain/2 at p = (1/2, 1/2)."""
         half = 1e-5 / self.gain

@@ -47,11 +47,6 @@ class SoftplusBeta(ScalarActivation):
         store(self, beta=number(self, "beta", positive=True))
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from 0 at -infinity to 1 at infinity."""
-        return (0.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at -infinity to 1 at infinity."""
         near, far = 40 / self.beta, 41 / self.beta

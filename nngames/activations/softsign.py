@@ -31,11 +31,6 @@ class Softsign(ScalarActivation):
         return True
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from 0 at infinity to 1 at 0."""
-        return (0.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at infinity to 1 at 0."""
         # The slope has a kink at 0: the quotient is within the distance of the points, not its square.

@@ -35,11 +35,6 @@ class SquareNonlinearity(ScalarActivation):
         return True
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from 0 beyond 2 to 1 at 0."""
-        return (0.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 beyond 2 to 1 at 0."""
         return (rational_end(0, (2.0, 3.0)), rational_end(1, symmetric_pair(0.0, 1e-10)))

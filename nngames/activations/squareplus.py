@@ -48,11 +48,6 @@ class UpperRoot(ScalarActivation):
         return float(np.sqrt(self.curvature))
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from 0 at -infinity to 1 at infinity."""
-        return (0.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at -infinity to 1 at infinity."""
         near, far = 1e5 * self.width, 2e5 * self.width

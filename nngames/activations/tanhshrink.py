@@ -39,11 +39,6 @@ class Tanhshrink(ScalarActivation):
     """
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from 0 at 0 to 1 at infinity."""
-        return (0.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at 0 to 1 at infinity."""
         return (rational_end(0, symmetric_pair(0.0)), rational_end(1, (40.0, 41.0), attained=False))

@@ -54,11 +54,6 @@ class Arc(ScalarActivation):
         return True
 
     @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from 0 at infinity to 1 at 0."""
-        return (0.0, 1.0)
-
-    @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
         """Slopes from 0 at infinity to 1 at 0."""
         unit = self.end[0]
@@ -211,11 +206,6 @@ class LeftArc(ScalarActivation):
     def arc(self) -> Arc:
         """The left half, continued."""
         return Arc(self.k)
-
-    @property
-    def slope_range(self) -> tuple[float, float]:
-        """Slopes from 0 at -infinity to 1 on the right."""
-        return (0.0, 1.0)
 
     @property
     def slope_range_exact(self) -> tuple[SlopeEnd, SlopeEnd]:
