@@ -147,7 +147,8 @@ class Cloglog(ScalarActivation):
         chart = Chart(
             0, lambda: arb(1).exp(), lambda t: t * (-t).exp(), lambda t: t.log(), "t = e^x for x <= 1", ("lower",)
         )
-        return (chart, TailBound(Fraction(1), 1, bounds, "t e^-t with t = e^x decreases for t >= 1"))
+        how = "t e^-t with t = e^x decreases for t >= 1"
+        return (chart, TailBound(Fraction(1), 1, lambda x: (x - x.exp()).exp(), bounds, how))
 
 
 def _inverse_e() -> Any:

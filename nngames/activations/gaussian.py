@@ -162,4 +162,5 @@ def _flint_bell(v: FlintNumber) -> Any:
 def _with_tails(response: Any, bounds: Any, statement: str) -> tuple[SlopePart, ...]:
     """Return the chart of a response on [-4, 4] between two tails."""
     middle = chart_of(response, -4, 4, exact_points=(0,))
-    return (TailBound(-4.0, -1, bounds, statement), middle, TailBound(4.0, 1, bounds, statement))
+    slope = middle.slope
+    return (TailBound(-4.0, -1, slope, bounds, statement), middle, TailBound(4.0, 1, slope, bounds, statement))

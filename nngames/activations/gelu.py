@@ -92,7 +92,8 @@ class _StandardGelu(NonMonotoneActivation):
             return 1 - high, 1 - low
 
         middle = chart_of(lambda x: x * (-x / arb(2).sqrt()).erfc() / 2, -6, 6)
-        return (TailBound(-6.0, -1, left, how), middle, TailBound(6.0, 1, right, how))
+        slope = middle.slope
+        return (TailBound(-6.0, -1, slope, left, how), middle, TailBound(6.0, 1, slope, right, how))
 
 
 @activation_named("gelu")

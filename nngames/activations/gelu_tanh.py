@@ -95,7 +95,9 @@ class _StandardGeluTanh(NonMonotoneActivation):
             low, high = right(-start)
             return 1 - high, 1 - low
 
-        return (TailBound(-8.0, -1, left, how), chart_of(_flint_gated, -8, 8), TailBound(8.0, 1, right, how))
+        middle = chart_of(_flint_gated, -8, 8)
+        slope = middle.slope
+        return (TailBound(-8.0, -1, slope, left, how), middle, TailBound(8.0, 1, slope, right, how))
 
 
 @activation_named("gelu_tanh")

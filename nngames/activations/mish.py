@@ -105,10 +105,12 @@ class Mish(NonMonotoneActivation):
             e = start.exp()
             return 1 - 2 / ((1 + e) * (1 + e) + 1), 1 + 4 * start * (-2 * start).exp()
 
+        middle = chart_of(_flint_response, -12, 8)
+        slope = middle.slope
         return (
-            TailBound(-12.0, -1, left, "x e^x (1 + e^x) decreases and n/2 increases for x <= -1"),
-            chart_of(_flint_response, -12, 8),
-            TailBound(8.0, 1, right, "T increases, and 4 x e^(-2 x) decreases for x >= 1"),
+            TailBound(-12.0, -1, slope, left, "x e^x (1 + e^x) decreases and n/2 increases for x <= -1"),
+            middle,
+            TailBound(8.0, 1, slope, right, "T increases, and 4 x e^(-2 x) decreases for x >= 1"),
         )
 
 

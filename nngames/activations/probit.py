@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -175,26 +174,24 @@ class SoftsignProbit(ScalarActivation):
         """Return charts in q on both sides of its kink at 0, and tails, on which the slope grows without bound."""
         from flint import arb
 
-        def slope(q: Any) -> Any:
-            size = q if q[0] >= 0 else -q
-            return (q * q / 2).exp() / ((1 + size) * (1 + size)) * (2 * arb.pi()).sqrt()
+        def positive(q: Any) -> Any:
+            return (q * q / 2).exp() / ((1 + q) * (1 + q)) * (2 * arb.pi()).sqrt()
 
-        def left(start: Any) -> tuple[Any, Any]:
-            q = _quantile_ball(start)
-            return (q * q / 2).exp() / (1 + abs(q)) ** 2 * (2 * arb.pi()).sqrt(), arb("inf")
-
-        def right(start: Any) -> tuple[Any, Any]:
-            return left(1 - start)
+        def negative(q: Any) -> Any:
+            return positive(-q)
 
         def point(q: Any) -> Any:
             return (-q / arb(2).sqrt()).erfc() / 2
 
-        how, tail = "t is the normal quantile of x", Fraction(1, 512)
+        def bounds(start: Any) -> tuple[Any, Any]:
+            return positive(abs(start)), start.pos_inf()
+
+        how, grows = "t is the normal quantile of x", "the slope increases in |q| without bound for |q| >= 1"
         return (
-            TailBound(tail, -1, left, "the slope increases in |q| for |q| >= 1"),
-            Chart(-3, 0, slope, point, how),
-            Chart(0, 3, slope, point, how),
-            TailBound(1 - tail, 1, right, "the slope increases in |q| for |q| >= 1"),
+            TailBound(-3.0, -1, negative, bounds, grows, ("high",), point),
+            Chart(-3, 0, negative, point, how),
+            Chart(0, 3, positive, point, how),
+            TailBound(3.0, 1, positive, bounds, grows, ("high",), point),
         )
 
 

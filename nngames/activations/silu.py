@@ -70,7 +70,8 @@ class Silu(NonMonotoneActivation):
             return 1 - high, 1 - low
 
         middle = chart_of(lambda x: x / (1 + (-x).exp()), -8, 8)
-        return (TailBound(-8.0, -1, left, how), middle, TailBound(8.0, 1, right, how))
+        slope = middle.slope
+        return (TailBound(-8.0, -1, slope, left, how), middle, TailBound(8.0, 1, slope, right, how))
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return the integral of r over [0, v], v log(1 + e^v) + Li2(-e^v) + pi^2/12."""

@@ -222,10 +222,15 @@ class SinuSigmoidal(NonMonotoneActivation):
         def beyond(start: Any) -> tuple[Any, Any]:
             return 1 - size, 1 + size + slopes.right_excess(start)
 
+        how = (
+            "1 - a < slope <= 1 + a + x e^-x + |A/o| e^(-2x) for x >= max(4, log(4 |A/o|)); 1 - a is the limit inferior"
+        )
         return (
-            TailBound(left, -1, before, "|slope| <= (1 + a) (1 + |x|) e^x, a = |A o|, which increases for x < 0"),
+            TailBound(
+                left, -1, slopes.slope, before, "|slope| <= (1 + a) (1 + |x|) e^x, a = |A o|, which increases for x < 0"
+            ),
             chart_of(self._flint, left, right),
-            TailBound(right, 1, beyond, "1 - a < slope <= 1 + a + x e^-x + |A/o| e^(-2x) for large x"),
+            TailBound(right, 1, slopes.slope, beyond, how, ("low",)),
         )
 
 

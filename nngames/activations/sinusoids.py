@@ -68,9 +68,9 @@ class Sin(NonMonotoneActivation):
             return arb(-1), arb(1)
 
         return (
-            TailBound(0.0, -1, bounds, "-1 <= cos x <= 1"),
+            TailBound(0.0, -1, lambda x: x.cos(), bounds, "-1 <= cos x <= 1"),
             Chart(-1, 1, lambda t: t, lambda t: t.acos(), "t = cos x"),
-            TailBound(float(np.pi), 1, bounds, "-1 <= cos x <= 1"),
+            TailBound(float(np.pi), 1, lambda x: x.cos(), bounds, "-1 <= cos x <= 1"),
         )
 
 
@@ -140,7 +140,8 @@ class Sinc(NonMonotoneActivation):
 
         how = "|cos x - sin x / x|/|x| <= 1/|x| + 1/x^2"
         middle = Chart(-8, 8, _flint_slope, None, "t = x")
-        return (TailBound(-8.0, -1, bounds, how), middle, TailBound(8.0, 1, bounds, how))
+        slope = middle.slope
+        return (TailBound(-8.0, -1, slope, bounds, how), middle, TailBound(8.0, 1, slope, bounds, how))
 
 
 def _small_slope(v: Array) -> Array:

@@ -139,10 +139,13 @@ class _StandardSnake(ScalarActivation):
         def bounds(_: Any) -> tuple[Any, Any]:
             return arb(0), arb(2)
 
+        def slope(x: Any) -> Any:
+            return 1 + (2 * x).sin()
+
         return (
-            TailBound(-_QUARTER_PI, -1, bounds, "0 <= 1 + sin 2x <= 2"),
+            TailBound(-_QUARTER_PI, -1, slope, bounds, "0 <= 1 + sin 2x <= 2"),
             Chart(-1, 1, lambda t: 1 + t, lambda t: t.asin() / 2, "t = sin 2x"),
-            TailBound(_QUARTER_PI, 1, bounds, "0 <= 1 + sin 2x <= 2"),
+            TailBound(_QUARTER_PI, 1, slope, bounds, "0 <= 1 + sin 2x <= 2"),
         )
 
 

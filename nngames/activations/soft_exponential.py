@@ -74,7 +74,12 @@ class Exponential(ScalarActivation):
         """Return the left half line, where the slope is the variable, and the right one."""
         c = rational(self.pair.c)
         chart = Chart(0, 1, lambda t: t, lambda t: t.log() / c, "t = e^(c x) for x <= 0", ("lower",))
-        return (chart, TailBound(0.0, 1, _unbounded, "e^(c x) grows from 1 to infinity for x >= 0"))
+
+        def bounds(start: Any) -> tuple[Any, Any]:
+            return (c * start).exp(), start.pos_inf()
+
+        how = "e^(c x) grows to infinity"
+        return (chart, TailBound(0.0, 1, lambda x: (c * x).exp(), bounds, how, ("high",)))
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return c v + (e^(c v) - 1 - c v)/c^2."""
@@ -163,7 +168,12 @@ class Logarithm(ScalarActivation):
         def point(t: Any) -> Any:
             return c + (1 / t - 1) / c
 
-        left = TailBound(self.pair.c, -1, _unbounded, "1/(1 + c (x - c)) falls from infinity to 1 for x <= c")
+        def bounds(start: Any) -> tuple[Any, Any]:
+            return start.exp(), start.pos_inf()
+
+        # The variable s with 1 + c (x - c) = e^-s, so that x goes to the end of the inputs as s grows.
+        how = "1/(1 + c (x - c)) = e^s grows to infinity"
+        left = TailBound(0.0, 1, lambda s: s.exp(), bounds, how, ("high",), lambda s: c + ((-s).exp() - 1) / c)
         return (left, Chart(0, 1, lambda t: t, point, "t = 1/(1 + c (x - c)) for x >= c", ("lower",)))
 
     def primitive(self, v: ArrayLike) -> Array:
@@ -274,13 +284,6 @@ class SoftExponential(Reparametrised):
         y, v = np.broadcast_arrays(y, wide(v))
         value, bound = self.base.gap(y, v)
         return settle(value, bound, np.broadcast_to(outside, value.shape))
-
-
-def _unbounded(_: Any) -> tuple[Any, Any]:
-    """Return the bounds (1, infinity)."""
-    from flint import arb
-
-    return arb(1), arb("inf")
 
 
 @contextmanager

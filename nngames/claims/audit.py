@@ -4,35 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from fractions import Fraction
+from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from nngames.activations import Activation, activation, activations
 from nngames.activations.foundations.projections import SetProjection
+from nngames.claims.decisions import (
+    NO_SELF_MAP,
+    NOT_AVERAGED,
+    AuditVerdict,
+    Decided,
+    decided,
+    infimum_sentence,
+    infimum_text,
+    instance,
+)
 from nngames.claims.general_claims import general_claims
-from nngames.claims.parameter_sets import least_constants, stated_set, tight_set, valid_set
 from nngames.claims.slope_proofs import SlopeProof, prove_slopes
 from nngames.claims.table import Claim, claims
-from nngames.claims.witnesses import Witness, refuting
-from nngames.core.ball_ranges import working_precision
-from nngames.core.errors import NotApplicableError
+from nngames.claims.witnesses import Witness
 from nngames.core.plain import plain
 from nngames.core.verdicts import Decision, Verdict
-
-NOT_AVERAGED, NO_SELF_MAP, UNKNOWN = "not averaged", "no self-map", "not known"
-
-
-class AuditVerdict(StrEnum):
-    """What an audit says of a claimed constant."""
-
-    TIGHT = "tight"
-    LOOSE = "valid but loose"
-    PARTLY = "valid for some parameters"
-    FALSE = "false"
-    ILL_POSED = "not well-posed"
-    UNCLAIMED = "not claimed"
 
 
 @dataclass(frozen=True)
@@ -65,6 +58,9 @@ class AuditRow:
     witness : Witness or None
         Two points at which the claimed inequality fails.
     proof : SlopeProof
+        What the slope range rests on.
+    law : str
+        Why the slopes are what the statement supposes for every value of the parameter; empty for a single map.
     note : str
     """
 
@@ -82,13 +78,14 @@ class AuditRow:
     valid_for: str
     witness: Witness | None
     proof: SlopeProof
+    law: str = ""
     note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain JSON-ready data."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("witness", "proof")}
         data["witness"] = None if self.witness is None else self.witness.to_dict()
-        data["proof"] = {"proved": self.proof.proved, "method": self.proof.method, "boxes": self.proof.boxes}
+        data["proof"] = asdict(self.proof)
         return {name: plain(value) for name, value in data.items()}
 
 
@@ -129,15 +126,25 @@ def audit() -> Audit:
 def _forty_are_averaged(rows: Sequence[AuditRow]) -> Verdict:
     """The source's headline: the activations of its table are averaged with some constant in (0, 1]."""
     table = [row for row in rows if row.number is not None]
-    failing = [row.name for row in table if row.infimum in (NOT_AVERAGED, NO_SELF_MAP)]
+    failing = [row for row in table if row.infimum == NOT_AVERAGED and not row.parameters]
+    others = [row.name for row in table if row.infimum == NOT_AVERAGED and row.parameters]
+    outside = [row.name for row in table if row.infimum == NO_SELF_MAP]
     statement = (
-        f"Of the {len(table)} rows of the table, {len(table) - len(failing)} are averaged with some constant at the "
-        f"source's parameters; {', '.join(failing)} are averaged with none or are no self-maps."
+        f"Not all activations of the table are averaged: {_list(row.name for row in failing)}, without parameters, "
+        f"are averaged with no constant; {_list(others)} are not at their usual parameters (their rows say for which "
+        f"they are); {_list(outside)} are no self-maps."
     )
-    witness = {"failing": failing, "silu": "slopes up to " + next(row.digits[1] for row in table if row.name == "silu")}
-    return Verdict(Decision.REFUTED, statement, "the slope ranges of the audit", None, witness, ("djehiche2023",))
+    witnesses = {row.name: row.witness.to_dict() for row in failing if row.witness is not None}
+    status = Decision.REFUTED if witnesses else Decision.UNDECIDED
+    return Verdict(status, statement, "two points for each, in ball arithmetic", None, witnesses, ("djehiche2023",))
 
 
+def _list(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+@cache
 def audit_activations() -> tuple[AuditRow, ...]:
     """Decide every averagedness constant of the source's table, and state the same facts of every other activation.
 
@@ -178,99 +185,13 @@ def chosen(names: Iterable[str]) -> tuple[AuditRow, ...]:
 
 def _unclaimed(name: str) -> AuditRow:
     entry = activation(name)
-    return _row(entry, None, name, "", AuditVerdict.UNCLAIMED, _infimum_sentence(entry), "", None, "")
+    return _row(entry, prove_slopes(entry), Decided(AuditVerdict.UNCLAIMED, infimum_sentence(entry)))
 
 
 def _claimed(claim: Claim) -> AuditRow:
-    entry = activation(claim.name, **claim.parameters(claim.at))
-    if claim.obstacle:
-        witness = _ill_posed_witness(claim)
-        statement = f"Not well-posed: {claim.obstacle}. {_infimum_sentence(entry)}"
-        return _row(
-            entry, claim.number, claim.title, claim.claimed, AuditVerdict.ILL_POSED, statement, "", witness, claim.note
-        )
-    verdict, statement, valid_for = _decide(claim)
-    witness = _witness(claim)
-    if witness is not None:
-        statement += (
-            f" It fails at x = {witness.x} and y = {witness.y}{_parameter_text(claim)}, slope {witness.slope:.6g}."
-        )
-    return _row(entry, claim.number, claim.title, claim.claimed, verdict, statement, valid_for, witness, claim.note)
-
-
-def _decide(claim: Claim) -> tuple[AuditVerdict, str, str]:
-    """Return the verdict on a well-posed claim, its statement, and the valid parameters."""
-    valid, stated, tight = valid_set(claim.pieces), stated_set(claim.pieces), tight_set(claim.pieces)
-    named = f"{claim.variable} in {valid}" if claim.variable else ""
-    least = _infimum_sentence(_instance(claim))
-    if claim.variable:
-        least = f"The infimum of the constants is {least_constants(claim.pieces, claim.variable)}."
-    if not valid.intervals:
-        return AuditVerdict.FALSE, f"False. {least}", ""
-    if str(valid) != str(stated):
-        return AuditVerdict.PARTLY, f"Valid exactly for {named}. {least}", named
-    over = f" for all {named}" if claim.variable else ""
-    if str(tight) == str(stated):
-        return AuditVerdict.TIGHT, f"Tight{over}. {least}", named
-    also = f"; tight for {claim.variable} in {tight}" if tight.intervals else ""
-    return AuditVerdict.LOOSE, f"Valid{over}, but loose{also}. {least}", named
-
-
-def _instance(claim: Claim) -> Activation:
-    return activation(claim.name, **claim.parameters(claim.at))
-
-
-def _parameter_text(claim: Claim) -> str:
-    return f" for {claim.variable} = {claim.witness[0]}" if claim.variable and claim.witness else ""
-
-
-def _witness(claim: Claim) -> Witness | None:
-    if claim.witness is None:
-        return None
-    u, x, y = claim.witness
-    constant = next(piece.constant for piece in claim.pieces if piece.lower <= u <= piece.upper)
-    return refuting(activation(claim.name, **claim.parameters(u)), x, y, constant, u)
-
-
-def _ill_posed_witness(claim: Claim) -> Witness | None:
-    """Return the points that refute even the weakest constant, 1, for a self-map whose claim is not well-posed."""
-    if claim.witness is None:
-        return None
-    _, x, y = claim.witness
-    return refuting(_instance(claim), x, y, (Fraction(1),), Fraction(1))
-
-
-def infimum_text(entry: Activation) -> str:
-    """Return the infimum of the averagedness constants, exactly where it is rational, or "not averaged"."""
-    if not entry.self_map:
-        return NO_SELF_MAP
-    try:
-        averaged = entry.averagedness is not None
-    except NotApplicableError:
-        return UNKNOWN
-    if not averaged:
-        return NOT_AVERAGED
-    low = entry.slope_range_exact[0]
-    if low.rational:
-        least = (1 - Fraction(low.number)) / 2  # type: ignore[arg-type]
-        return str(least) if least.denominator <= 1000 else f"{float(least):.15g}"
-    with working_precision(200):
-        return str(((1 - low.ball()) / 2).str(30, radius=False))
-
-
-def _infimum_sentence(entry: Activation) -> str:
-    """Return one sentence on the averagedness of an activation."""
-    with_parameters = ", ".join(f"{key} = {value}" for key, value in entry.parameters.items())
-    at = f" at {with_parameters}" if with_parameters else ""
-    if not entry.self_map:
-        return "Averagedness is a property of self-maps."
-    try:
-        averaged = entry.averagedness is not None
-    except NotApplicableError as reason:
-        return f"{str(reason)[:1].upper()}{str(reason)[1:]}."
-    if not averaged:
-        return f"{entry.name} is averaged with no constant{at}: {entry.not_averaged_because}."
-    return f"The infimum of the constants of {entry.name}{at} is {infimum_text(entry)[:14]}."
+    entry = instance(claim)
+    proof = prove_slopes(entry)
+    return _row(entry, proof, decided(claim, proof), claim)
 
 
 def penalty_text(entry: Activation) -> str:
@@ -281,33 +202,24 @@ def penalty_text(entry: Activation) -> str:
     return "convex" if modulus == 0 else f"weakly convex ({modulus:.6g})"
 
 
-def _row(
-    entry: Activation,
-    number: int | None,
-    title: str,
-    claimed: str,
-    verdict: AuditVerdict,
-    statement: str,
-    valid_for: str,
-    witness: Witness | None,
-    note: str,
-) -> AuditRow:
+def _row(entry: Activation, proof: SlopeProof, decision: Decided, claim: Claim | None = None) -> AuditRow:
     ends = entry.slope_range_exact if entry.self_map else None
     slopes = ("none", "none") if ends is None else (str(ends[0]), str(ends[1]))
     return AuditRow(
-        number,
+        None if claim is None else claim.number,
         entry.name,
-        title,
-        claimed,
-        verdict,
-        statement,
+        entry.name if claim is None else claim.title,
+        "" if claim is None else claim.claimed,
+        decision.verdict,
+        decision.statement,
         dict(entry.parameters),
         slopes,
         slopes if ends is None else (ends[0].digits, ends[1].digits),
         infimum_text(entry),
         penalty_text(entry),
-        valid_for,
-        witness,
-        prove_slopes(entry),
-        note,
+        decision.valid_for,
+        decision.witness,
+        proof,
+        "" if claim is None else claim.law,
+        "" if claim is None else claim.note,
     )

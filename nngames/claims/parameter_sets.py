@@ -43,20 +43,13 @@ class Piece:
     @property
     def interval(self) -> tuple[End, End]:
         """The interval of u."""
-        closed = (not isinstance(t, float) and side not in self.opened for t, side in self._sides)
+        closed = (not isinstance(t, float) and side not in self.opened for t, side in self.sides)
         return (End(self.lower, next(closed)), End(self.upper, next(closed)))
 
     @property
-    def _sides(self) -> tuple[tuple[Fraction | float, str], tuple[Fraction | float, str]]:
+    def sides(self) -> tuple[tuple[Fraction | float, str], tuple[Fraction | float, str]]:
+        """The ends with their names."""
         return ((self.lower, "lower"), (self.upper, "upper"))
-
-    @property
-    def tight(self) -> bool:
-        """Whether the constant is the infimum (1 - s)/2 for every u of the piece."""
-        return all(
-            c == 0
-            for c in combine([(Fraction(2), self.constant), (Fraction(1), self.low), (-Fraction(1), (Fraction(1),))])
-        )
 
 
 @dataclass(frozen=True)
@@ -130,9 +123,12 @@ def stated_set(pieces: Sequence[Piece]) -> ParameterSet:
 
 
 def tight_set(pieces: Sequence[Piece]) -> ParameterSet:
-    """Return the u, piece by piece, for which the constant is the infimum of the averagedness constants."""
+    """Return the u for which the claimed constant is valid and is the infimum (1 - s)/2 of all constants."""
+    found: list[tuple[End, End]] = []
     with working_precision(200):
-        return ParameterSet(tuple(_joined([piece.interval for piece in pieces if piece.tight])))
+        for piece in pieces:
+            found += [ends for ends in _tight_on(piece) if not _is_known_point(ends, found)]
+    return ParameterSet(tuple(_joined(found)))
 
 
 def least_constants(pieces: Sequence[Piece], variable: str) -> str:
@@ -151,6 +147,31 @@ def least_constants(pieces: Sequence[Piece], variable: str) -> str:
     return "; ".join(parts)
 
 
+def _tight_on(piece: Piece) -> list[tuple[End, End]]:
+    """Return where the constant of one piece is valid and tight: the valid intervals, or single points."""
+    one = Fraction(1)
+    excess = combine([(2 * one, piece.constant), (one, piece.low), (-one, (one,))])
+    if all(value_of(coefficient) == 0 for coefficient in excess):
+        return _valid_on(piece)
+    if piece.high is None:
+        return []
+    conditions, strict = _conditions(piece)
+    ends = [t for t, side in piece.sides if not isinstance(t, float) and side not in piece.opened]
+    points = [u for u in [*_inner_roots([excess], piece), *ends] if _sign(excess, u) == 0]
+    return [(End(u, True), End(u, True)) for u in points if _all_hold(conditions, strict, u)]
+
+
+def _conditions(piece: Piece) -> tuple[list[Polynomial], list[Polynomial]]:
+    """Return the polynomials that must be nonnegative, and those that must be positive, for a valid constant."""
+    one, two = Fraction(1), Fraction(2)
+    weak = [
+        combine([(one, piece.low), (two, piece.constant), (-one, (one,))]),
+        combine([(one, (one,)), (-one, piece.high or (one,))]),
+        combine([(one, (one,)), (-one, piece.constant)]),
+    ]
+    return weak, [piece.constant]
+
+
 def _is_known_point(ends: tuple[End, End], known: Sequence[tuple[End, End]]) -> bool:
     """Whether the interval is a rational point that an earlier one holds, such as the end that two pieces share."""
     point = ends[0].value
@@ -161,13 +182,7 @@ def _valid_on(piece: Piece) -> list[tuple[End, End]]:
     """Return the valid intervals of one piece."""
     if piece.high is None:
         return []
-    one, two = Fraction(1), Fraction(2)
-    conditions = [
-        combine([(one, piece.low), (two, piece.constant), (-one, (one,))]),
-        combine([(one, (one,)), (-one, piece.high)]),
-        combine([(one, (one,)), (-one, piece.constant)]),
-    ]
-    strict = [piece.constant]
+    conditions, strict = _conditions(piece)
     cuts = [piece.lower, *_inner_roots([*conditions, *strict], piece), piece.upper]
     if piece.lower == piece.upper:
         cuts.pop()

@@ -1,8 +1,10 @@
-"""Proofs of slope ranges: every chart enclosed in ball arithmetic, every tail bounded, and the bounds checked."""
+"""Proofs of slope ranges: parts that cover the line, charts enclosed in ball arithmetic, tails bounded and checked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 from nngames.activations.foundations.base import Activation
@@ -13,119 +15,228 @@ from nngames.core.ball_ranges import as_ball, enclose_range, working_precision
 
 #: Decimal digits to which the ends are enclosed; the stated constants have 30.
 DIGITS = 40
-#: A stated end agrees with an enclosure if both are within this of each other.
+#: A stated end agrees with an enclosure, and two parts touch, if they are within this of each other.
 AGREEMENT = "1e-30"
-#: Points of a tail at which its stated bound is checked, as distances from its start.
-_CHECKED = (0, 1, 5, 25)
+#: How far beyond its start a tail's bounds are verified, box by box, in ball arithmetic.
+REACH = 16
+#: A slope is unbounded where the lower bound of a tail exceeds this further out.
+LARGE = 1e6
+
+
+class Evidence(StrEnum):
+    """What a slope range rests on."""
+
+    BALLS = "balls"
+    DERIVED = "derived"
+    NONE = "no slopes"
+    FAILED = "disagrees"
 
 
 @dataclass(frozen=True)
 class SlopeProof:
-    """What ball arithmetic proves about the slopes of an activation.
+    """What is proved about the slopes of an activation.
 
     Attributes
     ----------
-    proved : bool
-        Whether both stated ends are those of the enclosures: the slopes lie between the stated ends, exactly where
-        they are binary fractions and to 1e-30 elsewhere, and come as close to them.
+    evidence : Evidence
+        ``balls``: the parts cover the line; the slopes lie between the stated ends, exactly where those are exact and
+        to 1e-30 elsewhere; and charts, or limits of tails, come as close to both. ``derived``: there are no charts; the
+        range rests on the derivation in the activation's docstring. ``disagrees``: the stated range is not that of
+        the charts.
     method : str
-        How: the charts, the tails and their number of boxes; or the statement from which the range follows.
+        How: the parts and their number of boxes; or what disagrees.
     boxes : int
         Boxes examined.
     """
 
-    proved: bool
+    evidence: Evidence
     method: str
     boxes: int = 0
 
+    @property
+    def proved(self) -> bool:
+        """Whether the range is proved in ball arithmetic."""
+        return self.evidence is Evidence.BALLS
+
+
+class Disagreement(ArithmeticError):
+    """A part, its bounds or its cover does not fit the activation."""
+
 
 def prove_slopes(activation: Activation) -> SlopeProof:
-    """Prove the slope range of a scalar activation from its charts.
+    """Prove the slope range of a scalar activation from its charts and tails.
 
     Returns
     -------
     SlopeProof
-        Not proved where an activation has no charts: then its range rests on the derivation in its docstring.
+
+    Notes
+    -----
+    A chart's range is enclosed whole. A tail's bounds rest on its statement, a derivation for all starts; here they are
+    verified in ball arithmetic on the first 16 units of its variable, and for nesting there. Each part's slope is
+    compared with difference quotients of the response.
     """
+    if not activation.self_map:
+        return SlopeProof(Evidence.NONE, "a map that is no self-map has no slopes")
     if not isinstance(activation, ScalarActivation) or not activation.continuous:
-        return SlopeProof(False, "derived in the activation's documentation")
-    lows: list[Any] = []
-    highs: list[Any] = []
+        return SlopeProof(Evidence.DERIVED, "derived in the activation's docstring")
+    try:
+        with working_precision(int(DIGITS * 3.33) + 64):
+            return _proved(activation, activation.slope_charts())
+    except Disagreement as reason:
+        return SlopeProof(Evidence.FAILED, str(reason))
+
+
+def _proved(activation: ScalarActivation, parts: tuple[SlopePart, ...]) -> SlopeProof:
+    """Return the proof from the parts. Raises Disagreement."""
+    check_cover(activation, parts)
+    reached: list[tuple[Any, Any]] = []
+    bounded: list[tuple[Any, Any]] = []
     boxes = 0
-    statements = []
-    with working_precision(int(DIGITS * 3.33) + 64):
-        for part in activation.slope_charts():
-            low, high, count = _ends(part, activation)
-            lows.append(low)
-            highs.append(high)
+    for part in parts:
+        _compare(activation, part)
+        if isinstance(part, Chart):
+            found = enclose_range(part.slope, _number(part.lower), _number(part.upper), exact_points=part.exact_points)
+            reached.append((found.low.value, found.high.value))
+            boxes += found.boxes
+        else:
+            low, high, count = _tail(activation, part)
+            bounded.append((low, high))
+            reached.append((low if "low" in part.limits else None, high if "high" in part.limits else None))
             boxes += count
-            statements.append(part.statement)
-        stated_low, stated_high = activation.slope_range_exact
-        agreed = _is_least(lows, stated_low, 1) and _is_least(highs, stated_high, -1)
-    kinds = "; ".join(dict.fromkeys(statements))
-    return SlopeProof(agreed, f"ball arithmetic on {len(lows)} parts and {boxes} boxes ({kinds})", boxes)
-
-
-def _ends(part: SlopePart, activation: ScalarActivation) -> tuple[Any, Any, int]:
-    """Return balls around the least and the greatest slope of a part (outer bounds for a tail), and the boxes."""
-    if isinstance(part, TailBound):
-        low, high = part.bounds(as_ball(part.start))
-        _check_tail(part, activation, low, high)
-        return low.lower(), high.upper(), 0
-    _check_chart(part, activation)
-    found = enclose_range(part.slope, _number(part.lower), _number(part.upper), exact_points=part.exact_points)
-    return found.low.value, found.high.value, found.boxes
+    for side, stated in enumerate(activation.slope_range_exact):
+        _check_end(activation, stated, 1 - 2 * side, [ends[side] for ends in reached], [ends[side] for ends in bounded])
+    kinds = "; ".join(dict.fromkeys(part.statement for part in parts))
+    counted = ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((len(parts), "part"), (boxes, "box")))
+    return SlopeProof(Evidence.BALLS, f"ball arithmetic on {counted.replace('boxs', 'boxes')} ({kinds})", boxes)
 
 
 def _number(value: Any) -> Any:
     return value() if callable(value) else value
 
 
-def _is_least(found: list[Any], stated: SlopeEnd, sign: int) -> bool:
-    """Whether the stated end is the least (sign 1) or greatest (sign -1) of the parts' ends.
+def _check_end(
+    activation: ScalarActivation, stated: SlopeEnd, sign: int, reached: list[Any], bounds: list[Any]
+) -> None:
+    """Raise Disagreement unless the stated end is the least (sign 1) or greatest (sign -1) of what the parts give.
 
-    Every part's end must be at least the stated one, and one of them must be within 1e-30 of it.
+    ``reached`` are ends that the slopes come as close to as one likes, None where a tail gives a bound only.
     """
     from flint import arb
 
+    name = "least" if sign > 0 else "greatest"
+    ends = [sign * end for end in reached if end is not None]
     if not stated.finite:
-        return any(not end.is_finite() for end in found)
+        if not any(not end.is_finite() and end < 0 for end in ends):
+            raise Disagreement(f"the {name} slope of {activation.name!r} is stated as infinite; no part shows it")
+        return
     target, tolerance = sign * stated.ball(), arb(AGREEMENT)
-    signed = [sign * end for end in found]
-    if target.is_exact():
-        beyond = any(not end >= target for end in signed)
-    else:
-        beyond = any(not end > target - tolerance for end in signed)
-    return not beyond and any(abs(end - target) < tolerance for end in signed)
+    slack = arb(0) if target.is_exact() else tolerance
+    for end in [*ends, *(sign * end for end in bounds)]:
+        if not end >= target - slack:
+            raise Disagreement(f"a part of {activation.name!r} has slopes beyond the stated {name} one: {sign * end}")
+    if not any(abs(end - target) < tolerance for end in ends):
+        raise Disagreement(f"no part of {activation.name!r} reaches the stated {name} slope {stated}")
 
 
-def _check_chart(part: Chart, activation: ScalarActivation) -> None:
-    """Raise ArithmeticError where a substitution does not give the slope of r at inner points of the chart."""
+def _tail(activation: ScalarActivation, part: TailBound) -> tuple[Any, Any, int]:
+    """Return the bounds of a tail, outward, and the boxes of their verification. Raises Disagreement."""
+    start = as_ball(part.start)
+    bounds = _outward(part, start)
+    boxes, inner = 0, bounds
+    for step in range(REACH):
+        near, far = start + part.sign * step, start + part.sign * (step + 1)
+        found = enclose_range(part.slope, *((near, far) if part.sign > 0 else (far, near)))
+        following = _outward(part, far)
+        boxes += found.boxes
+        if not (_within((found.low.value, found.high.value), inner) and _within(following, inner)):
+            raise Disagreement(f"the bounds of a tail of {activation.name!r} ({part.statement}) do not hold")
+        inner = following
+    for name, end in zip(("low", "high"), bounds, strict=True):
+        if not end.is_finite() and not (name in part.limits and _grows(part, start)):
+            raise Disagreement(f"a tail of {activation.name!r} ({part.statement}) is not shown to be unbounded")
+    return (*bounds, boxes)
+
+
+def _outward(part: TailBound, start: Any) -> tuple[Any, Any]:
+    low, high = part.bounds(start)
+    return low.lower(), high.upper()
+
+
+def _within(inner: tuple[Any, Any], outer: tuple[Any, Any]) -> bool:
+    """Whether one pair of bounds lies in another, to 1e-30: a bound may be met exactly, which balls cannot tell."""
+    from flint import arb
+
+    slack = arb(AGREEMENT)
+    above = not outer[0].is_finite() or inner[0] >= outer[0] - slack * (1 + abs(outer[0]))
+    return above and (not outer[1].is_finite() or inner[1] <= outer[1] + slack * (1 + abs(outer[1])))
+
+
+def _grows(part: TailBound, start: Any) -> bool:
+    """Whether the finite one of the bounds exceeds every moderate number further out."""
+    for exponent in range(60):
+        low, high = part.bounds(start + part.sign * as_ball(2.0**exponent))
+        if (low.is_finite() and low > LARGE) or (high.is_finite() and high < -LARGE):
+            return True
+    return False
+
+
+def check_cover(activation: ScalarActivation, parts: tuple[SlopePart, ...]) -> None:
+    """Raise Disagreement unless the parts, from left to right, cover the inputs; neighbours touch to 1e-30."""
+    from flint import arb
+
+    extents = [_extent(part) for part in parts]
+    ends, near = activation.inputs, arb(AGREEMENT)
+    first, last = extents[0][0], extents[-1][1]
+    whole = first <= as_ball(ends.lower) and last >= as_ball(ends.upper)
+    if not whole or any(left[1] < right[0] - near for left, right in pairwise(extents)):
+        raise Disagreement(f"the parts of {activation.name!r} do not cover its inputs")
+
+
+def _extent(part: SlopePart) -> tuple[Any, Any]:
+    """Return the x between which a part lies, as balls; infinite where an end of it stands for infinity."""
+    from flint import arb
+
+    if isinstance(part, TailBound):
+        start = as_ball(part.start)
+        begin, beyond = (_x(part, start + part.sign * shift) for shift in (0, 1))
+        return (begin, arb("inf")) if beyond > begin else (arb("-inf"), begin)
+    lower, upper = as_ball(_number(part.lower)), as_ball(_number(part.upper))
+    inner = [_x(part, lower + as_ball(share) * (upper - lower)) for share in (0.25, 0.75)]
+    rising = inner[0] < inner[1]
+    ends = []
+    for side, end in (("lower", lower), ("upper", upper)):
+        x = _x(part, end)
+        outward = arb("-inf") if (side == "lower") == rising else arb("inf")
+        ends.append(outward if side in part.limits or not x.is_finite() else x)
+    return (ends[0], ends[1]) if rising else (ends[1], ends[0])
+
+
+def _x(part: SlopePart, t: Any) -> Any:
+    return t if part.point is None else part.point(t)
+
+
+def _compare(activation: ScalarActivation, part: SlopePart) -> None:
+    """Raise Disagreement unless the part's slope is that of the response at inner points of the part."""
     from flint import arb_series
 
-    lower, upper = as_ball(_number(part.lower)), as_ball(_number(part.upper))
-    for share in (0.25, 0.5, 0.8125):
-        t = lower + as_ball(share) * (upper - lower)
-        x = t if part.point is None else part.point(t)
-        _compare(activation, x, part.slope(arb_series([t, 1], prec=6))[0], part.statement)
-
-
-def _check_tail(part: TailBound, activation: ScalarActivation, low: Any, high: Any) -> None:
-    """Raise ArithmeticError where a slope of r beyond the start violates the stated bounds."""
-    for distance in _CHECKED:
-        x = as_ball(part.start) + part.sign * (distance + as_ball(0.001))
-        bracket = low.union(high)
-        _compare(activation, x, bracket, part.statement)
-
-
-def _compare(activation: ScalarActivation, x: Any, expected: Any, statement: str) -> None:
-    """Raise ArithmeticError unless the quotient of r over a tiny interval at x overlaps the expected slope."""
-    step = as_ball(2.0**-60) * (1 if x.contains(0) else abs(x.mid()))
-    right, left = (as_ball(activation.flint_response([point])[0]) for point in (x + step, x - step))
-    quotient = (right - left) / (2 * step)
-    slack = as_ball(2.0**-40) * (1 + abs(expected))
-    wide = expected + slack.union(-slack)
-    if quotient.is_finite() and not wide.overlaps(quotient):
-        raise ArithmeticError(
-            f"a chart of {activation.name!r} ({statement}) has the slope {expected}, its response {quotient} at {x}"
-        )
+    if isinstance(part, TailBound):
+        start = as_ball(part.start)
+        inner = [start + part.sign * as_ball(distance) for distance in (0.5, 2.0, 6.0)]
+    else:
+        lower, upper = as_ball(_number(part.lower)), as_ball(_number(part.upper))
+        inner = [lower + as_ball(share) * (upper - lower) for share in (0.25, 0.5, 0.8125)]
+    compared = 0
+    for t in inner:
+        x, expected = _x(part, t), part.slope(arb_series([t, 1], prec=6))[0]
+        step = as_ball(2.0**-60) * (1 if x.contains(0) else abs(x.mid()))
+        right, left = (as_ball(activation.flint_response([point])[0]) for point in (x + step, x - step))
+        quotient = (right - left) / (2 * step)
+        if not quotient.is_finite():
+            continue
+        compared += 1
+        slack = as_ball(2.0**-40) * (1 + abs(expected))
+        if not (expected + slack.union(-slack)).overlaps(quotient):
+            raise Disagreement(f"a part of {activation.name!r} ({part.statement}) has another slope than r at {x}")
+    if not compared:
+        raise Disagreement(f"the slope of {activation.name!r} could not be compared with r ({part.statement})")

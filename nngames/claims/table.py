@@ -42,6 +42,8 @@ class Claim:
         The u of the source's own function, or of our default.
     parameters : callable
         The activation's parameters for a u.
+    law : str
+        Why the slopes are what the pieces say for every u.
     witness : (u, x, y), optional
         A parameter and two points at which the inequality fails.
     obstacle : str
@@ -58,6 +60,7 @@ class Claim:
     variable: str = ""
     at: Fraction = ONE
     parameters: Callable[[Fraction], Mapping[str, Any]] = field(default=lambda u: {})
+    law: str = ""
     witness: tuple[Fraction, Any, Any] | None = None
     obstacle: str = ""
     note: str = ""
@@ -121,12 +124,12 @@ def _constants() -> list[Claim]:
          "read as the continuous function: the printed indicators leave out x = 1/2, where the printed value is 0, so "
          "that the map as printed jumps there and is averaged with no constant"),
         (39, "cloglog", "Complementary log-log", "3/4", Fraction(3, 4), None, ""),
-        (40, "bipolar_sigmoid", "Bipolar sigmoid", "as tanh: at most 1", ONE, None,
-         "it is tanh(x/2); the row refers to tanh, whose constant (1 + |scale|)/2 approaches 1 at the scale 1"),
+        (40, "bipolar_sigmoid", "Bipolar sigmoid", "as tanh: 3/4", Fraction(3, 4), None,
+         "it is tanh(x/2), with slopes up to 1/2; the row refers to tanh, read with (1 + 1/2)/2"),
         (41, "hard_tanh", "Hard tanh", "1", ONE, None, ""),
         (42, "absolute_value", "Absolute value", "1", ONE, None, ""),
         (44, "softsign_probit", "Softsign of probit", "9/10", Fraction(9, 10), (Fraction(1, 4), Fraction(3, 4)),
-         "it maps (0, 1) onto (-1, 1), so it is no self-map of a space either; every slope exceeds 1"),
+         "every slope exceeds 1; it maps (0, 1) onto (-1, 1), so as a self-map the claim is not well-posed either"),
     ]  # fmt: skip
     claims = []
     for number, name, title, claimed, constant, witness, note in rows:
@@ -151,7 +154,8 @@ def _ill_posed() -> list[Claim]:
         (38, "sinu_sigmoidal", "Sinu-sigmoidal linear unit", "see composition", (4, 7),
          "it is the product of x + amplitude sin(frequency x) and a sigmoid, not a composition of averaged maps"),
         (43, "logit", "Logit", "3/4", (Fraction(6, 25), Fraction(1, 4)),
-         "it is not continuous: the indicator of [1/4, 3/4] makes it jump at both ends"),
+         "it is not continuous: the indicator of [1/4, 3/4] makes it jump at both ends (on [1/4, 3/4] alone the slopes "
+         "fill [2/5, 8/15], and 3/10 would be the infimum)"),
         (46, "attention", "Attention", "see composition", None,
          "the score map r_0 is not defined; the rule needs it to be averaged, and a linear map of norm above 1 is not"),
         (47, "attention_gaussian", "Gaussian of attention", "see composition", None,
@@ -170,72 +174,91 @@ def _parametrised() -> list[Claim]:
     swish = (HALF, Fraction(11, 20))
     printed = _ends("selu_as_printed")[1]
     claim = "(1 + |{0}|)/2 for |{0}| {1} 1"
+    product = "<{0}, x> is read as a number times x: as a scalar product it would map R^n to R"
+    scaled, driven = "r is {0} times one map", "r is one map of {0} x + bias, so slopes are {0} times its own"
+    pieces = "r is affine on two half-lines"
     line = (ONE, ONE)
     return [
         Claim(2, "linear", "Linear", claim.format("slope", "<="), _scaled(line, *_HALF_SUM, ONE), "slope",
-              parameters=_number("slope"),
-              note="<slope, x> is read as a number times x: as a scalar product it would map R^n to R"),
+              parameters=_number("slope"), law="r is affine with that slope", note=product.format("slope")),
         Claim(3, "relu", "ReLU of an affine function", claim.format("slope", "<="), _scaled(_UNIT, *_HALF_SUM, ONE),
-              "slope", parameters=_number("slope")),
+              "slope", parameters=_number("slope"), law=driven.format("slope"), note=product.format("slope")),
         Claim(4, "logistic", "Logistic", "(4 + |slope|)/8 for |slope| <= 1",
               _scaled((ZERO, Fraction(1, 4)), (HALF, -Fraction(1, 8)), (HALF, Fraction(1, 8)), ONE), "slope",
-              parameters=_number("slope"), note="valid for |slope| <= 4 too"),
+              parameters=_number("slope"), law=driven.format("slope"),
+              note=f"valid for |slope| <= 4 too; {product.format('slope')}"),
         Claim(6, "tanh", "Hyperbolic tangent", claim.format("scale", "<"), _scaled(_UNIT, *_HALF_SUM, ONE, opened=True),
-              "scale", parameters=_number("scale")),
+              "scale", parameters=_number("scale"), law=scaled.format("scale")),
         Claim(7, "softmax", "Softmax", claim.format("gain", "<"),
-              _scaled((ZERO, HALF), *_HALF_SUM, ONE, opened=True), "gain", parameters=_number("gain")),
+              _scaled((ZERO, HALF), *_HALF_SUM, ONE, opened=True), "gain", parameters=_number("gain"),
+              law="the Jacobian gain (diag(p) - pp') has eigenvalues between 0 and gain/2",
+              note="at the gain 0 the map is constant; it is not offered as an activation"),
         Claim(8, "gelu_tanh", "GELU by tanh", "18/20",
               _scaled(gelu_tanh, (Fraction(9, 10),), (Fraction(9, 10),), INFINITY), "scale",
-              parameters=_number("scale"), witness=(ONE, 1, 2),
+              parameters=_number("scale"), law=scaled.format("scale"), witness=(ONE, 1, 2),
               note="the row names no range; scale = 1 is the activation in use"),
         Claim(9, "gelu", "GELU", claim.format("scale", "<="), _scaled(gelu, *_HALF_SUM, ONE), "scale",
-              parameters=_number("scale"), witness=(ONE, 1, 2)),
+              parameters=_number("scale"), law=scaled.format("scale"), witness=(ONE, 1, 2),
+              note="the printed lambda(x) is read as lambda x"),
         Claim(10, "softplus", "Softplus, scaled", claim.format("scale", "<="), _scaled(_UNIT, *_HALF_SUM, ONE),
-              "scale", parameters=_number("scale")),
+              "scale", parameters=_number("scale"), law=scaled.format("scale")),
         Claim(11, "softplus_beta", "Softplus, sharpened", "1",
               (Piece(ZERO, INFINITY, (ZERO,), (ONE,), (ONE,), ("lower",)),), "beta", parameters=_number("beta"),
-              note="log(1 + e^(beta x))/beta with beta < 0 is softplus less x mirrored: slopes in (0, 1) as well"),
+              law="r(x) = s(beta x)/beta with one map s",
+              note="for beta < 0, which is not offered as an activation, the slopes fill (0, 1) as well"),
         Claim(13, "elu", "ELU", "1",
               (Piece(-INFINITY, ZERO, _UNIT, line[:1], line[:1]), Piece(ZERO, ONE, (ZERO,), line[:1], line[:1]),
                Piece(ONE, INFINITY, (ZERO,), _UNIT, line[:1])), "alpha", parameters=_number("alpha"),
-              witness=(Fraction(2), Fraction(-1, 2), 0)),
+              law="the slopes are alpha e^x on the left and 1 on the right", witness=(Fraction(2), Fraction(-1, 2), 0)),
         Claim(14, "selu_as_printed", "SELU, with the printed constants", "scale * alpha = 0.03413631",
               _single(ZERO, printed, Fraction("0.0507") * Fraction("0.6733")), witness=(ONE, -2, -1),
-              note="the printed constants are the standard ones, 1.0507 and 1.6733, without their leading 1"),
+              note="the printed constants are the standard scale 1.0507 and alpha 1.6733, exchanged and without their "
+              "leading 1, and the line has the slope scale * alpha in place of scale"),
         Claim(16, "prelu", "Parametric ReLU", "1",
               (Piece(-INFINITY, ONE, _UNIT, line[:1], line[:1]), Piece(ONE, INFINITY, line[:1], _UNIT, line[:1])),
-              "slope", at=Fraction(1, 4), parameters=_number("slope"), witness=(Fraction(2), -1, 0)),
+              "slope", at=Fraction(1, 4), parameters=_number("slope"), law=pieces, witness=(Fraction(2), -1, 0)),
         Claim(18, "swish", "Swish", "(10 + 11 scale)/20", _scaled(silu, swish, swish, INFINITY), "scale",
-              parameters=_number("scale"), witness=(ONE, 2, 3),
-              note="for any beta != 0; beyond 10/11 the claimed constant exceeds 1, and 1.1 exceeds the true 1.0998"),
+              parameters=_number("scale"), law="r(x) = scale s(beta x)/beta with one map s",
+              witness=(-HALF, 2, 3),
+              note="whatever beta is; beyond scale = 10/11 the claimed constant exceeds 1, though the map is averaged "
+              "up to 0.9092; at scale = 1, where the claim is 21/20, it is averaged with no constant"),
         Claim(19, "gaussian", "Gaussian", "(1 + 1/e)/2",
               (Piece(ONE, ONE, _ends("gaussian")[:1], _ends("gaussian")[1:], (_half_inverse_e,)),),
-              witness=(ONE, 0, 1)),
+              witness=(ONE, 0, 1), note="<x, x> is read as x^2: on R^n it would map to R"),
         Claim(21, "heaviside_approx", "Approximate Heaviside step", "(1 + 4 epsilon)/(8 epsilon) for epsilon >= 1/4",
               (Piece(ZERO, Fraction(4), (ZERO,), (ZERO, Fraction(1, 4)), (HALF, Fraction(1, 8)), ("lower",)),),
-              "1/epsilon", at=Fraction(4), parameters=lambda u: {"epsilon": float(1 / u)}),
+              "1/epsilon", at=Fraction(4), parameters=lambda u: {"epsilon": float(1 / u)},
+              law="r(x) = s(x/epsilon) with the sigmoid s"),
         Claim(22, "multiquadric", "Multiquadric", "1",
-              (Piece(-INFINITY, INFINITY, (-ONE,), line[:1], line[:1]),), "width", parameters=_number("width")),
-        Claim(23, "inverse_multiquadric", "Inverse multiquadric", "(2 + excess)/(2 (1 + excess))",
-              (Piece(ZERO, INFINITY, (ZERO, ZERO, steep[0]), (ZERO, ZERO, steep[1]), (HALF, HALF), ("lower",)),),
+              (Piece(-INFINITY, INFINITY, (-ONE,), line[:1], line[:1]),), "width", parameters=_number("width"),
+              law="the slopes are y/sqrt(y^2 + width^2), y = x - center"),
+        Claim(23, "inverse_multiquadric", "Inverse multiquadric", "(2 + width_excess)/(2 (1 + width_excess))",
+              (Piece(-INFINITY, ZERO, (ZERO, ZERO, steep[0]), (ZERO, ZERO, steep[1]), (HALF, HALF), ("upper",)),
+               Piece(ZERO, INFINITY, (ZERO, ZERO, steep[0]), (ZERO, ZERO, steep[1]), (HALF, HALF), ("lower",)),),
               "1/(1 + width_excess)", parameters=lambda u: {"width_excess": float(1 / u - 1)},
-              note="that is, for width_excess >= 0; the width is 1 + width_excess > 0"),
+              law="r(x) = q(y/w)/w with one map q and the width w = 1 + width_excess", witness=(-HALF, -2, 0),
+              note="that is, for width_excess >= 0; between -1 and 0 the claimed constant exceeds 1"),
         Claim(28, "isru", "Inverse square root unit", "(1 + sqrt(1 + excess))/(2 sqrt(1 + excess))",
               (Piece(ZERO, INFINITY, (ZERO,), line[:1], (HALF, HALF), ("lower",)),), "1/sqrt(1 + excess)",
               at=ONE, parameters=lambda u: {"excess": float(1 / u**2 - 1)},
+              law="r(x) = s(k x)/k with one map s and k = sqrt(1 + excess)",
               note="that is, for excess >= 0; between -1 and 0 the claimed constant exceeds 1"),
         Claim(29, "isrlu", "Inverse square root linear unit", "1",
-              (Piece(ZERO, INFINITY, (ZERO,), line[:1], line[:1], ("lower",)),), "lambda_",
-              parameters=_number("lambda_")),
+              (Piece(ZERO, ZERO, line[:1], line[:1], line[:1]),
+               Piece(ZERO, INFINITY, (ZERO,), line[:1], line[:1], ("lower",))), "lambda_",
+              parameters=_number("lambda_"),
+              law="r(x) = s(k x)/k with one map s and k = sqrt(lambda_), the identity for 0",
+              note="below 0 it is defined on a half-line only"),
         Claim(31, "bent_identity", "Bent identity", "scale",
               (Piece(-INFINITY, ZERO, _UNIT, (ZERO, Fraction(1, 3)), _UNIT),
                Piece(ZERO, INFINITY, (ZERO, Fraction(1, 3)), _UNIT, _UNIT)), "scale", parameters=_number("scale"),
-              witness=(Fraction(1, 4), -20, -10), note="tight at scale = 3/7 only"),
+              law=scaled.format("scale"), witness=(Fraction(1, 4), -20, -10)),
         Claim(32, "soft_exponential", "Soft exponential", "1",
               (Piece(-INFINITY, ZERO, (ZERO,), None, line[:1], ("upper",)),
                Piece(ZERO, ZERO, line[:1], line[:1], line[:1]),
                Piece(ZERO, INFINITY, (ZERO,), None, line[:1], ("lower",))), "exponent", parameters=_number("exponent"),
-              witness=(ONE, 0, 1), note="at 0 it is the identity; below 0 it is defined on a half-line only"),
+              law="the slopes are e^(exponent x), or 1/(1 - exponent (x + exponent)) below 0", witness=(ONE, 0, 1),
+              note="at 0 it is the identity; below 0 it is defined on a half-line only"),
         Claim(45, "linear_gaussian", "Linear Gaussian", "(2 + sqrt(e))/4",
               (Piece(ONE, ONE, _ends("linear_gaussian")[:1], _ends("linear_gaussian")[1:], (_half_root_e,)),)),
     ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -20,6 +20,8 @@ class Witness:
     ----------
     x, y : str
         The points, as exact numbers or vectors of them.
+    constant : str
+        gamma: the claimed constant there, or 1 where the claim names none.
     slope : float
         The quotient <x - y, r(x) - r(y)>/|x - y|^2.
     parameters : mapping
@@ -28,12 +30,13 @@ class Witness:
 
     x: str
     y: str
+    constant: str
     slope: float
     parameters: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the witness as plain JSON-ready data."""
-        return {"x": self.x, "y": self.y, "slope": self.slope, "parameters": self.parameters}
+        return asdict(self)
 
 
 def refuting(activation: Activation, x: Any, y: Any, constant: Polynomial, u: Fraction) -> Witness:
@@ -51,7 +54,8 @@ def refuting(activation: Activation, x: Any, y: Any, constant: Polynomial, u: Fr
         excess = moved - 2 * product + apart + 2 * as_ball(gamma) * (product - apart)
         if not excess > 0:
             raise ArithmeticError(f"the inequality of {activation.name!r} does not fail at {x} and {y}: {excess}")
-        return Witness(_text(x), _text(y), float(product / apart), dict(activation.parameters))
+        told = str(gamma) if isinstance(gamma, Fraction) else str(gamma.str(30, radius=False))
+        return Witness(_text(x), _text(y), told, float(product / apart), dict(activation.parameters))
 
 
 def _differences(activation: Activation, x: list[Fraction], y: list[Fraction]) -> tuple[Any, Any, Any]:

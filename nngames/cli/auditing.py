@@ -18,7 +18,7 @@ def audit(names: Names = None, json: Json = False, plot: Sheets = None) -> None:
     """Decide the source's claims about activations.
 
     Each claimed constant of averagedness is proved tight, valid but loose, valid for some parameters, or refuted by two
-    points; every slope range is exact.
+    points; slope ranges are exact, with what they rest on.
     """
     from rich.console import Console
 

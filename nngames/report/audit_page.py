@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from nngames.activations import activation
 from nngames.claims import Audit, AuditRow
 from nngames.report.audit_tables import cells, sentences, summary
 
@@ -18,9 +19,10 @@ and S ≤ 1, and of a weakly convex f (modulus 1 − 1/S, in brackets) iff 0 ≤
 2020]. Slopes and constants hold at the default parameters, or at those of the source's own function; the statements
 say what holds for others.
 
-*Proof*: `balls` means that the slope range is enclosed in ball arithmetic (python-flint) on every part of the line,
-the tails by a substitution or a bound that is checked; `derived` means that it follows from the derivation in the
-activation's documentation."""
+*Proof*: `balls` means that python-flint's ball arithmetic encloses the slopes on parts that cover the line; the bounds
+of a tail rest on the inequality that is named, verified in balls on its first 16 units. `derived` means that the range
+follows from the derivation in the activation's docstring. For ranges of a parameter the slopes are those of the law
+that is named, compared with the activation at some parameters."""
 
 
 def audit_page(audit: Audit) -> str:
@@ -51,9 +53,10 @@ def audit_page(audit: Audit) -> str:
 
 def _constants(rows: Iterable[AuditRow]) -> Iterable[list[str]]:
     for row in rows:
-        for end, exact, digits in zip(("least", "greatest"), row.slopes, row.digits, strict=True):
-            if len(digits.lstrip("-")) > 20 and exact != digits:
-                yield [row.name, end, digits, exact]
+        ends = activation(row.name, **row.parameters).slope_range_exact if row.digits[0] != "none" else ()
+        for side, end in zip(("least", "greatest"), ends, strict=False):
+            if end.finite and not end.rational:
+                yield [row.name, side, end.digits, str(end)]
 
 
 def _markdown(header: list[str], rows: Iterable[list[str]]) -> str:

@@ -43,6 +43,8 @@ def _facts(row: AuditRow) -> Iterable[list[str]]:
     yield ["least constant", row.infimum]
     yield ["prox of f", _penalty(row)]
     yield ["proof", row.proof.method]
+    if row.law:
+        yield ["parameters", f"for every parameter: {row.law}"]
     if row.note:
         yield ["note", row.note]
 
@@ -50,9 +52,19 @@ def _facts(row: AuditRow) -> Iterable[list[str]]:
 def cells(row: AuditRow) -> list[str]:
     """Return the row of the table: number, name, claim, verdict, slopes, least constant, prox of what, proof."""
     number = "" if row.number is None else str(row.number)
-    slopes = f"[{short(row.digits[0])}, {short(row.digits[1])}]"
-    proof = "balls" if row.proof.proved else "derived"
-    return [number, row.name, row.claimed, str(row.verdict), slopes, short(row.infimum), _penalty(row), proof]
+    slopes = "none" if row.digits[0] == "none" else f"[{short(row.digits[0])}, {short(row.digits[1])}]"
+    if row.slopes[1].startswith("<="):
+        slopes = f"within {slopes}"
+    return [
+        number,
+        row.name,
+        row.claimed,
+        str(row.verdict),
+        slopes,
+        short(row.infimum),
+        _penalty(row),
+        str(row.proof.evidence),
+    ]
 
 
 def _penalty(row: AuditRow) -> str:
@@ -70,8 +82,9 @@ def short(number: str) -> str:
 
 def sentences(row: AuditRow) -> str:
     """Return what is decided about a row, with its note."""
+    law = f" For every parameter: {row.law}." if row.law else ""
     note = f" Note: {row.note}." if row.note else ""
-    return f"{row.statement}{note}"
+    return f"{row.statement}{law}{note}"
 
 
 def summary(audit: Audit) -> str:

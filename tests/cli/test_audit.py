@@ -35,6 +35,8 @@ def test_one_activation_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     assert "false" in text
     assert "0.857763884960706796480189641279" in text
     assert "It fails at x = 0 and y = 1" in text
+    assert "<x, x> is read as x^2" in text
+    assert "ball arithmetic on 3 parts" in text
     assert "squareplus" in text
     assert "not claimed" in text
 
@@ -45,7 +47,13 @@ def test_json_is_one_document_with_exact_witnesses(capsys: pytest.CaptureFixture
     assert sum(report["counts"].values()) == 47
     by_name = {row["name"]: row for row in report["rows"]}
     assert by_name["silu"]["witness"]["x"] == "2"
-    assert by_name["silu"]["proof"]["proved"] is True
+    assert by_name["silu"]["witness"]["constant"] == "1"
+    assert by_name["silu"]["proof"]["evidence"] == "balls"
+    assert by_name["silu"]["proof"]["boxes"] > 10
+    assert set(by_name["silu"]) == {
+        "number", "name", "title", "claimed", "verdict", "statement", "parameters", "slopes", "digits", "infimum",
+        "penalty", "valid_for", "witness", "proof", "law", "note",
+    }  # fmt: skip
     assert by_name["sigmoid"]["infimum"] == "1/2"
     assert report["general"]["composition_rule_for_layers"]["status"] == "REFUTED"
     single = json.loads(printed(capsys, "silu", "--json"))

@@ -6,6 +6,7 @@ The definitions in ``exact_activations`` share nothing with the package.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -18,7 +19,7 @@ from mpmath import mpf
 
 from nngames.activations import ScalarActivation, activation, activations
 from nngames.activations.foundations.projections import SetProjection
-from nngames.claims import AuditRow, audit_activations
+from nngames.claims import AuditRow, audit, audit_activations
 from nngames.claims.parameter_sets import valid_set
 from nngames.claims.polynomials import evaluate
 from nngames.claims.table import Claim, claims
@@ -60,6 +61,13 @@ LETTER = {
 #: The valid parameters, derived by hand; that of gelu ends at 1/S.
 VALID = {
     2: "slope in [-1, 1]",
+    3: "slope in [-1, 1]",
+    4: "slope in [-1, 1]",
+    7: "gain in (-1, 1)",
+    10: "scale in [-1, 1]",
+    11: "beta in (0, inf)",
+    22: "width in (-inf, inf)",
+    29: "lambda_ in [0, inf)",
     6: "scale in (-1, 1)",
     13: "alpha in [-1, 1]",
     16: "slope in [-1, 1]",
@@ -135,6 +143,52 @@ def test_slopes_sampled_with_50_digits_are_within_the_proved_range_and_reach_it(
             assert abs(quotient) > 1e3
 
 
+def exact_softmax(v: list[Any], gain: Any) -> list[Any]:
+    powers = [mpmath.exp(gain * t) for t in v]
+    return [power / mpmath.fsum(powers) for power in powers]
+
+
+def exact_softsign_norm(v: list[Any], _: Any) -> list[Any]:
+    size = mpmath.sqrt(mpmath.fsum(t * t for t in v))
+    return [t / (1 + size) for t in v]
+
+
+@pytest.mark.parametrize(
+    ("response", "low", "high", "gain"),
+    [
+        (exact_softmax, 0, mpf(1) / 2, mpf(1)),
+        (exact_softmax, mpf(-3) / 8, 0, mpf(-3) / 4),
+        (exact_softsign_norm, 0, 1, None),
+    ],
+)
+def test_rayleigh_quotients_of_vectors_sampled_with_50_digits_are_within_the_derived_range(
+    response: Any, low: Any, high: Any, gain: Any
+) -> None:
+    """Quotients of far pairs, and of near ones around points that a search from random starts improves."""
+    rng = np.random.default_rng(4)
+
+    def quotient(x: list[Any], d: list[Any]) -> Any:
+        moved = [
+            a - b
+            for a, b in zip(response([s + t for s, t in zip(x, d, strict=True)], gain), response(x, gain), strict=True)
+        ]
+        return mpmath.fdot(moved, d) / mpmath.fdot(d, d)
+
+    found = []
+    for n in (2, 3, 5):
+        for _ in range(150):
+            scale = 10.0 ** rng.uniform(-6, 1)
+            x = [mpf(float(t)) for t in rng.normal(size=n) * 10.0 ** rng.uniform(-6, 1)]
+            found.append(quotient(x, [mpf(float(t)) for t in rng.normal(size=n) * scale]))
+    tiny = mpf(10) ** -12
+    found += [quotient([mpf(0), mpf(0)], [tiny, -tiny]), quotient([mpf(50), mpf(0)], [tiny, mpf(0)])]
+    found.append(quotient([mpf(10) ** 12, mpf(0)], [mpf(10) ** 12, mpf(0)]))
+    assert min(found) >= low - mpf(10) ** -20
+    assert max(found) <= high + mpf(10) ** -20
+    assert min(found) <= low + mpf(1e-9)
+    assert max(found) >= high - mpf(1e-9)
+
+
 def test_rows_are_those_of_the_source_and_verdicts_those_derived_by_hand(rows: tuple[AuditRow, ...]) -> None:
     table = {row.number: row for row in rows if row.number is not None}
     assert sorted(table) == list(range(1, 48))
@@ -143,6 +197,60 @@ def test_rows_are_those_of_the_source_and_verdicts_those_derived_by_hand(rows: t
         assert table[number].valid_for == valid, number
     steepest = mpmath.ncdf(mpmath.sqrt(2)) + mpmath.sqrt(2) * mpmath.npdf(mpmath.sqrt(2))
     assert table[9].valid_for == f"scale in [0, {mpmath.nstr(1 / steepest, 12)}]"
+
+
+#: Where a valid constant is the infimum, derived by hand: 2 gamma = 1 - s.
+TIGHT = {
+    2: "tight for slope in [-1, 0]", 3: "tight for slope in [-1, 0]", 4: "tight for slope in [-1, 0]",
+    6: "tight for scale in (-1, 0]", 7: "tight for gain in {0}", 9: "tight for scale in {0}",
+    10: "tight for scale in [-1, 0]", 11: "nowhere tight", 13: "tight for alpha in {-1}", 16: "tight for slope in {-1}",
+    18: "tight for scale in {0}", 21: "nowhere tight", 23: "nowhere tight", 28: "nowhere tight", 29: "nowhere tight",
+    31: "tight for scale in {3/7}", 32: "nowhere tight",
+}  # fmt: skip
+
+
+def test_tight_parameters_are_said(rows: tuple[AuditRow, ...]) -> None:
+    for row in rows:
+        if row.number in TIGHT:
+            assert TIGHT[row.number] in row.statement, row.name
+
+
+def claimed_value(text: str, names: dict[str, Any]) -> Any:
+    """The claimed constant as its text says it: a formula, then perhaps its range after 'for'."""
+    formula = text.split(" for ")[0].split(": ")[-1].split(" = ")[-1]
+    formula = re.sub(r"\|(\w+)\|", r"abs(\1)", formula)
+    formula = re.sub(r"(\d|\)) (\w|\()", r"\1*\2", formula)
+    known = {"sqrt": mpmath.sqrt, "abs": abs, "e": mpmath.e, "mpf": mpf}
+    return eval(re.sub(r"(?<![\w.])(\d+(\.\d+)?)", r"mpf('\1')", formula), {"__builtins__": {}}, {**known, **names})
+
+
+@pytest.mark.parametrize("claim", WELL_POSED, **by_name)
+def test_the_constant_that_is_decided_is_the_one_that_is_told(claim: Claim) -> None:
+    for piece in claim.pieces:
+        low, high = Fraction(max(piece.lower, Fraction(-3))), Fraction(min(piece.upper, Fraction(3)))
+        for share in (Fraction(1, 8), Fraction(5, 8)):
+            u = low + share * (high - low)
+            names = {key: mpf(value) for key, value in claim.parameters(u).items()}
+            with working_precision(200):
+                decided = exact_number(evaluate(piece.constant, u))
+            assert abs(claimed_value(claim.claimed, names) - decided) < mpf(1e-14), (u, claim.claimed)
+
+
+def test_the_claimed_texts_are_evaluated_and_not_skipped() -> None:
+    assert claimed_value("(1 + |slope|)/2 for |slope| <= 1", {"slope": mpf(-0.5)}) == mpf(3) / 4
+    assert claimed_value("(2 + sqrt(e))/4", {}) == (2 + mpmath.sqrt(mpmath.e)) / 4
+    assert claimed_value("as tanh: 3/4", {}) == mpf(3) / 4
+
+
+def test_the_headline_is_refuted_by_rows_without_parameters(rows: tuple[AuditRow, ...]) -> None:
+    verdict = audit().general["forty_activations_are_averaged"]
+    assert str(verdict.status) == "REFUTED"
+    assert set(verdict.witness) == {"silu", "mish", "logit", "softsign_probit"}
+    for name, witness in verdict.witness.items():
+        x, y = (mpf(Fraction(witness[key]).numerator) / Fraction(witness[key]).denominator for key in ("x", "y"))
+        moved = EXACT[name](x) - EXACT[name](y)
+        gamma = mpf(1)
+        assert abs(gamma * (x - y) + moved - (x - y)) > gamma * abs(x - y)
 
 
 def test_every_continuous_scalar_activation_is_proved_in_ball_arithmetic(rows: tuple[AuditRow, ...]) -> None:
@@ -220,5 +328,9 @@ def test_false_rows_and_rows_that_fail_somewhere_have_a_witness(rows: tuple[Audi
         if row.verdict == "false":
             assert row.witness is not None, row.name
             assert "It fails at" in row.statement
+        if row.verdict == "valid for some parameters" and row.number != 28:
+            # Where the claim of isru fails, its constant exceeds 1.
+            assert row.witness is not None, row.name
         if row.verdict in ("tight", "valid but loose", "not claimed"):
             assert row.witness is None
+        assert row.verdict != "undecided"

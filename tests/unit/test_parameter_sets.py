@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from nngames.claims.parameter_sets import Piece, stated_set, tight_set, valid_set
+from nngames.claims.parameter_sets import Piece, least_constants, stated_set, tight_set, valid_set
 from nngames.core.ball_ranges import as_ball
 
 ONE, HALF, ZERO = Fraction(1), Fraction(1, 2), Fraction(0)
@@ -48,6 +48,43 @@ def test_irrational_ends_are_told_by_digits_and_decide_membership() -> None:
     assert str(found) == "[0, 0.707106781187]"
     assert found.contains(Fraction(7071067811, 10**10))
     assert not found.contains(Fraction(7071067812, 10**10))
+
+
+def test_a_constant_of_zero_is_no_constant() -> None:
+    """The identity has the slope 1; with gamma = u the claim holds for 0 < u <= 1 only."""
+    pieces = [Piece(-ONE, Fraction(2), (ONE,), (ONE,), (ZERO, ONE))]
+    assert str(valid_set(pieces)) == "(0, 1]"
+    square = [Piece(-ONE, ONE, (ONE,), (ONE,), (ZERO, ZERO, ONE))]
+    assert str(valid_set(square)) == "[-1, 0) or (0, 1]"
+
+
+def test_pieces_that_are_open_at_a_shared_end_stay_apart() -> None:
+    pieces = [
+        Piece(-ONE, ZERO, (ZERO,), (ONE,), (ONE,), ("upper",)),
+        Piece(ZERO, ONE, (ZERO,), (ONE,), (ONE,), ("lower",)),
+    ]
+    assert str(valid_set(pieces)) == "[-1, 0) or (0, 1]"
+    assert not valid_set(pieces).contains(ZERO)
+    closed = [pieces[0], Piece(ZERO, ONE, (ZERO,), (ONE,), (ONE,))]
+    assert str(valid_set(closed)) == "[-1, 1]"
+
+
+def test_tight_constants_are_points_or_intervals_of_the_valid_ones() -> None:
+    # r = u x: the infimum is (1 - u)/2, and only u <= 1 is averaged.
+    assert str(tight_set([Piece(ZERO, Fraction(3), (ZERO,), (ZERO, ONE), (HALF,))])) == "[0, 1]"
+    assert str(tight_set([Piece(ZERO, ONE, (ZERO, ONE), (ZERO, ONE), (HALF, HALF))])) == "{0}"
+    crossing = [Piece(ZERO, ONE, (ZERO, Fraction(1, 3)), (ZERO, ONE), (ZERO, ONE))]
+    assert str(tight_set(crossing)) == "{3/7}"
+    assert str(tight_set([Piece(ZERO, ONE, (ZERO,), None, (HALF,))])) == "no parameter"
+
+
+def test_least_constants_are_told_interval_by_interval() -> None:
+    pieces = [
+        Piece(-INFINITY, ZERO, (ZERO, ONE), (ONE,), (ONE,)),
+        Piece(ZERO, ONE, (ZERO,), (ONE,), (ONE,)),
+        Piece(ONE, INFINITY, (ZERO,), (ZERO, ONE), (ONE,)),
+    ]
+    assert least_constants(pieces, "a") == "1/2 - 1/2 a for a in [-1, 0]; 1/2 for a in [0, 1]"
 
 
 def test_no_parameter_is_said() -> None:

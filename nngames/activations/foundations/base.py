@@ -109,6 +109,8 @@ class Activation(ABC):
         if not self.continuous:
             return "it is not continuous"
         low, high = self.slope_range
+        if high == np.inf:
+            return "its slopes are unbounded"
         return f"its slopes go up to {high:.6g}" if high > 1 else f"its slopes go down to {low:.6g}"
 
     @property

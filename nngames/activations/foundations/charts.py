@@ -51,18 +51,28 @@ class TailBound:
     Attributes
     ----------
     start : float or Fraction
+        The first value of the variable t.
     sign : 1 or -1
+    slope : callable
+        r' as a function of t, on power series: the bounds are checked against it.
     bounds : callable
         Returns (low, high), balls, for the start as a ball: every slope beyond it lies between low's lower and high's
         upper end; an infinite ball where the slope is unbounded.
     statement : str
-        Why the bounds hold.
+        Why the bounds hold, for every start from the given one on.
+    limits : tuple of "low", "high"
+        The bounds that the slope comes arbitrarily close to.
+    point : callable, optional
+        The x that belongs to t, on balls; None where t is x.
     """
 
     start: float | Fraction
     sign: int
+    slope: SeriesFunction
     bounds: Callable[[Any], tuple[Any, Any]]
     statement: str
+    limits: tuple[str, ...] = ()
+    point: Callable[[Any], Any] | None = None
 
 
 SlopePart = Chart | TailBound
@@ -129,17 +139,22 @@ def moved_part(part: SlopePart, factor: Fraction, inner: Fraction, shift: Fracti
 
     moved = inner != 1 or shift != 0
     how = f"{part.statement}, with {float(inner):g} x + {float(shift):g} for x" if moved else part.statement
-    if isinstance(part, TailBound):
-
-        def bounds(_: Any) -> tuple[Any, Any]:
-            low, high = (as_ball(factor) * end for end in part.bounds(as_ball(part.start)))
-            return (low, high) if factor > 0 else (high, low)
-
-        return TailBound((Fraction(part.start) - shift) / inner, part.sign if inner > 0 else -part.sign, bounds, how)
     own = part.point
 
     def point(t: Any) -> Any:
         return ((t if own is None else own(t)) - as_ball(shift)) / as_ball(inner)
 
-    slope = part.slope
-    return replace(part, slope=lambda t: as_ball(factor) * slope(t), point=point if moved else own, statement=how)
+    def slope(t: Any) -> Any:
+        return as_ball(factor) * part.slope(t)
+
+    where = point if moved else own
+    if isinstance(part, Chart):
+        return replace(part, slope=slope, point=where, statement=how)
+
+    def bounds(start: Any) -> tuple[Any, Any]:
+        low, high = (as_ball(factor) * end for end in part.bounds(start))
+        return (low, high) if factor > 0 else (high, low)
+
+    swapped = {"low": "high", "high": "low"}
+    limits = part.limits if factor > 0 else tuple(swapped[name] for name in part.limits)
+    return replace(part, slope=slope, bounds=bounds, statement=how, limits=limits, point=where)
