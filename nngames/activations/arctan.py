@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import zeta
 
 from nngames.activations.foundations.base import Array, FlintNumber, activation_named
 from nngames.activations.foundations.charts import Chart
@@ -18,6 +19,8 @@ from nngames.activations.numerics.rounding import EPS, log_excess, settle, sine_
 # pi/2 in two parts; the first, the nearest double, is below pi/2.
 _HALF_PI = float(np.pi / 2)
 _HALF_PI_REST = 6.123233995736766e-17
+# The coefficients of z^36, ..., z^6, z^4 of -log cos z: (4^k - 1) zeta(2k)/(k pi^(2k)) is that of z^(2k).
+_SERIES = tuple(float((4.0**k - 1) * zeta(2 * k) / (k * np.pi ** (2 * k))) for k in range(18, 1, -1))
 
 
 @activation_named("arctan")
@@ -56,6 +59,12 @@ class Arctan(ScalarActivation):
             result = np.add(result, 1.0, out=out)
             return np.reciprocal(result, out=out)
 
+    def shortfall(self, w: Array, response: Array) -> tuple[Array, Array]:
+        """Return w - arctan w to relative rounding."""
+        near = np.abs(w) <= 0.5
+        value = np.where(near, _tangent_excess(np.where(near, w, 0.0)), w - response)
+        return value, EPS * np.abs(value)
+
     def slope_charts(self) -> tuple[Chart, ...]:
         """Return one chart, t = x/sqrt(1 + x^2) in [-1, 1]: the slope is 1 - t^2."""
         return (
@@ -83,6 +92,16 @@ class Arctan(ScalarActivation):
         with np.errstate(over="ignore"):
             far = size * np.arctan(size) - np.log(np.hypot(1.0, size))
         return np.where(near, close, far)
+
+    def penalty(self, z: ArrayLike) -> Array:
+        """Return -log cos z - z^2/2 on (-pi/2, pi/2), near 0 by its series z^4/12 + z^6/45 + ...; +inf elsewhere."""
+        z = wide(z)
+        near = np.abs(z) <= 0.4
+        square = np.square(np.where(near, z, 0.0))
+        total = np.zeros_like(square)
+        for coefficient in _SERIES:
+            total = total * square + coefficient
+        return np.where(near, total * square * square, super().penalty(np.where(near, 0.5, z)))
 
     def conjugate(self, z: ArrayLike) -> Array:
         """Return -log cos z on (-pi/2, pi/2), +inf elsewhere."""
@@ -145,7 +164,7 @@ def _cosine(size: Array) -> Array:
 
 
 def _tangent_excess(v: Array) -> Array:
-    """Return v - arctan v = v^3/3 - v^5/5 + ... for 0 <= v <= 1/2, to rounding."""
+    """Return v - arctan v = v^3/3 - v^5/5 + ... for |v| <= 1/2, to rounding."""
     square = np.square(v)
     total = np.full_like(v, 1 / 53)
     for k in range(51, 1, -2):

@@ -131,14 +131,14 @@ class Attention(Activation):
         self.require_penalty()
         return self._plain.domain
 
-    def no_penalty(self) -> NotApplicableError:
-        """Return the error that says why r is the prox of nothing."""
+    @property
+    def penalty_obstacle(self) -> str:
+        """Why r is the prox of nothing."""
         if self.gradient:
-            return super().no_penalty()
-        return NotApplicableError(
-            f"activation {self.name!r} with a matrix as score is treated as the prox of no function: use "
-            "cost='tracking' (its Jacobians (diag(p) - pp') S are symmetric for S = c I + 1 w' only, and there the "
-            "number c as score does the same)"
+            return super().penalty_obstacle
+        return (
+            f"activation {self.name!r} with a matrix as score is treated as the prox of no function (its Jacobians "
+            "(diag(p) - pp') S are symmetric for S = c I + 1 w' only, and there the number c as score does the same)"
         )
 
     def _checked(self, v: ArrayLike) -> Array:

@@ -18,8 +18,9 @@ from nngames.activations.foundations.parameters import number, store
 from nngames.activations.foundations.reparametrised import Reparametrised
 from nngames.activations.foundations.scalar import ScalarActivation
 from nngames.activations.foundations.slopes import SlopeEnd, rational_end
+from nngames.activations.linear import affine_prox
 from nngames.activations.numerics.bregman import gap_by_inverse
-from nngames.activations.numerics.elementwise import hypotenuse
+from nngames.activations.numerics.elementwise import hyperbolic_share
 from nngames.activations.numerics.flint_forms import ball, square
 from nngames.activations.numerics.rounding import EPS, odd_tail, settle, wide
 
@@ -73,7 +74,7 @@ class UnitBend(ScalarActivation):
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return (2 + v/R)/3."""
-        share = np.divide(v, hypotenuse(v, 1.0), out=out)
+        share = hyperbolic_share(v, 1.0, out)
         return np.divide(np.add(share, 2.0, out=out), 3.0, out=out)
 
     def slope_charts(self) -> tuple[Chart, ...]:
@@ -107,7 +108,7 @@ class UnitBend(ScalarActivation):
         """Return z w - g(w), w = w(z)."""
         z = wide(z)
         with np.errstate(over="ignore", invalid="ignore"):
-            w = _crossing(z, 2 / 3, 1 / 3)
+            w = _crossing(z, 1.0, 1 / 3, 1 / 3)
             near = np.abs(w) <= 0.7
             close = z * w - self.primitive(np.where(near, w, 0.0))
             far = w * (z - (w / 3 - 1 / 3) - np.hypot(w, 1.0) / 6) - np.arcsinh(w) / 6
@@ -132,7 +133,7 @@ class UnitBend(ScalarActivation):
         """Return the Bregman distance of g from v to the w with r(w) = x."""
         x, v = np.broadcast_arrays(wide(x), wide(v))
         with np.errstate(over="ignore", invalid="ignore"):
-            w = _crossing(x, 2 / 3, 1 / 3)
+            w = _crossing(x, 1.0, 1 / 3, 1 / 3)
             error = 16 * EPS * np.abs(w)
             # The slope's singularities are +-i.
             distance = np.where((v > 0) == (w > 0), np.maximum(np.minimum(np.abs(v), np.abs(w)), 1.0), 1.0)
@@ -188,7 +189,7 @@ class BentIdentity(Reparametrised):
         z = wide(z)
         y = z / self.scale
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            w = _crossing(y, 2 / 3, 1 / 3)
+            w = _crossing(y, 1.0, 1 / 3, 1 / 3)
             far = w * (self.scale * (y - w / 3 - np.hypot(w, 1.0) / 6) - 0.5 * (z * (z / w)))
         return np.where(np.isnan(value), far, value)
 
@@ -202,32 +203,40 @@ class BentIdentity(Reparametrised):
         return combination((1 / s - 0.5, "z^2"), (1, terms), (-s, f"ln(({rise} + {root})/{decimal(3 * s)})/6"))
 
     def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
-        """Return r(w) with (1 - step) r(w) + step w = u, a quadratic equation."""
+        """Return r(w) with (1 - step) r(w) + step w = u, a quadratic equation; far out, r is affine on either side."""
         steps = self.check_step(step)
         if self.affine is not None:
             return self.affine.prox(u, step)
-        share = (1 - steps) * (self.scale / 3)
+        s = self.scale
+        point, steps = np.broadcast_arrays(wide(u), steps)
+        unit = np.maximum(steps, 1.0)
+        bend, weight, target = (1 - steps) / unit * (s / 3), steps / unit, point / unit
+        # The slopes of the equation's two asymptotes, in which nothing cancels.
+        upper, lower = s / unit + weight * (1 - s), s / 3 / unit + weight * (1 - s / 3)
         with np.errstate(over="ignore", invalid="ignore"):
-            w = _crossing(wide(u), 2 * share + steps, share)
-        largest = float(np.finfo(np.float64).max)
-        return self(np.clip(w, -largest, largest))
+            far = np.abs(target) > 1e200 * np.where(point > 0, upper, lower)
+            response = self(_crossing(np.where(far, 0.0, target), upper, lower, bend))
+            if not far.any():
+                return response
+            sides = affine_prox(point, steps, s, -s / 3), affine_prox(point, steps, s / 3, -s / 3)
+            return np.where(far, np.where(point > 0, *sides), response)
 
 
-def _crossing(u: Array, slope: Any, bend: Any) -> Array:
-    """Return the w with slope w + bend (R(w) - 1) = u, where slope > |bend|.
+def _crossing(u: Array, upper: Any, lower: Any, bend: Any) -> Array:
+    """Return the w with (lower + bend) w + bend (R(w) - 1) = u, where upper = lower + 2 bend and lower are positive.
 
     Notes
     -----
-    With e = u + bend and S = sqrt(e^2 + slope^2 - bend^2), w = (slope e - bend S)/(slope^2 - bend^2): where the two
-    terms have one sign this is u (u + 2 bend)/(slope e + bend S).
+    With e = u + bend, slope = lower + bend and S = sqrt(e^2 + upper lower), w = (slope e - bend S)/(upper lower): where
+    the two terms have one sign this is u (u + 2 bend)/(slope e + bend S).
     """
     e = u + bend
-    determinant = (slope - bend) * (slope + bend)
-    root = np.hypot(e, np.sqrt(determinant))
+    slope = 0.5 * upper + 0.5 * lower
+    root = np.hypot(e, np.sqrt(upper) * np.sqrt(lower))
     agree = (e >= 0) == (bend >= 0)
     total = np.where(agree, slope * e + bend * root, 1.0)
     plain = slope * e - bend * root
-    return np.where(agree, (u / np.where(total == 0, 1.0, total)) * (e + bend), plain / determinant)
+    return np.where(agree, (u / np.where(total == 0, 1.0, total)) * (e + bend), plain / upper / lower)
 
 
 def _primitive(v: Any, root: Any) -> Any:

@@ -187,23 +187,48 @@ class _IntervalProjection(SetProjection, ScalarActivation):
 
     def flint_conjugate(self, z: Sequence[FlintNumber]) -> FlintNumber | None:
         """Return |z|^2/2 on the box."""
+        total: FlintNumber = 0
         for (low, high), t in zip(self._ends_of(len(z)), z, strict=True):
-            if (np.isfinite(low) and t < rational(low)) or (np.isfinite(high) and t > rational(high)):
+            value = _conjugate_between(t, low, high)
+            if value is None:
                 return None
-        return sum(half_square(t) for t in z)
+            total = total + value
+        return total
 
     def flint_response(self, v: Sequence[FlintNumber]) -> list[FlintNumber]:
         """Return v clipped to the box."""
-        result = []
-        for (low, high), t in zip(self._ends_of(len(v)), v, strict=True):
-            raised = larger(t, rational(low)) if np.isfinite(low) else t
-            result.append(smaller(raised, rational(high)) if np.isfinite(high) else raised)
-        return result
+        return [_clipped(t, *ends) for ends, t in zip(self._ends_of(len(v)), v, strict=True)]
+
+    def flint_conjugate_at(self, z: FlintNumber) -> FlintNumber | None:
+        """Return z^2/2 between the ends; raises NotApplicableError if they differ by coordinate."""
+        return _conjugate_between(z, *self._common_ends())
+
+    def flint_response_at(self, v: FlintNumber) -> FlintNumber:
+        """Return v clipped to the interval; raises NotApplicableError if the ends differ by coordinate."""
+        return _clipped(v, *self._common_ends())
+
+    def _common_ends(self) -> tuple[float, float]:
+        if self.size is not None:
+            raise NotApplicableError(f"activation {self.name!r}: the ends differ by coordinate: give them all")
+        low, high = self._arrays
+        return float(low), float(high)
 
     def _ends_of(self, n: int) -> list[tuple[float, float]]:
         self.check_size(n)
         low, high = (np.broadcast_to(end, n).tolist() for end in self._arrays)
         return list(zip(low, high, strict=True))
+
+
+def _conjugate_between(z: FlintNumber, low: float, high: float) -> FlintNumber | None:
+    """Return z^2/2 for low <= z <= high, else None; the ends may be infinite."""
+    outside = (np.isfinite(low) and z < rational(low)) or (np.isfinite(high) and z > rational(high))
+    return None if outside else half_square(z)
+
+
+def _clipped(v: FlintNumber, low: float, high: float) -> FlintNumber:
+    """Return v clipped to [low, high]; the ends may be infinite."""
+    raised = larger(v, rational(low)) if np.isfinite(low) else v
+    return smaller(raised, rational(high)) if np.isfinite(high) else raised
 
 
 def _points_between(low: float, high: float) -> tuple[float, float]:

@@ -78,6 +78,13 @@ class Elu(ScalarActivation):
         result = np.multiply(left, ~right, out=out)
         return np.add(result, right, out=out)
 
+    def shortfall(self, w: Array, response: Array) -> tuple[Array, Array]:
+        """Return (1 - a) w - a (e^w - 1 - w) left of 0, for a <= 1 without cancellation, and 0 on the right."""
+        left = np.minimum(w, 0.0)
+        line = (1 - self.alpha) * left
+        value = line - self.alpha * exp_excess(left)
+        return value, EPS * (np.abs(line) + np.abs(value))
+
     def slope_charts(self) -> tuple[Chart, ...]:
         """Return t = e^x in [0, 1] left of 0, where the slope is a t, and the line."""
         a = rational(self.alpha)

@@ -13,7 +13,7 @@ from nngames.activations.foundations.base import Array, FlintNumber, activation_
 from nngames.activations.foundations.charts import SlopePart, TailBound, chart_of
 from nngames.activations.foundations.scalar import NonMonotoneActivation
 from nngames.activations.foundations.slopes import SlopeEnd, rational_end, symmetric_pair
-from nngames.activations.numerics.compensated import gaussian, in_double
+from nngames.activations.numerics.compensated import bell_and_far, gaussian, in_double
 from nngames.activations.numerics.flint_forms import square
 from nngames.activations.numerics.rounding import wide
 
@@ -109,7 +109,13 @@ class LinearGaussian(NonMonotoneActivation):
 
     def _response(self, v: Array, out: Array | None) -> Array:
         """Return v e^(-v^2)."""
-        return in_double(lambda v, out: np.multiply(v, gaussian(v), out=out), v, out)
+
+        def kernel(v: Array, out: Array | None) -> Array:
+            bell, far = bell_and_far(v)
+            # Where the bell is 0, v may be infinite.
+            return np.multiply(np.minimum(np.maximum(v, -_END), _END) if far else v, bell, out=out)
+
+        return in_double(kernel, v, out)
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return (1 - 2 v^2) e^(-v^2)."""

@@ -48,7 +48,13 @@ class _StandardGelu(NonMonotoneActivation):
 
     def _response(self, v: Array, out: Array | None) -> Array:
         """Return v Phi(v)."""
-        return in_double(lambda v, out: np.multiply(_share(v), v, out=out), v, out)
+
+        def kernel(v: Array, out: Array | None) -> Array:
+            share, left = _share_and_left(v)
+            # At -infinity, where Phi is 0, the product has to be 0.
+            return np.multiply(share, np.maximum(v, -40.0) if left else v, out=out)
+
+        return in_double(kernel, v, out)
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return Phi(v) + v phi(v)."""
@@ -126,6 +132,11 @@ _STANDARD = _StandardGelu()
 
 def _share(v: Array) -> Array:
     """Return Phi(v) in double precision, to relative rounding."""
+    return _share_and_left(v)[0]
+
+
+def _share_and_left(v: Array) -> tuple[Array, bool]:
+    """Return Phi(v) in double precision, to relative rounding, and whether a v is far to the left."""
     share = np.asarray(erfc(v * -_ROOT_HALF))
     share *= 0.5
     # SciPy's erfc loses digits far to the left; its exponential is put right there.
@@ -133,7 +144,7 @@ def _share(v: Array) -> Array:
     if places.size:
         inner = np.maximum(taken(v, places), -40.0)
         fill(share, places, 0.5 * erfcx(inner * -_ROOT_HALF) * gaussian(inner, 0.5))
-    return share
+    return share, bool(places.size)
 
 
 def _greatest_normal() -> Any:

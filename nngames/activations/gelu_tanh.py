@@ -134,6 +134,9 @@ def _gated(v: Array, out: Array | None) -> Array:
     # Far to the left the rounding of p counts; there r is v e^p/(1 + e^p).
     places = np.flatnonzero(v < -4.5)
     left = np.maximum(taken(v, places), -_END)
+    if places.size:
+        # At -infinity the quotient has to be 0.
+        v = np.maximum(v, -1e300)
     with np.errstate(over="ignore"):
         e = np.asarray(np.square(v))
         e *= -_C

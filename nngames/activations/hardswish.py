@@ -39,10 +39,12 @@ class Hardswish(NonMonotoneActivation):
 
     def _response(self, v: Array, out: Array | None) -> Array:
         """Return v times the share min(max(v + 3, 0), 6)/6."""
-        share = np.asarray(v + v.dtype.type(3.0))
-        np.clip(share, 0.0, 6.0, out=share)
+        # Cut on the left, where it is multiplied by 0, for -infinity is not.
+        inner = np.asarray(np.maximum(v, -3.0))
+        share = np.asarray(inner + inner.dtype.type(3.0))
+        np.minimum(share, 6.0, out=share)
         share /= 6
-        return np.multiply(share, v, out=out)
+        return np.multiply(share, inner, out=out)
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return 0, (2 v + 3)/6 or 1, and the mean of the one-sided slopes at the kinks."""

@@ -188,8 +188,7 @@ class Linear(ScalarActivation):
         steps = self.check_step(step)
         if self.slope == 0:
             return np.full(np.broadcast_shapes(np.shape(u), steps.shape), self.bias)
-        with np.errstate(over="ignore"):
-            return (self.slope * wide(u) + steps * self.bias) / (self.slope + steps * (1 - self.slope))
+        return affine_prox(wide(u), steps, self.slope, self.bias)
 
     def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
         """Return (x - s v - b)^2/(2s); for s = 0, 0 at b and +inf elsewhere."""
@@ -222,6 +221,16 @@ class Linear(ScalarActivation):
     def flint_response_at(self, v: FlintNumber) -> FlintNumber:
         """Return s v + b."""
         return rational(self.slope) * v + rational(self.bias)
+
+
+def affine_prox(u: Array, steps: Array, slope: float, bias: float) -> Array:
+    """Return (s u + step b)/(s + step (1 - s)) for s >= 0, where no product overflows unless the quotient does."""
+    divisor = slope + steps * (1 - slope)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = u * (slope / divisor)
+        if slope <= 1:
+            ratio = np.where(divisor > 1, slope * (u / divisor), ratio)
+        return ratio + bias * (steps / divisor) if bias else ratio
 
 
 def _constant(v: Array, value: float, out: Array | None) -> Array:

@@ -50,15 +50,15 @@ class Logit(NonMonotoneActivation):
 
     def _response(self, v: Array, out: Array | None) -> Array:
         """Return log(v/(1 - v))/10, as log(1 + (2v - 1)/(1 - v))/10, where 2v - 1 is exact."""
-        inner = np.where(_inside(v), v, v.dtype.type(0.5))
+        inner = np.where(_outside(v), v.dtype.type(0.5), v)
         ratio = (2 * inner - 1) / (1 - inner)
         return np.divide(np.log1p(ratio), v.dtype.type(10.0), out=out)
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return 1/(10 v (1 - v)) on [1/4, 3/4], else 0."""
-        inside = _inside(v)
-        inner = np.where(inside, v, v.dtype.type(0.5))
-        return np.divide(inside, 10 * inner * (1 - inner), out=out, dtype=v.dtype)
+        outside = _outside(v)
+        inner = np.where(outside, v.dtype.type(0.5), v)
+        return np.divide(~outside, 10 * inner * (1 - inner), out=out, dtype=v.dtype)
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return (E(y) - E(1/2))/20 with y = 2v - 1 where |y| <= 1/2, else 0, E as in the penalty of tanh.
@@ -66,7 +66,7 @@ class Logit(NonMonotoneActivation):
         E(y) = (1 + y) log(1 + y) + (1 - y) log(1 - y); it vanishes at both ends.
         """
         v = wide(v)
-        y = np.where(_inside(v), 2 * np.where(_inside(v), v, 0.5) - 1, 0.5)
+        y = np.where(_outside(v), 0.5, 2 * np.where(_outside(v), 0.5, v) - 1)
         value = (np.log1p(-np.square(y)) + 2 * y * np.arctanh(y) - _END) / 20
         return np.where(np.abs(y) < 0.5, value, 0.0)
 
@@ -84,8 +84,8 @@ class Logit(NonMonotoneActivation):
         return value if middle.contains(v) else value.union(arb(0))
 
 
-def _inside(v: Array) -> Mask:
-    return (v >= 0.25) & (v <= 0.75)
+def _outside(v: Array) -> Mask:
+    return (v < 0.25) | (v > 0.75)
 
 
 def _logit(v: Any) -> Any:

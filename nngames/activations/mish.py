@@ -55,6 +55,9 @@ class Mish(NonMonotoneActivation):
         """Return v n/(n + 2)."""
         # Where e^v underflows, the product with v need not.
         left = np.flatnonzero(v < (-80.0 if v.dtype == np.float32 else -700.0))
+        if left.size:
+            # At -infinity the products have to be 0.
+            v = np.maximum(v, -2000.0)
         tail = far_left(taken(v, left), taken(v, left))
         # For v > 20, T is 1 to rounding, also in double precision.
         e = np.asarray(np.minimum(v, 20.0))
@@ -68,10 +71,11 @@ class Mish(NonMonotoneActivation):
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return T + 4 v e (1 + e)/(n + 2)^2."""
-        v = np.minimum(v, 30.0)
+        v = np.minimum(np.maximum(v, -2000.0), 30.0)
         e = np.exp(v)
-        base = e * (e + 2) + 2
-        return np.divide(e * (e + 2) + v * (4 * e * ((1 + e) / base)), base, out=out)
+        rise = e * (e + 2)
+        base = rise + 2
+        return np.divide(rise + v * (4 * e * ((1 + e) / base)), base, out=out)
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return the integral of r over [0, v].

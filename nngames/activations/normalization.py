@@ -292,7 +292,9 @@ def _angle(y: Array, k: Array, bend: Array) -> Array:
 @activation_named("layer_norm")
 @dataclass(frozen=True)
 class LayerNorm(Normalization):
-    """r(v) = (v - mean)/sqrt(var + e), var the mean of the squares of v - mean; see ``Normalization``.
+    """r(v) = (v - mean)/sqrt(var + e), var the mean of the squares of v - mean and e = ``epsilon`` > 0.
+
+    Slopes go from 0 to 1/sqrt(e), so that f is convex iff e >= 1. Frameworks take 1e-5 for e.
 
     g(v) = n sqrt(var + e), g*(z) = -n sqrt(e) sqrt(1 - |z|^2/n) for |z|^2 <= n, sum z = 0.
     """
@@ -308,7 +310,9 @@ class LayerNorm(Normalization):
 @activation_named("rms_norm")
 @dataclass(frozen=True)
 class RmsNorm(Normalization):
-    """r(v) = v/sqrt(|v|^2/n + e); see ``Normalization``.
+    """r(v) = v/sqrt(|v|^2/n + e) with e = ``epsilon`` > 0.
+
+    Slopes go from 0 to 1/sqrt(e), so that f is convex iff e >= 1. Frameworks take 1e-5 for e.
 
     g(v) = n sqrt(|v|^2/n + e), g*(z) = -n sqrt(e) sqrt(1 - |z|^2/n) for |z|^2 <= n.
     """

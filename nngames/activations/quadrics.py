@@ -16,7 +16,7 @@ from nngames.activations.foundations.charts import Chart, constant_chart
 from nngames.activations.foundations.parameters import number, refusal, store
 from nngames.activations.foundations.scalar import NonMonotoneActivation
 from nngames.activations.foundations.slopes import SlopeEnd, exact_text, rational_end, symmetric_pair
-from nngames.activations.numerics.elementwise import hypotenuse, stored
+from nngames.activations.numerics.elementwise import hyperbolic_share, hypotenuse, stored
 from nngames.activations.numerics.flint_forms import ball, square
 from nngames.activations.numerics.rounding import wide
 from nngames.core.exact import rational
@@ -59,15 +59,8 @@ class Multiquadric(NonMonotoneActivation):
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return u/R; 0 at a kink."""
-        offset, width = _offset(v, self.center), abs(self.width)
-        with np.errstate(over="ignore"):
-            root = hypotenuse(offset, width)
-        if not np.isfinite(root.max(initial=0.0)):
-            offset = 0.5 * offset
-            root = hypotenuse(offset, 0.5 * width)
-        if self.width == 0:
-            return np.sign(offset, out=out)
-        return np.divide(offset, root, out=out)
+        offset = _offset(v, self.center)
+        return np.sign(offset, out=out) if self.width == 0 else hyperbolic_share(offset, abs(self.width), out)
 
     def slope_charts(self) -> tuple[Chart, ...]:
         """Return one chart, in which the slope is the variable; for w = 0 the two affine pieces."""
@@ -157,7 +150,9 @@ class InverseMultiquadric(NonMonotoneActivation):
         """Return -(u/R)/R^2."""
         offset = _offset(v, self.center)
         root = np.reciprocal(hypotenuse(offset, self.width))
-        return np.multiply(-offset * root * root, root, out=out)
+        # At infinities, where 1/R is 0, u/R is not u times it.
+        share = offset * root if np.count_nonzero(root) == root.size else hyperbolic_share(offset, self.width)
+        return np.multiply(-share * root, root, out=out)
 
     def slope_charts(self) -> tuple[Chart, ...]:
         """Return one chart, in which the slope is a cubic."""
@@ -185,14 +180,14 @@ class InverseMultiquadric(NonMonotoneActivation):
 
 
 def _offset(v: Array, center: float) -> Array:
-    """Return v - center, at most the largest float in size."""
+    """Return v - center, for finite v at most the largest float in size."""
     if center == 0:
         return v
     with np.errstate(over="ignore"):
         offset = np.asarray(v - center)
     if not np.isfinite(np.max(np.abs(offset), initial=0.0)):
         largest = np.finfo(v.dtype).max
-        offset = np.clip(offset, -largest, largest)
+        offset = np.where(np.isfinite(v), np.clip(offset, -largest, largest), v)
     return offset
 
 

@@ -16,8 +16,9 @@ from nngames.activations.foundations.formulas import combination
 from nngames.activations.foundations.parameters import number, store
 from nngames.activations.foundations.scalar import ScalarActivation
 from nngames.activations.foundations.slopes import SlopeEnd, rational_end
-from nngames.activations.linear import Linear
+from nngames.activations.linear import Linear, affine_prox
 from nngames.activations.numerics.affine_drive import affine_response, affine_with_error
+from nngames.activations.numerics.elementwise import of_precision, stored
 from nngames.activations.numerics.flint_forms import half_square, larger, smaller
 from nngames.activations.numerics.rounding import EPS, UNDERFLOW, floating, quadratic, settle, wide
 from nngames.core.exact import rational
@@ -86,9 +87,10 @@ class Relu(ScalarActivation):
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return s where s v + b > 0, else 0."""
-        plain = self.slope == 1.0 and self.bias == 0.0
-        active = (v if plain else affine_response(v, self.slope, self.bias)) > 0
-        return np.multiply(active, v.dtype.type(self.slope), out=out)
+        if self.slope == 1.0 and self.bias == 0.0:
+            return np.multiply(v > 0, v.dtype.type(1.0), out=out)
+        active = affine_response(v, self.slope, self.bias) > 0
+        return stored(np.where(active, of_precision(self.slope, v), v.dtype.type(0.0)), out)
 
     def slope_charts(self) -> tuple[Chart, ...]:
         """Return the two affine pieces."""
@@ -134,8 +136,7 @@ class Relu(ScalarActivation):
         steps = self.check_step(step)
         if self.slope == 0:
             return self._point.prox(u, steps)
-        with np.errstate(over="ignore"):
-            return np.maximum((self.slope * wide(u) + steps * self.bias) / (self.slope + steps * (1 - self.slope)), 0.0)
+        return np.maximum(affine_prox(wide(u), steps, self.slope, self.bias), 0.0)
 
     def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
         """Return ((x - p)^2/2 - x m)/s with p and m the positive and negative part of s v + b; +inf for x < 0."""
@@ -204,12 +205,14 @@ class _TwoSlopes(ScalarActivation):
 
     def _response(self, v: Array, out: Array | None) -> Array:
         """Return v or a v."""
+        if self.slope == 0:
+            return np.maximum(v, 0.0, out=out)
         return (np.maximum if self.slope <= 1 else np.minimum)(v, affine_response(v, self.slope, 0.0), out=out)
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return 1 for v >= 0, else a."""
-        kind = v.dtype.type
-        return np.add(np.multiply(v >= 0, kind(1 - self.slope)), kind(self.slope), out=out)
+        result = np.where(v >= 0, v.dtype.type(1.0), of_precision(self.slope, v))
+        return result if out is None else stored(result, out)
 
     def slope_charts(self) -> tuple[Chart, ...]:
         """Return the two affine pieces."""
@@ -250,8 +253,7 @@ class _TwoSlopes(ScalarActivation):
         """Return u for u >= 0, else a u/(a + step (1 - a))."""
         steps = self.check_step(step)
         point = np.broadcast_arrays(wide(u), steps)[0]
-        with np.errstate(over="ignore"):
-            return np.where(point >= 0, point, point * (self.slope / (self.slope + steps * (1 - self.slope))))
+        return np.where(point >= 0, point, affine_prox(np.minimum(point, 0.0), steps, self.slope, 0.0))
 
     def gap(self, x: Array, v: Array) -> tuple[Array, Array]:
         """Return (x - r(v))^2/2 over the slope where x and v have one sign, else g*(x) + g(v) + |x v|."""

@@ -19,6 +19,8 @@ from nngames.activations.numerics.rounding import wide
 
 #: The constants for which mean 0 and variance 1 are a fixed point (Klambauer et al. 2017), as the nearest floats.
 LAMBDA, ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+#: The product of the constants that the source prints, decimals and not floats.
+_AS_PRINTED = Fraction("0.0507") * Fraction("0.6733")
 _ELU, _ELU_ALPHA = Elu(), Elu(ALPHA)
 
 
@@ -69,14 +71,14 @@ class SeluAsPrinted(Reparametrised):
         return _ELU
 
     @property
-    def outer(self) -> float:
-        """c."""
-        return 0.03413631
+    def outer(self) -> Fraction:
+        """c, the product of the decimals."""
+        return _AS_PRINTED
 
     @property
     def scaled_formula(self) -> str | None:
         """(1/c - 1) z^2/2 on the right, and the left half with c."""
-        return _bent_formula(self.outer, self.outer)
+        return _bent_formula(float(self.outer), float(self.outer))
 
 
 @activation_named("celu")

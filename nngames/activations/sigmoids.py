@@ -21,7 +21,10 @@ from nngames.activations.linear import Linear
 from nngames.activations.numerics.elementwise import logistic_share
 from nngames.activations.numerics.flint_forms import ball, entropy_term
 from nngames.activations.numerics.rounding import EPS, Mask, floating, relative_entropy, settle, wide
+from nngames.activations.tanhshrink import Tanhshrink
 from nngames.core.exact import rational
+
+_SHRINK = Tanhshrink()
 
 #: The conjugate of the sigmoid as a formula.
 ENTROPY = "z*ln(z) + (1 - z)*ln(1 - z)"
@@ -174,6 +177,12 @@ class Tanh(ScalarActivation):
         s = rational(self.scale)
         return (Chart(-1, 1, lambda t: s * (1 - t * t), lambda t: t.atanh(), "t = tanh x", ("lower", "upper"), (0,)),)
 
+    def shortfall(self, w: Array, response: Array) -> tuple[Array, Array]:
+        """Return (1 - s) w + s (w - tanh w), for s <= 1 without cancellation."""
+        line = (1 - self.scale) * w
+        value = line + self.scale * _SHRINK(w)
+        return value, EPS * (np.abs(line) + np.abs(value))
+
     def primitive(self, v: ArrayLike) -> Array:
         """Return s log cosh v."""
         size = np.abs(wide(v))
@@ -195,6 +204,19 @@ class Tanh(ScalarActivation):
         close = 0.5 * np.log1p(-np.square(small)) + small * np.arctanh(small)
         far = 0.5 * (xlog1py(1 + y, y) + xlog1py(1 - y, -y))
         return np.where(outside, np.inf, self.scale * np.where(near, close, far))
+
+    def penalty(self, z: ArrayLike) -> Array:
+        """Return s (F(y) + (1 - s) y^2/2) with y = z/s and F(y) = y^4/12 + y^6/30 + ..., the penalty for s = 1."""
+        value = super().penalty(z)
+        if self.scale == 0:
+            return value
+        y = wide(z) / self.scale
+        near = np.abs(y) <= 0.3
+        square = np.square(np.where(near, y, 0.0))
+        total = np.zeros_like(square)
+        for k in range(16, 1, -1):
+            total = total * square + 1 / (2 * k * (2 * k - 1))
+        return np.where(near, self.scale * (total * square + 0.5 * (1 - self.scale)) * square, value)
 
     def _into_domain(self, z: ArrayLike) -> tuple[Array, Mask]:
         """Return z clipped to the domain, and where it was outside by more than its own precision can tell."""

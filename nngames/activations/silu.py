@@ -13,7 +13,7 @@ from nngames.activations.foundations.charts import SlopePart, TailBound, chart_o
 from nngames.activations.foundations.scalar import NonMonotoneActivation
 from nngames.activations.foundations.slopes import SlopeEnd, root_ball, symmetric_pair
 from nngames.activations.numerics.bregman import quadrature
-from nngames.activations.numerics.elementwise import gated, logistic_share
+from nngames.activations.numerics.elementwise import gated, gated_slope, logistic_share
 from nngames.activations.numerics.flint_forms import ball
 from nngames.activations.numerics.rounding import dilogarithm, wide
 
@@ -56,7 +56,7 @@ class Silu(NonMonotoneActivation):
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return s (1 + v (1 - s)) with s = 1/(1 + e^-v)."""
-        return np.multiply(logistic_share(v), 1 + v * logistic_share(-v), out=out)
+        return gated_slope(v, out)
 
     def slope_charts(self) -> tuple[SlopePart, ...]:
         """Return [-8, 8], beyond which the slope is within x e^-|x| of 0 and 1."""

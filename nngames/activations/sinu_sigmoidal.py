@@ -16,6 +16,7 @@ from nngames.activations.foundations.scalar import NonMonotoneActivation
 from nngames.activations.foundations.slopes import SlopeEnd
 from nngames.activations.numerics.bregman import quadrature
 from nngames.activations.numerics.compensated import far_left, fill, in_double, taken
+from nngames.activations.numerics.elementwise import stored
 from nngames.activations.numerics.flint_forms import ball
 from nngames.activations.numerics.rounding import sine_excess, wide
 from nngames.activations.numerics.sinu_slopes import ProvedEnd, SinuSlopes
@@ -118,14 +119,18 @@ class SinuSigmoidal(NonMonotoneActivation):
 
     def _kernel(self, v: Array, out: Array | None) -> Array:
         """Return r(v) in double precision."""
-        height, left = self._height(v), np.flatnonzero(v < -700.0)
-        tail = far_left(taken(height, left), taken(v, left))
-        with np.errstate(over="ignore"):
+        far = np.abs(v) > 700.0
+        if not np.count_nonzero(far):
             e = np.asarray(np.exp(-v))
-        e += 1.0
-        result = np.asarray(np.divide(height, e, out=out))
-        fill(result, left, tail)
-        return result if out is None else out
+            e += 1.0
+            return np.divide(self._height(v), e, out=out)
+        # There e^-v may overflow; infinities would make sines and products NaN.
+        left, infinite = np.flatnonzero(v < -700.0), v == np.inf
+        v = np.minimum(np.maximum(v, -1e5), 1e300)
+        height = self._height(v)
+        result = np.asarray(height / (1 + np.exp(-np.maximum(v, -700.0))))
+        fill(result, left, far_left(taken(height, left), taken(v, left)))
+        return stored(np.where(infinite, np.inf, result), out)
 
     def _height(self, v: Array) -> Array:
         """Return v + A sin(o v) in double precision, next to 0 to relative rounding."""
@@ -144,7 +149,7 @@ class SinuSigmoidal(NonMonotoneActivation):
         """Return o v, cut where it overflows, and r(v) does not depend on it."""
         if abs(self.frequency) <= 1:
             return np.asarray(v * self.frequency)
-        return np.asarray(np.clip(v, -1e300, 1e300) * self.frequency)
+        return np.asarray(np.minimum(np.maximum(v, -1e300), 1e300) * self.frequency)
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return s (1 + A o cos(o v) + (v + A sin(o v)) (1 - s)), s = 1/(1 + e^-v)."""
@@ -152,15 +157,18 @@ class SinuSigmoidal(NonMonotoneActivation):
             return self._silu._slope(v, out)
 
         def kernel(v: Array, out: Array | None) -> Array:
-            inner, product = np.clip(v, -750.0, 750.0), self._slopes.product
-            with np.errstate(over="ignore"):
-                share, rest = 1 / (1 + np.exp(-inner)), 1 / (1 + np.exp(inner))
+            v = np.minimum(np.maximum(v, -1600.0), 1e300)
+            inner, product = np.minimum(v, 700.0), self._slopes.product
+            # e^(v/2) twice, for e^v alone underflows where the slope does not.
+            root = np.exp(0.5 * inner)
+            total = 1 + root * root
             if product < -0.5:
                 # 1 + A o cos(o v), next to 0 without cancellation.
                 own = float(1 + product) - float(2 * product) * np.square(np.sin(0.5 * self._wave(v)))
             else:
                 own = 1 + float(product) * np.cos(self._wave(v))
-            return np.multiply(share, own + self._height(inner) * rest, out=out)
+            slope = (own + self._height(inner) / total) * (root / total)
+            return np.multiply(slope, root, out=out)
 
         return in_double(kernel, v, out)
 

@@ -15,6 +15,7 @@ from nngames.activations.foundations.charts import Chart, SlopePart, TailBound
 from nngames.activations.foundations.scalar import NonMonotoneActivation
 from nngames.activations.foundations.slopes import SlopeEnd, rational_end, root_ball, symmetric_pair
 from nngames.activations.numerics.compensated import fill, taken
+from nngames.activations.numerics.elementwise import LARGEST
 from nngames.activations.numerics.flint_forms import ball
 from nngames.activations.numerics.rounding import wide
 
@@ -27,7 +28,10 @@ _COEFFICIENTS = tuple(2 * k / factorial(2 * k + 1) for k in range(1, 10))
 @activation_named("sin")
 @dataclass(frozen=True)
 class Sin(NonMonotoneActivation):
-    """r(v) = sin v, g(v) = 1 - cos v, with slopes cos v in [-1, 1]."""
+    """r(v) = sin v, g(v) = 1 - cos v, with slopes cos v in [-1, 1].
+
+    At infinities, where there is no limit, r and r' are NaN with NumPy's warning.
+    """
 
     @property
     def bounded(self) -> bool:
@@ -104,18 +108,19 @@ class Sinc(NonMonotoneActivation):
 
     def _response(self, v: Array, out: Array | None) -> Array:
         """Return sin v / v."""
-        places = np.flatnonzero(v == 0)
-        if places.size:
-            v = np.array(v)
-            # sin t / t is 1 to rounding there.
-            fill(v, places, np.full(places.shape, v.dtype.type(1e-30)))
+        # Half of it is itself for 0, where the value is that at 1e-30 to rounding, and for the infinities.
+        special = 0.5 * v == v
+        if np.count_nonzero(special):
+            zero = v == 0
+            inner = np.where(special, v.dtype.type(1e-30), v)
+            return np.multiply(np.sin(inner) / inner, zero | ~special, out=out)
         return np.divide(np.sin(v), v, out=out)
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return (cos v - sin v / v)/v, by its series where |v| < 1."""
         places = np.flatnonzero(np.abs(v) < 1)
         small = taken(v, places)
-        far = np.copysign(np.maximum(np.abs(v), v.dtype.type(1.0)), v)
+        far = np.copysign(np.minimum(np.maximum(np.abs(v), v.dtype.type(1.0)), LARGEST[v.dtype]), v)
         result = np.cos(far)
         result -= np.sin(far) / far
         result = np.asarray(np.divide(result, far, out=out))

@@ -17,6 +17,7 @@ from nngames.activations.foundations.reparametrised import Reparametrised
 from nngames.activations.foundations.scalar import ScalarActivation
 from nngames.activations.foundations.slopes import SlopeEnd, rational_end, symmetric_pair
 from nngames.activations.numerics.bregman import NODES, quadrature
+from nngames.activations.numerics.elementwise import LARGEST
 from nngames.activations.numerics.flint_forms import ball, square
 from nngames.activations.numerics.inverses import conjugate_ball
 from nngames.activations.numerics.rounding import EPS, Mask, settle, sine_excess, wide
@@ -56,15 +57,16 @@ class _StandardSnake(ScalarActivation):
 
     def _response(self, v: Array, out: Array | None) -> Array:
         """Return v + sin(v)^2."""
-        wave = np.asarray(np.sin(v))
+        wave = np.asarray(np.sin(_finite(v)))
         wave *= wave
         return np.add(v, wave, out=out)
 
     def _slope(self, v: Array, out: Array | None) -> Array:
-        """Return 1 + sin 2v = 2 sin(v + pi/4)^2."""
-        root = np.asarray(np.sin(v + v.dtype.type(_QUARTER_PI)))
-        root *= root
-        return np.multiply(root, 2.0, out=out)
+        """Return 1 + sin 2v as (sin v + cos v)^2, whose digits are right longer where it is small."""
+        inner = _finite(v)
+        root = np.asarray(np.sin(inner))
+        root += np.cos(inner)
+        return np.square(root, out=out)
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return v^2/2 + (2 v - sin 2v)/4."""
@@ -183,9 +185,11 @@ class Snake(Reparametrised):
 
     def _response(self, v: Array, out: Array | None) -> Array:
         """Return v + sin(a v)^2/a, also where a v overflows."""
-        wave = np.asarray(np.sin(self.drive.finite(v)))
+        if self.frequency == 1:
+            return self.base._response(v, out)
+        wave = np.asarray(np.sin(_finite(self.drive.finite(v))))
         with np.errstate(over="ignore"):
-            wave *= wave if self.frequency == 1 else wave / self.frequency
+            wave *= wave / self.frequency
             return np.add(v, wave, out=out)
 
     def _seen(self, z: ArrayLike) -> tuple[Array, Mask]:
@@ -199,6 +203,12 @@ class Snake(Reparametrised):
 
 
 _STANDARD = _StandardSnake()
+
+
+def _finite(v: Array) -> Array:
+    """Return v cut at the largest floats, for the sine of an infinity is NaN."""
+    largest = LARGEST[v.dtype]
+    return np.asarray(np.minimum(np.maximum(v, -largest), largest))
 
 
 class _Solution(NamedTuple):

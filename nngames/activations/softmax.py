@@ -84,6 +84,8 @@ class Softmax(Activation):
     def jvp(self, v: Array, d: Array) -> Array:
         """Return gain (p d - p <p, d>)."""
         p = self(v)
+        # Where one share is nearly 1 the mean of d is close to its d, which is taken off first.
+        d = d - _entry_of_largest(d, p)
         return self.gain * p * (d - np.sum(p * d, axis=-1, keepdims=True))
 
     def primitive(self, v: ArrayLike) -> Array:
@@ -220,6 +222,12 @@ class _EntropyProx:
         return p
 
 
+def _entry_of_largest(d: Array, p: Array) -> Array:
+    """Return the entry (..., 1) of d where p is largest."""
+    rows, places = np.broadcast_arrays(d, np.argmax(p, axis=-1, keepdims=True))
+    return np.take_along_axis(rows, places[..., :1], axis=-1)
+
+
 def _on_simplex(z: Array) -> Mask:
     """Return whether each row is nonnegative and sums to 1 up to rounding in its precision."""
     tolerance = max(1e-12, 8 * z.shape[-1] * float(np.finfo(z.dtype).eps))
@@ -229,7 +237,7 @@ def _on_simplex(z: Array) -> Mask:
 def _sum_error(x: Array, p: Array, d: Array, log_p: Array) -> Array:
     """Bound how far the divergence moves when x is rescaled to sum 1: |sum x - 1| sum x |log(x/p)| to first order."""
     off = np.abs(np.sum(x, axis=-1) - 1) + x.shape[-1] * EPS
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(np.abs(d) <= 0.5 * p, 2 * np.abs(d) / p, np.abs(np.log(x)) + np.abs(log_p))
         steep = np.sum(np.where(x > 0, x * ratio, 0.0), axis=-1)
     return 2 * off * (steep + off)

@@ -79,6 +79,11 @@ class SoftplusBeta(ScalarActivation):
         with np.errstate(over="ignore"):
             return logistic_share(np.multiply(v, self.beta), out)
 
+    def shortfall(self, w: Array, response: Array) -> tuple[Array, Array]:
+        """Return -r(-w), which is w - r(w)."""
+        value = -self(-w)
+        return value, EPS * np.abs(value)
+
     def slope_charts(self) -> tuple[Chart, ...]:
         """Return one chart, in which the slope is the variable itself."""
         b = rational(self.beta)

@@ -48,14 +48,22 @@ class Softsign(ScalarActivation):
 
     def _response(self, v: Array, out: Array | None) -> Array:
         """Return v/(1 + |v|)."""
-        size = np.abs(v)
-        size = size + size.dtype.type(1.0)
+        size = np.asarray(np.abs(v))
+        size += 1.0
+        infinite = np.isinf(size)
+        if np.count_nonzero(infinite):
+            v, size = np.where(infinite, np.sign(v), v), np.where(infinite, size.dtype.type(1.0), size)
         return np.divide(v, size, out=out)
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return 1/(1 + |v|)^2."""
         result = np.add(np.abs(v, out=out), 1.0, out=out)
         return np.square(np.reciprocal(result, out=out), out=out)
+
+    def shortfall(self, w: Array, response: Array) -> tuple[Array, Array]:
+        """Return w |r(w)|, which is w - r(w)."""
+        value = w * np.abs(response)
+        return value, EPS * np.abs(value)
 
     def slope_charts(self) -> tuple[Chart, ...]:
         """Return two charts, t = r(x) left and right of 0: the slope is (1 - |t|)^2."""

@@ -62,6 +62,12 @@ class SquareNonlinearity(ScalarActivation):
         result = np.multiply(np.abs(v, out=out), -0.5, out=out)
         return np.maximum(np.add(result, 1.0, out=out), 0.0, out=out)
 
+    def shortfall(self, w: Array, response: Array) -> tuple[Array, Array]:
+        """Return w |w|/4 on [-2, 2], w - r(w) beyond."""
+        size = np.abs(w)
+        value = np.where(size <= 2, w * np.minimum(0.25 * size, 0.5), w - response)
+        return value, EPS * np.abs(value)
+
     def slope_charts(self) -> tuple[Chart, ...]:
         """Return the two parabolas and the constants beyond them."""
         return (

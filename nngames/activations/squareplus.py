@@ -17,11 +17,13 @@ from nngames.activations.foundations.parameters import number, refusal, store
 from nngames.activations.foundations.scalar import ScalarActivation
 from nngames.activations.foundations.slopes import SlopeEnd, rational_end
 from nngames.activations.numerics.compensated import in_double
-from nngames.activations.numerics.elementwise import hypotenuse, stored
+from nngames.activations.numerics.elementwise import hypotenuse, plain_root, stored
 from nngames.activations.numerics.flint_forms import ball, half_square, square
 from nngames.activations.numerics.rounding import EPS, log_excess, quadratic, settle, wide
 from nngames.core.exact import rational
 
+#: From here on the slope is 1, whatever b is.
+_FAR = 1e300
 #: By precision: bounds on b, and the bound on |v|.
 _ORDINARY = {
     kind: (float(t.tiny / t.eps), float(t.max / 4), float(t.max) ** 0.5 / 2)
@@ -85,9 +87,15 @@ class UpperRoot(ScalarActivation):
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return r(v)/sqrt(v^2 + b)."""
-        return in_double(
-            lambda w, into: np.divide(self._response(w, None), hypotenuse(w, self.width), out=into), v, out
-        )
+
+        def kernel(v: Array, out: Array | None) -> Array:
+            root = plain_root(v, self.width)
+            if root is None:
+                v = np.minimum(v, _FAR)
+                root = hypotenuse(v, self.width)
+            return np.divide(self._response(v, None), root, out=out)
+
+        return in_double(kernel, v, out)
 
     def slope_charts(self) -> tuple[Chart, ...]:
         """Return one chart, in which the slope is affine."""

@@ -95,7 +95,7 @@ class Swish(ScaledSilu):
 @activation_named("quick_gelu")
 @dataclass(frozen=True)
 class QuickGelu(ScaledSilu):
-    """r(v) = v/(1 + e^(-1.702 v)), with the slopes of silu; it is not monotone."""
+    """r(v) = v/(1 + e^(-1.702 v)), with the slopes of silu; it is not monotone. 1.702 is the float next to it."""
 
     @property
     def coefficients(self) -> tuple[float, float]:

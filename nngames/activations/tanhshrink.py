@@ -68,6 +68,11 @@ class Tanhshrink(ScalarActivation):
         result = np.tanh(v, out=out)
         return np.square(result, out=out)
 
+    def shortfall(self, w: Array, response: Array) -> tuple[Array, Array]:
+        """Return tanh w."""
+        value = np.tanh(w)
+        return value, EPS * np.abs(value)
+
     def primitive(self, v: ArrayLike) -> Array:
         """Return v^2/2 - log cosh v; with t = tanh v near 0, (r(v) (v + t) + t^2 + log(1 - t^2))/2."""
         size = np.abs(wide(v))

@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
+_LARGEST = float(np.finfo(np.float64).max)
+#: The bits of -0.0.
+_SMALLEST = np.int64(np.iinfo(np.int64).min)
 
 
 def increasing_root(
@@ -36,28 +39,32 @@ def increasing_root(
 
     Notes
     -----
-    A bracket is grown by doubling steps, then each Newton step that leaves the bracket, or does not shrink the
-    function value by half, is replaced by bisection; so the number of steps is bounded. Newton's steps approach a root
-    from one side, so one that is at rounding level is lengthened to four units, to find the sign change beyond it.
+    A bracket is grown by doubling steps, up to the largest floats, then each Newton step that leaves the bracket, does
+    not shrink the function value by half, or is long next to w though the ends of the bracket are of different sizes,
+    is replaced by bisection; so the number of steps is bounded. Every other bisection halves the floats between the
+    ends, not the distance, for roots of any size. Newton's steps approach a root from one side, so one that is at
+    rounding level is lengthened to four units, to find the sign change beyond it.
     """
     w = np.array(start, dtype=np.float64)
     value = function(w)
     low, high = _bracket(function, w, value)
-    for _ in range(200):
+    for count in range(200):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             change = value / derivative(w)
             unit = 8.9e-16 * np.abs(w)
             newton = w - np.where(np.abs(change) < unit, np.copysign(unit, value), change)
-        middle = 0.5 * low + 0.5 * high
+        middle = _middle(low, high, count)
         good = (newton > low) & (newton < high)
         candidate = np.where(good, newton, middle)
         updated = function(candidate)
-        slow = good & (np.abs(updated) > 0.5 * np.abs(value))
+        apart = np.minimum(np.abs(low), np.abs(high)) < 0.0625 * np.maximum(np.abs(low), np.abs(high))
+        long = apart & (np.abs(candidate - w) > 0.25 * np.abs(candidate))
+        slow = good & ((np.abs(updated) > 0.5 * np.abs(value)) | long)
         candidate = np.where(value == 0, w, candidate)
         updated = np.where(value == 0, value, updated)
         low, high = np.where(updated <= 0, candidate, low), np.where(updated >= 0, candidate, high)
         if slow.any():
-            middle = np.where(slow, 0.5 * low + 0.5 * high, candidate)
+            middle = np.where(slow, _middle(low, high, count), candidate)
             at_middle = function(middle)
             low, high = np.where(at_middle <= 0, middle, low), np.where(at_middle >= 0, middle, high)
             better = slow & (np.abs(at_middle) < np.abs(updated))
@@ -71,14 +78,30 @@ def increasing_root(
     return w
 
 
+def _middle(low: Array, high: Array, count: int) -> Array:
+    """Return the middle between the ends; for odd counts of the floats between them."""
+    if count % 2 == 0:
+        return 0.5 * low + 0.5 * high
+    first, second = _ranks(low), _ranks(high)
+    rank = (first >> 1) + (second >> 1) + (first & second & 1)
+    return np.asarray(np.where(rank < 0, _SMALLEST - np.minimum(rank, 0), rank)).view(np.float64)
+
+
+def _ranks(w: Array) -> NDArray[np.int64]:
+    """Return integers in the order of the floats: their bits, mirrored for negative ones."""
+    bits = np.ascontiguousarray(w).view(np.int64).reshape(w.shape)
+    return np.where(bits < 0, _SMALLEST - np.minimum(bits, 0), bits)
+
+
 def _bracket(function: Callable[[Array], Array], w: Array, value: Array) -> tuple[Array, Array]:
     low, high = w.copy(), w.copy()
     step = np.maximum(1.0, np.abs(value))
     for _ in range(1100):
-        need_low, need_high = function(low) > 0, function(high) < 0
+        need_low, need_high = (function(low) > 0) & (low > -_LARGEST), (function(high) < 0) & (high < _LARGEST)
         if not (need_low.any() or need_high.any()):
             break
-        low = np.where(need_low, low - step, low)
-        high = np.where(need_high, high + step, high)
-        step = 2 * step
+        with np.errstate(over="ignore"):
+            low = np.where(need_low, np.maximum(low - step, -_LARGEST), low)
+            high = np.where(need_high, np.minimum(high + step, _LARGEST), high)
+            step = 2 * step
     return low, high

@@ -128,6 +128,14 @@ class Arc(ScalarActivation):
         limits = tuple(side for side, t in (("lower", lower), ("upper", upper)) if t)
         return Chart(lower, upper, slope, point, "t = tan(b/2), tan b = x sqrt(k)", limits, (0,))
 
+    def shortfall(self, w: Array, response: Array) -> tuple[Array, Array]:
+        """Return w (R - 1)/R with R^2 = 1 + q^2, q = sqrt(k) |w|, as w (q/R) (q/(R + 1))."""
+        with np.errstate(over="ignore"):
+            q = np.minimum(self.steepness * np.abs(w), 1e300)
+        root = np.hypot(1.0, q)
+        value = w * (q / root) * (q / (1 + root))
+        return value, EPS * np.abs(value)
+
     def primitive(self, v: ArrayLike) -> Array:
         """Return (sqrt(1 + k v^2) - 1)/k = v^2/(1 + sqrt(1 + k v^2))."""
         v = wide(v)
@@ -236,6 +244,10 @@ class LeftArc(ScalarActivation):
     def slope_charts(self) -> tuple[Chart, ...]:
         """Return the left half of the arc's chart, and the line."""
         return (self.arc.chart(-1, 0), constant_chart(1, 0, np.inf))
+
+    def shortfall(self, w: Array, response: Array) -> tuple[Array, Array]:
+        """Return that of the arc at min(w, 0)."""
+        return self.arc.shortfall(np.minimum(w, 0.0), np.minimum(response, 0.0))
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return (sqrt(1 + k v^2) - 1)/k or v^2/2."""

@@ -211,6 +211,11 @@ class Activation(ABC):
     def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
         """Return prox of step * f at u: the minimiser of step f(p) + |p - u|^2/2.
 
+        Every step is taken for which the minimiser is sure to be unique. p is the minimiser for some u within rounding
+        of the given one, or within the smallest float times the step. Where parameters make r touch the identity away
+        from 0, and for r that is neither affine there nor known in a form for it, w - r(w) has an absolute error of
+        rounding, which steps above 1e10 magnify.
+
         Raises
         ------
         StepError
@@ -267,17 +272,19 @@ class Activation(ABC):
 
     # Shared refusals
 
+    @property
+    def penalty_obstacle(self) -> str:
+        """Why r is the prox of nothing; to be asked only where that is so."""
+        if not self.gradient:
+            return f"activation {self.name!r} has Jacobians that are not symmetric, so it is the prox of no function"
+        return (
+            f"activation {self.name!r} is not monotone (slopes down to {self.slope_range[0]:.4g}), so it is the prox "
+            "of no function"
+        )
+
     def no_penalty(self) -> NotApplicableError:
         """Return the error that says why r is the prox of nothing."""
-        if not self.gradient:
-            return NotApplicableError(
-                f"activation {self.name!r} has Jacobians that are not symmetric, so it is the prox of no function: use "
-                "cost='tracking'"
-            )
-        return NotApplicableError(
-            f"activation {self.name!r} is not monotone (slopes down to {self.slope_range[0]:.4g}), so it is the prox "
-            "of no function: use cost='tracking'"
-        )
+        return NotApplicableError(f"{self.penalty_obstacle}: use cost='tracking'")
 
     def require_penalty(self) -> None:
         """Raise NotApplicableError if r is the prox of nothing."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -38,7 +40,7 @@ def number(owner: Any, parameter: str, *, positive: bool = False) -> float:
     """
     value = getattr(owner, parameter)
     valid = "a positive number" if positive else "a finite number"
-    if isinstance(value, bool | str | Mapping | Sequence) or np.ndim(value) != 0:
+    if isinstance(value, str | Mapping | Sequence) or np.ndim(value) != 0 or np.asarray(value).dtype.kind in "bc":
         raise refusal(owner, parameter, f"must be {valid}; got {value!r}")
     try:
         result = float(value)
@@ -98,10 +100,10 @@ def _array(owner: Any, parameter: str, valid: str, *, finite: bool) -> Any:
     value = getattr(owner, parameter)
     try:
         array = np.asarray(value)
-        if array.dtype.kind not in "iuf":
+        if array.dtype.kind not in "iufO" or _has_other_entries(value, array):
             raise TypeError
         array = array.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise refusal(owner, parameter, f"must be {valid}; got {value!r}") from None
     bad = ~np.isfinite(array) if finite else np.isnan(array)
     if bad.any():
@@ -109,3 +111,17 @@ def _array(owner: Any, parameter: str, valid: str, *, finite: bool) -> Any:
         place = f"{parameter}{where}" if where else parameter
         raise refusal(owner, place, f"must be {'finite' if finite else 'a number'}; got {array[tuple(where)]}")
     return array
+
+
+def _has_other_entries(value: Any, array: Any) -> bool:
+    """Return whether a list holds what is no real number; beside numbers NumPy takes True for 1."""
+    if isinstance(value, np.ndarray) and array.dtype.kind != "O":
+        return False
+    return not all(_is_real(t) for t in np.array(value, dtype=object).ravel())
+
+
+def _is_real(value: Any) -> bool:
+    """Return whether a value is a number, not True or False, or an array without axes that holds one."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0 and value.dtype.kind in "iuf"
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_)

@@ -125,11 +125,14 @@ class OutsideMap(PenaltyFreeActivation):
         """It is no map of a space into itself."""
         return f"it maps {self.maps}"
 
+    @property
+    def penalty_obstacle(self) -> str:
+        """Why r is the prox of nothing."""
+        return f"activation {self.name!r} maps {self.maps}, so it is the prox of no function"
+
     def no_penalty(self) -> NotApplicableError:
         """Return the error that says why r is the prox of nothing."""
-        return NotApplicableError(
-            f"activation {self.name!r} maps {self.maps}, so it is the prox of no function: {self.instead}"
-        )
+        return NotApplicableError(f"{self.penalty_obstacle}: {self.instead}")
 
     def check_size(self, n: int) -> None:
         """Raise ShapeError: no layer can use this map as its response."""

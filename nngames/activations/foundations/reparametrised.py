@@ -153,9 +153,8 @@ class Reparametrised(ScalarActivation):
 
     def _scaled(self, values: Array) -> Array:
         """Return (c/k) times the values."""
-        c, drive = self._factors[0], self.drive
-        values = values if c == 1 else values * c
-        return values * drive.reciprocal if drive.divides else values if drive.factor == 1 else values / drive.factor
+        c = self._factors[0]
+        return self._over_inner(values if c == 1 else values * c)
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return (c/k) G(k v + b)."""
@@ -181,7 +180,10 @@ class Reparametrised(ScalarActivation):
             return np.where(outside, np.inf, self._scaled(self._tilted(self.base.conjugate(y), y)))
 
     def penalty(self, z: ArrayLike) -> Array:
-        """Return (c/k) (F(y) + (1 - c k) y^2/2 - b y) with y = z/c and the base's penalty F; +inf off the domain."""
+        """Return (c/k) (F(y) + (1 - c k) y^2/2 - b y) with y = z/c and the base's penalty F; +inf off the domain.
+
+        Where c k is small, F(y) and y^2/2 cancel: there it is g*(z) - z^2/2, which then do not.
+        """
         self.require_penalty()
         if self.affine is not None:
             return self.affine.penalty(z)
@@ -190,7 +192,13 @@ class Reparametrised(ScalarActivation):
             value = self._tilted(self.base.penalty(y), y)
             if self.slope_factor != 1:
                 value = value + nearest_float(1 - self.slope_factor) / 2 * np.square(y)
-            return np.where(outside, np.inf, self._scaled(value))
+            value = self._scaled(value)
+            if 2 * self.slope_factor <= 1:
+                conjugate = self._scaled(self._tilted(self.base.conjugate(y), y))
+                half = 0.5 * np.square(wide(z))
+                apart = np.isfinite(conjugate) & np.isfinite(half)
+                value = np.where(apart, np.where(apart, conjugate, 0.0) - np.where(apart, half, 0.0), value)
+            return np.where(outside, np.inf, value)
 
     @property
     def penalty_formula(self) -> str | None:
@@ -213,11 +221,34 @@ class Reparametrised(ScalarActivation):
         steps = self.check_step(step)
         if self.affine is not None:
             return self.affine.prox(u, step)
+        point, steps = np.broadcast_arrays(wide(u), steps)
         if self.slope_factor != 1:
-            return super().prox(u, step)
+            return self._mixed_prox(point, steps)
         c = self._factors[0]
-        with np.errstate(over="ignore"):
-            return c * self.base.prox(wide(u) / c + steps * self.shift, steps)
+        with np.errstate(over="ignore", invalid="ignore"):
+            seen = np.asarray(point / c + steps * self.shift)
+            lost = ~np.isfinite(seen)
+            result = c * self.base.prox(np.where(lost, 0.0, seen), steps)
+            return np.where(lost, self._mixed_prox(point, steps), result) if lost.any() else result
+
+    def _mixed_prox(self, u: Array, steps: Array) -> Array:
+        """Return c base(y) with (1 - step) base(y) + step y/m = u/c + step b/m, m = c k; times m where m < 1."""
+        m, c, unit = self.slope_factor, self._factors[0], np.maximum(steps, 1.0)
+        share, weight, total, shift = (1 - steps) / unit, steps / unit, 1 / unit, steps / unit * self.shift
+        if m < 1:
+            small = nearest_float(m)
+            target = self.drive(u / unit, None) if self.shift == 0 else self.drive.factor * (u / unit) + shift
+            parts = small * share, weight, small * total + nearest_float(1 - m) * weight, target
+            return self.base.mixed_response(*parts, small * (u / unit) + c * shift, c)
+        inverse = nearest_float(1 / m)
+        level = u / unit + self._over_inner(shift)
+        parts = share, inverse * weight, total + nearest_float(1 / m - 1) * weight, u / unit / c + inverse * shift
+        return self.base.mixed_response(*parts, level, c)
+
+    def _over_inner(self, values: Array) -> Array:
+        """Return values/k."""
+        drive = self.drive
+        return values * drive.reciprocal if drive.divides else values / drive.factor
 
     # The gap
 

@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike
 from nngames.activations.foundations.base import Activation, Array, FlintNumber
 from nngames.activations.foundations.charts import SlopePart
 from nngames.activations.foundations.domain import Domain, Interval
-from nngames.activations.numerics.elementwise import blockwise
+from nngames.activations.numerics.elementwise import BLOCK, blockwise
 from nngames.activations.numerics.rounding import EPS, floating, wide
 from nngames.core.errors import DomainError, NotApplicableError
 from nngames.core.roots import increasing_root
 
 _LINE = Interval()
-_LARGEST = float(np.finfo(np.float64).max)
+#: Beyond it a response is affine to rounding.
+_FAR = 2.0**1000
 
 
 class ScalarActivation(Activation):
@@ -63,7 +64,9 @@ class ScalarActivation(Activation):
         DomainError
             If r is not defined everywhere, and not at an entry of v; the message names the first one.
         """
-        return blockwise(self._response, self._admitted(v), out)
+        v = self._admitted(v)
+        # A small array needs no blocks: this saves what a call takes.
+        return self._response(v, None) if out is None and v.size <= BLOCK else blockwise(self._response, v, out)
 
     def derivative(self, v: ArrayLike, out: Array | None = None) -> Array:
         """Return r'(v) elementwise, into ``out`` if given; at kinks, a value between the one-sided slopes.
@@ -73,7 +76,8 @@ class ScalarActivation(Activation):
         DomainError
             As for r itself.
         """
-        return blockwise(self._slope, self._admitted(v), out)
+        v = self._admitted(v)
+        return self._slope(v, None) if out is None and v.size <= BLOCK else blockwise(self._slope, v, out)
 
     @abstractmethod
     def _response(self, v: Array, out: Array | None) -> Array:
@@ -117,15 +121,69 @@ class ScalarActivation(Activation):
         if np.all(steps == 1.0):
             return self(np.broadcast_to(point, np.broadcast_shapes(point.shape, steps.shape)).copy())
         point, steps = np.broadcast_arrays(point, steps)
-        # Where u is about 1e308 times the step, w overflows and p is a limit of r.
-        with np.errstate(over="ignore", invalid="ignore"):
-            root = increasing_root(
-                lambda w: (1 - steps) * self(w) + steps * w - point,
-                lambda w: (1 - steps) * self.derivative(w) + steps,
-                point,
-                noise=lambda w: EPS * (np.abs((1 - steps) * self(w)) + np.abs(steps * w) + np.abs(point)),
+        # Divided by long steps, for neither side to overflow.
+        unit = np.maximum(steps, 1.0)
+        target = point / unit
+        return self.mixed_response((1 - steps) / unit, steps / unit, 1 / unit, target, target)
+
+    def mixed_response(
+        self, share: Array, weight: Array, total: Array, target: Array, level: Array, factor: float = 1.0
+    ) -> Array:
+        """Return factor * r(w) at the w with share r(w) + weight w = target, the left side increasing; weight > 0.
+
+        Parameters
+        ----------
+        share, weight, total : ndarray
+            ``total`` is share + weight, which the caller knows better than that sum.
+        target, level : ndarray
+            ``level`` is factor * target, finite where the target overflows.
+        factor : float
+
+        Notes
+        -----
+        Where share < 0 the equation is solved as total r(w) + weight (w - r(w)) = target: next to points where r
+        touches the identity, long steps magnify w - r(w). Where w would overflow, r is as good as affine.
+        """
+        falling = share < 0
+        some_fall = bool(falling.any())
+
+        def sides(w: Array) -> tuple[Array, Array]:
+            response = self(w)
+            if not some_fall:
+                return share * response + weight * w, np.abs(share * response) + np.abs(weight * w)
+            beyond, error = self.shortfall(w, response)
+            first = np.where(falling, total, share) * response
+            return (
+                first + weight * np.where(falling, beyond, w),
+                np.abs(first) + weight * np.where(falling, error / EPS, np.abs(w)),
             )
-        return self(np.clip(root, -_LARGEST, _LARGEST))
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            far = np.abs(target) > _FAR
+            ends = np.where(far, np.copysign(_FAR, target), 0.0)
+            far &= np.abs(target) > np.abs(sides(ends)[0])
+            goal = np.where(far, 0.0, target)
+            root = increasing_root(
+                lambda w: sides(w)[0] - goal,
+                lambda w: share * self.derivative(w) + weight,
+                goal,
+                noise=lambda w: EPS * (sides(w)[1] + np.abs(goal)),
+            )
+            value = factor * self(root)
+            if not far.any():
+                return value
+            response, half = self(ends), self(0.5 * ends)
+            span = np.where(far, 0.5 * ends, 1.0)
+            slope = (response - half) / span
+            rest = (self.shortfall(ends, response)[0] - self.shortfall(0.5 * ends, half)[0]) / span
+            growth = np.where(falling, total * slope + weight * rest, share * slope + weight)
+            flat = ~far | (slope == 0)
+            rise = slope * ((level - factor * sides(ends)[0]) / np.where(flat, 1.0, growth))
+            return np.where(far, factor * response + np.where(flat, 0.0, rise), value)
+
+    def shortfall(self, w: Array, response: Array) -> tuple[Array, Array]:
+        """Return w - r(w), given r(w), and the size of its error: relative rounding where r touches the identity."""
+        return w - response, EPS * (np.abs(w) + np.abs(response))
 
     def flint_conjugate(self, z: Sequence[FlintNumber]) -> FlintNumber | None:
         """Return the sum of ``flint_conjugate_at`` over the coordinates; None if one is off dom f."""

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from nngames.core.exact import nearest_float
+
 #: Two points whose slope is that of an end to 1e-9, or grows without bound towards it: numbers, or vectors as tuples;
 #: empty tuples for an end that is only a bound, or that no layer of workable size comes near.
 Pair = tuple[Any, Any]
@@ -33,7 +35,8 @@ class SlopeEnd:
         The number: a Fraction where it is rational, an infinity, or a function that returns a ball (flint's arb) around
         it at flint's working precision.
     pair : (x, y)
-        Two points whose slope is within 1e-9 of the number; where it is infinite, two points with a slope beyond 1e3.
+        Two points whose slope is within 1e-9 of the number, or within 1e-9 times its size if that is above 1; where it
+        is infinite, two points with a slope beyond 1e3.
     attained : bool
         Whether the derivative, one-sided at kinks, takes the number; otherwise it is a limit.
     equation : str
@@ -71,7 +74,7 @@ class SlopeEnd:
             return "inf" if self.number == math.inf else "-inf"
         from nngames.core.ball_ranges import working_precision
 
-        if isinstance(self.number, Fraction) and self.number.denominator == 1:
+        if isinstance(self.number, Fraction) and self.number.denominator == 1 and abs(self.number) < 10**DIGITS:
             return str(self.number.numerator)
         with working_precision(200):
             return str(self.ball().str(DIGITS, radius=False))
@@ -110,11 +113,14 @@ def rational_end(value: float | Fraction, pair: Pair, attained: bool = True) -> 
 
 
 def exact_text(number: Fraction) -> str:
-    """Return a rational number as a person writes it: 1/4, or the decimals of the float that it is."""
-    value = float(number)
-    if number.denominator <= 1000:
+    """Return a rational number as a person writes it.
+
+    It is 1/4, or the shortest decimals of a float: where the number is that float, or is those decimals exactly.
+    """
+    value = nearest_float(number)
+    if number.denominator <= 1000 and abs(number) < 10**DIGITS:
         return str(number)
-    return repr(value) if Fraction(value) == number else str(number)
+    return repr(value) if math.isfinite(value) and number in (Fraction(value), Fraction(repr(value))) else str(number)
 
 
 def outward(low: SlopeEnd, high: SlopeEnd) -> tuple[float, float]:

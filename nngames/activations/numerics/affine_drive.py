@@ -121,6 +121,9 @@ class AffineDrive:
 def affine_response(v: ArrayLike, slope: float, bias: float, out: Array | None = None) -> Array:
     """Return slope * v + bias; overflow is silent where it can happen, and not guarded where it cannot."""
     v = floating(v)
+    if slope == 0:
+        # 0 times an infinity is the bias too; NaN stays.
+        return np.add(np.minimum(np.maximum(v, 0.0), 0.0), bias, out=out)
     if abs(slope) > 1 or abs(bias) > 1e20:
         with np.errstate(over="ignore"):
             scaled = np.multiply(v, slope, out=out)

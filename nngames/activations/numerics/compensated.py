@@ -46,10 +46,15 @@ def square_error(v: Array, square: Array) -> Array:
 
 def gaussian(v: Array, weight: float = 1.0, out: Array | None = None) -> Array:
     """Return e^(-weight v^2) for v in double precision, to relative rounding also where it is small."""
+    return bell_and_far(v, weight, out)[0]
+
+
+def bell_and_far(v: Array, weight: float = 1.0, out: Array | None = None) -> tuple[Array, bool]:
+    """Return ``gaussian`` and whether a v^2 is above 40 or NaN."""
     with np.errstate(over="ignore"):
         square = np.asarray(np.square(v))
     # Where v^2 is large its rounding shows, until the result is below all normal numbers.
-    some = square.size > 0 and bool(square.max() > 40.0)
+    some = square.size > 0 and not square.max() <= 40.0
     if some:
         places = np.flatnonzero((square > 40.0) & (square < 750.0 / weight))
         factor = 1.0 - weight * square_error(taken(v, places), taken(square, places))
@@ -57,7 +62,7 @@ def gaussian(v: Array, weight: float = 1.0, out: Array | None = None) -> Array:
     np.exp(result, out=result)
     if some:
         fill(result, places, taken(result, places) * factor)
-    return result if out is None else out
+    return result if out is None else out, some
 
 
 def far_left(factor: Array, v: Array) -> Array:
