@@ -23,6 +23,7 @@ from nngames.checks.feed_batches import FedMap
 from nngames.core.errors import DomainError, NNGamesError
 from nngames.core.profiles import Array
 from nngames.games import Game
+from nngames.networks.classify import unit_of
 from nngames.solvers import registry, solve
 
 #: The solvers that look for equilibria, as far as they apply.
@@ -85,6 +86,13 @@ def solutions(game: Game, starts: Sequence[Array], iterations: int = 100) -> Ite
 
 def resolve(game: Game, fed: FedMap, profile: Array, tolerance: float) -> Resolved | str:
     """Return the equilibrium at ``profile``, or the reason why the profile does not count as one."""
+    try:
+        return _resolved(game, fed, profile, tolerance)
+    except DomainError as error:
+        return f"near it an activation is not defined: {error}"
+
+
+def _resolved(game: Game, fed: FedMap, profile: Array, tolerance: float) -> Resolved | str:
     state = fed.restrict(profile)
     if fed.size > MOST_COORDINATES:
         return (
@@ -92,7 +100,7 @@ def resolve(game: Game, fed: FedMap, profile: Array, tolerance: float) -> Resolv
             or _exact(game, profile, tolerance)
             or (f"no Jacobian is formed for {fed.size} coordinates and no contraction is proved")
         )
-    scale = max(1.0, float(np.linalg.norm(state)), float(np.linalg.norm(fed.advance(np.zeros(fed.size)))))
+    scale = max(float(np.linalg.norm(state)), unit_of(lambda: fed.advance(np.zeros(fed.size))))
     near = float(np.sqrt(tolerance)) * scale
     with np.errstate(all="ignore"):
         jacobian = np.eye(fed.size) - _derivative(fed, state)

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nngames.core.errors import DomainError
 from nngames.core.profiles import Array
 from nngames.core.threads import blas_threads
 from nngames.games import NetworkGame
-from nngames.networks.classify import DIVERGENCE, Classifier
+from nngames.networks.classify import DIVERGENCE, Classifier, unit_of
 from nngames.networks.relaxation import Relaxation
 from nngames.results.trajectory import TrajectoryKind
 
@@ -80,12 +82,15 @@ class Settled:
     cycle : ndarray (period, n) or None
         The states of a limit cycle.
     steps : int
+    left : bool
+        Whether an activation is not defined at the last state, which is then undecided.
     """
 
     kind: TrajectoryKind
     state: Array
     cycle: Array | None
     steps: int
+    left: bool = False
 
 
 def settle(
@@ -107,22 +112,42 @@ def settle(
         Of one pass, for the thread policy.
     """
     with blas_threads(multiplications), np.errstate(over="ignore", invalid="ignore"):
-        scale = max(1.0, float(np.linalg.norm(fed.advance(np.zeros(fed.size)))))
+        scale = unit_of(lambda: fed.advance(np.zeros(fed.size)))
         bounds = DIVERGENCE * np.maximum(scale, np.linalg.norm(starts, axis=1))
         states, made = _advance(fed, starts, relaxation, steps, bounds)
         rows = zip(states, bounds, made, strict=True)
         return [_classify(fed, x, relaxation, tolerance, scale, bound, int(t)) for x, bound, t in rows]
 
 
+def defined(fed: FedMap, states: Array) -> NDArray[np.bool_]:
+    """Return at which states, rows of (m, n), the map is defined, by halving the rows where it is not at all."""
+    try:
+        fed.advance(states)
+    except DomainError:
+        half = len(states) // 2
+        if half == 0:
+            return np.zeros(1, dtype=bool)
+        return np.concatenate([defined(fed, states[:half]), defined(fed, states[half:])])
+    return np.ones(len(states), dtype=bool)
+
+
 def _advance(
     fed: FedMap, starts: Array, relaxation: Relaxation | None, steps: int, bounds: Array
 ) -> tuple[Array, Array]:
-    """Return the states after at most ``steps`` steps, and the steps made; rows that come back or diverge stop."""
+    """Return the states after at most ``steps`` steps, and the steps made.
+
+    Rows stop that come back, diverge, or stand where the map is not defined.
+    """
     states, made = starts.copy(), np.zeros(len(starts), dtype=int)
     active, anchors = np.arange(len(starts)), starts.copy()
     for t in range(steps):
-        x = states[active]
-        updated = _step(fed, x, relaxation, t)
+        try:
+            updated = _step(fed, states[active], relaxation, t)
+        except DomainError:
+            active = active[defined(fed, states[active])]
+            if active.size == 0:
+                break
+            updated = _step(fed, states[active], relaxation, t)
         size = np.linalg.norm(updated, axis=1)
         rounding = _ROUNDING * np.maximum(1.0, size)
         # An anchor moves at powers of two (Brent): a state that comes back to it stands still or recurs.
@@ -147,7 +172,10 @@ def _classify(
     classifier = Classifier(scale, tolerance, x)
     classifier.bound = bound
     for t in range(made, made + CLASSIFYING_STEPS):
-        answer = fed.advance(x)
+        try:
+            answer = fed.advance(x)
+        except DomainError:
+            return Settled(TrajectoryKind.UNDECIDED, x, None, t, left=True)
         residual = float(np.linalg.norm(answer - x))
         updated = answer if relaxation is None else x + relaxation(t) * (answer - x)
         if classifier.is_diverged(x, residual):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from nngames.certificates.norms import partial_response_reason, several_answers_reason
 from nngames.checks.outcome_clusters import FoundEquilibrium, Outcome
@@ -66,3 +67,12 @@ def equilibria_are_outcomes(game: Game, fed: str, equilibria: Sequence[FoundEqui
         statement += "; none was found, which does not prove that there is none"
     evidence = {"found": len(equilibria), "stable": stable}
     return Verdict(Decision.PROVED, statement, "fixed points of the map", witness=evidence)
+
+
+def with_lost_starts(verdict: Verdict, left: Mapping[str, int], starts: int) -> Verdict:
+    """Return the verdict with how many starts of each rule left the set where an activation is defined."""
+    lost = [f"{number} of {starts} starts of the {rule} feed" for rule, number in left.items() if number]
+    if not lost:
+        return verdict
+    statement = f"{verdict.statement}; {' and '.join(lost)} left the set where an activation is defined"
+    return replace(verdict, statement=statement)

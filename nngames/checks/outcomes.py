@@ -10,9 +10,9 @@ import numpy as np
 
 from nngames.checks.check import Check, check_named, require_game
 from nngames.checks.equilibria import Resolved, resolve, roots, solutions
-from nngames.checks.feed_batches import FedMap, Settled, fed_map, settle
+from nngames.checks.feed_batches import FedMap, Settled, defined, fed_map, settle
 from nngames.checks.outcome_clusters import FoundEquilibrium, Outcome, nearest, same_cycle
-from nngames.checks.outcome_verdicts import equilibria_are_outcomes, limits_are_equilibria
+from nngames.checks.outcome_verdicts import equilibria_are_outcomes, limits_are_equilibria, with_lost_starts
 from nngames.checks.second_route import largest_improvement
 from nngames.core.errors import OptionError
 from nngames.core.plain import plain
@@ -52,6 +52,8 @@ class OutcomeReport:
         How many starts went where.
     starts : int
         Starts of each rule; the first one is zero, the others are drawn.
+    left : mapping rule -> int
+        How many of them left the set where an activation is defined: they are undecided.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -60,6 +62,7 @@ class OutcomeReport:
     equilibria_are_outcomes: Verdict
     kinds: Mapping[str, Mapping[str, int]]
     starts: int
+    left: Mapping[str, int]
 
     @property
     def count(self) -> int:
@@ -129,8 +132,6 @@ def check_outcomes(
     ------
     OptionError, InputError
         If an argument is not usable.
-    DomainError
-        If a feed leaves the set where an activation is defined.
 
     Notes
     -----
@@ -183,8 +184,11 @@ class _Survey:
     def report(self) -> OutcomeReport:
         """Run the feeds and the methods, and gather what they found."""
         kinds: dict[str, dict[str, int]] = {}
+        left: dict[str, int] = {}
         for rule in RULES:
-            found = [self._outcome(settled) for settled in self._settle(self.starts, rule)]
+            ends = self._settle(self.starts, rule)
+            left[rule] = sum(settled.left for settled in ends)
+            found = [self._outcome(settled) for settled in ends]
             kinds[rule] = {kind.value: sum(o.kind is kind for o in found) for kind in TrajectoryKind}
             for i, outcome in enumerate(found):
                 self._count(outcome, rule, drawn=i > 0)
@@ -198,10 +202,13 @@ class _Survey:
         return OutcomeReport(
             outcomes,
             equilibria,
-            limits_are_equilibria(self.game, self.fed.name, outcomes, equilibria),
+            with_lost_starts(
+                limits_are_equilibria(self.game, self.fed.name, outcomes, equilibria), left, len(self.starts)
+            ),
             equilibria_are_outcomes(self.game, self.fed.name, equilibria),
             kinds,
             len(self.starts),
+            left,
         )
 
     def _settle(self, starts: Array, rule: str) -> list[Settled]:
@@ -214,6 +221,9 @@ class _Survey:
         if settled.kind is TrajectoryKind.LIMIT_CYCLE and settled.cycle is not None:
             period = len(settled.cycle)
             return Outcome(settled.kind, None, period, settled.cycle, {}, {}, f"it recurs with period {period}")
+        if settled.left:
+            reason = "it left the set where an activation is defined"
+            return Outcome(settled.kind, None, None, None, {}, {}, reason)
         if settled.kind is not TrajectoryKind.FIXED_POINT:
             reason = "no rule decided within the steps" if settled.kind is TrajectoryKind.UNDECIDED else "its norm grew"
             return Outcome(settled.kind, None, None, None, {}, {}, reason)
@@ -254,7 +264,9 @@ class _Survey:
     # Equilibria
 
     def _searched(self) -> Iterator[tuple[str, Array]]:
-        profiles = list(self.fed.lift(self.starts[:ROOT_STARTS]))
+        starts = self.starts[:ROOT_STARTS]
+        # Where the feed cannot start, a solver may: at zero as a profile.
+        profiles = list(self.fed.lift(starts[defined(self.fed, starts)])) or [np.zeros(self.game.size)]
         yield from roots(self.game, profiles)
         yield from solutions(self.game, profiles[:SOLVER_STARTS])
 
@@ -286,6 +298,6 @@ class _Survey:
             moves *= 100 * self.radius / np.linalg.norm(moves, axis=1, keepdims=True)
             returns = {}
             for rule in RULES:
-                ends = [settled.state for settled in self._settle(state + moves, rule)]
-                returns[rule] = bool(all(np.linalg.norm(end - state) <= self.radius for end in ends))
+                ends = self._settle(state + moves, rule)
+                returns[rule] = all(not e.left and np.linalg.norm(e.state - state) <= self.radius for e in ends)
         return replace(equilibrium, improvement=improvement, returns=returns)

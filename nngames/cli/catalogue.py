@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from nngames.core.registry import Registry
 
 #: A listing: names with a sentence each.
 Rows = list[tuple[str, str]]
+#: Ends of words whose full stop ends no sentence.
+_ABBREVIATIONS = ("et al.", "e.g.", "i.e.", "cf.", "resp.", "vs.")
 
 
 def listing(kind: str | None) -> str:
@@ -42,7 +45,7 @@ def page(name: str) -> str | None:
     if name == "auto":
         from nngames.solvers import auto
 
-        found.append(f"method auto\n\n{inspect.getdoc(auto)}")
+        found.append(f"method auto\n\n{_plain(auto)}")
     return "\n\n".join(found) if found else None
 
 
@@ -61,13 +64,13 @@ def _registries() -> Iterator[Registry[Any]]:
 
 
 def _rows(registry: Registry[Any]) -> Rows:
-    return [(name, first_sentence(inspect.getdoc(registry[name]) or "")) for name in registry.names()]
+    return [(name, first_sentence(_plain(registry[name]))) for name in registry.names()]
 
 
 def _methods() -> Rows:
     from nngames.solvers import auto
 
-    return sorted([*_registered("method"), ("auto", first_sentence(inspect.getdoc(auto) or ""))])
+    return sorted([*_registered("method"), ("auto", first_sentence(_plain(auto)))])
 
 
 def _registered(kind: str) -> Rows:
@@ -104,7 +107,7 @@ def _table(title: str, rows: Rows) -> str:
 
 def _page(registry: Registry[Any], name: str) -> str:
     entry = registry[name]
-    lines = [f"{registry.kind} {name}", "", inspect.getdoc(entry) or ""]
+    lines = [f"{registry.kind} {name}", "", _plain(entry)]
     if dataclasses.is_dataclass(entry):
         options = [f"{field.name}={field.default!r}" for field in dataclasses.fields(entry) if field.init]
         lines += ["", f"options: {', '.join(options) if options else 'none'}"]
@@ -114,5 +117,13 @@ def _page(registry: Registry[Any], name: str) -> str:
 def first_sentence(text: str) -> str:
     """Return the first sentence of a text on one line."""
     paragraph = " ".join(text.split("\n\n")[0].split())
-    head, stop, _ = paragraph.partition(". ")
-    return head + stop.strip()
+    for stop in re.finditer(r"\. ", paragraph):
+        sentence = paragraph[: stop.start() + 1]
+        if not sentence.endswith(_ABBREVIATIONS):
+            return sentence
+    return paragraph
+
+
+def _plain(entry: Any) -> str:
+    """Return the docstring of a definition with names in single quotes, as a terminal shows them."""
+    return (inspect.getdoc(entry) or "").replace("``", "'")

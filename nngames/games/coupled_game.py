@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.errors import NotApplicableError, OptionError
+from nngames.core.errors import DomainError, NotApplicableError, OptionError
 from nngames.core.operators import LinearMap, SparseMap
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
 from nngames.games.coupled_inclusion import CoupledInclusion
@@ -22,6 +22,7 @@ from nngames.games.neuron_answers import NeuronAnswers
 from nngames.games.own_cost import OwnCost
 from nngames.games.views import FixedPoint, Inclusion
 from nngames.networks import Network
+from nngames.networks.passes import located
 
 #: An action at most this far (relative) off the domain of its penalty is taken to be off by rounding.
 DOMAIN_TOLERANCE = 1e-8
@@ -53,7 +54,7 @@ class CoupledGame(Game):
         self.neurons = neurons
         self.space = neuron_space(network.space) if neurons else network.space
         for block, cost in self.own.items():
-            cost.require_strongly_convex(str(block))
+            cost.require_strongly_convex(str(block), looped=block in self.self_weights)
 
     # Structure, for certificates and checks
 
@@ -96,11 +97,14 @@ class CoupledGame(Game):
     def drive(self, x: Array) -> Array:
         """Return u(x) = (u_1, ..., u_L) for x (..., N)."""
         u = self.network.joint.preactivations(x)
+        self._take_own(x, u)
+        return u
+
+    def _take_own(self, x: Array, u: Array) -> None:
+        """Take what the blocks' own actions contribute out of ``u``."""
         for block, weight in self.self_weights.items():
             where = self.blocks.slices[block]
-            own = weight * x[..., where] if weight.ndim == 1 else x[..., where] @ weight.T
-            u[..., where] -= own
-        return u
+            u[..., where] -= weight * x[..., where] if weight.ndim == 1 else x[..., where] @ weight.T
 
     def block_drive(self, block: Player, x: Array) -> Array:
         """Return u_l(x) of one block."""
@@ -117,15 +121,39 @@ class CoupledGame(Game):
         if all(cost.metric is None for cost in self.own.values()):
             return self.network.joint.respond(u, u)
         for block, where in self.blocks.slices.items():
-            u[..., where] = self.own[block].response(u[..., where])
+            u[..., where] = self._block_answer(block, u[..., where])
         return u
+
+    def _block_answer(self, block: Player, u: Array) -> Array:
+        """Return the answers of one block to u_l."""
+        try:
+            return self.own[block].response(u)
+        except DomainError as error:
+            raise located(block, error) from None
+
+    def linearise_answers(self, x: Array) -> Callable[[Array], Array]:
+        """Return d -> J(x) d, J a generalised Jacobian of the best responses, for x (N,) and d (N,) or (count, N)."""
+        u = self.drive(x)
+        changes = [(where, self.own[block].linearise(u[where])) for block, where in self.blocks.slices.items()]
+
+        def change(d: Array) -> Array:
+            out = self.network.joint.preactivation_changes(x, d)
+            self._take_own(d, out)
+            for where, respond in changes:
+                out[..., where] = respond(out[..., where])
+            return out
+
+        return change
 
     def answer(self, player: Player, x: Array) -> Array:
         """Return one player's best response for a valid x (..., N)."""
         block, coordinate = self._places[player]
         if coordinate is not None and self._neurons_alone is not None and x.ndim == 1:
-            return self._neurons_alone(self.space.slices[player].start, x)
-        answer = self.own[block].response(self.block_drive(block, x))
+            try:
+                return self._neurons_alone(self.space.slices[player].start, x)
+            except DomainError as error:
+                raise located(player, error) from None
+        answer = self._block_answer(block, self.block_drive(block, x))
         return answer if coordinate is None else answer[..., coordinate : coordinate + 1]
 
     @cached_property
@@ -161,7 +189,10 @@ class CoupledGame(Game):
         names = iter(self.players)
         for block, where in self.blocks.slices.items():
             own = self.own[block]
-            value, error = _regret(own, x[..., where], u[..., where], self.neurons)
+            try:
+                value, error = _regret(own, x[..., where], u[..., where], self.neurons)
+            except DomainError as refusal:
+                raise located(block, refusal) from None
             if self.neurons:
                 for i in range(value.shape[-1]):
                     result[next(names)] = (scalar(value[..., i]), scalar(error[..., i]))
@@ -190,7 +221,7 @@ class CoupledGame(Game):
     def fixed_point(self, kind: str = "auto") -> FixedPoint:
         """Return the view of the best-response map."""
         if kind in ("auto", "joint"):
-            return ResponseMap(self.answers, self.size)
+            return ResponseMap(self.answers, self.linearise_answers, self.size)
         raise _no_map(kind)
 
     def inclusion(self) -> Inclusion:
@@ -203,12 +234,17 @@ class CoupledGame(Game):
 
 
 class ResponseMap(FixedPoint):
-    """The joint map of all players' answers, from a function of the profile."""
+    """The joint map of all players' answers, from a function of the profile and its linearisation."""
 
     name = "joint"
 
-    def __init__(self, respond: Callable[[Array], Array], size: int) -> None:
-        self._respond = respond
+    def __init__(
+        self,
+        respond: Callable[[Array], Array],
+        linearise: Callable[[Array], Callable[[Array], Array]],
+        size: int,
+    ) -> None:
+        self._respond, self._linearise = respond, linearise
         self.size = size
 
     def evaluate(self, x: Array, out: Array) -> Array:
@@ -223,6 +259,10 @@ class ResponseMap(FixedPoint):
     def profile(self, x: Array) -> Array:
         """Return x itself."""
         return x
+
+    def linearise(self, x: Array) -> Callable[[Array], Array]:
+        """Return d -> J(x) d, J an element of the generalised Jacobian."""
+        return self._linearise(x)
 
 
 def _has_rows(weight: LinearMap) -> bool:

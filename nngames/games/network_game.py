@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ class NetworkMap(ResponseMap):
     """The joint map T of a network."""
 
     def __init__(self, network: Network) -> None:
-        super().__init__(network.joint, network.size)
+        super().__init__(network.joint, network.joint.linearise, network.size)
         self._joint = network.joint
 
     def evaluate(self, x: Array, out: Array) -> Array:
@@ -149,14 +150,15 @@ class CompositeMap(FixedPoint):
         profile[..., self._state] = x
         return profile
 
+    def linearise(self, x: Array) -> Callable[[Array], Array]:
+        """Return d -> J(x) d, the product of the layers' Jacobians."""
+        return self._composite.linearise(x)
+
 
 def _layer_costs(network: Network, loops: dict[Player, LinearMap]) -> tuple[dict[Player, OwnCost], dict[Player, Array]]:
     for player, weight in loops.items():
         if not is_symmetric(weight):
-            raise InputError(
-                f"player {player} feeds itself with a nonsymmetric weight, so no cost of the whole layer has its "
-                "answer as minimiser; use players='neurons'"
-            )
+            raise _no_layer_costs(network, player)
     own = {player: OwnCost(activation) for player, activation in network.activations.items()}
     for player, weight in loops.items():
         activation, matrix = network.activations[player], weight.dense
@@ -173,8 +175,25 @@ def _neuron_costs(
     own = {}
     for player, activation in network.activations.items():
         if not activation.separable:
+            nonsymmetric = next((p for p, weight in loops.items() if not is_symmetric(weight)), None)
+            if nonsymmetric is not None:
+                raise _no_layer_costs(network, nonsymmetric)
             raise InputError(
                 f"player {player} has activation {activation.name!r}, which is not separable: use players='layers'"
             )
         own[player] = OwnCost(activation, 1 - diagonals[player] if player in diagonals else None)
     return own, diagonals
+
+
+def _no_layer_costs(network: Network, player: Player) -> InputError:
+    """Return the error for a player that feeds itself with a nonsymmetric weight, with what is left to do."""
+    whole = f"player {player} feeds itself with a nonsymmetric weight, so no cost of the whole layer has its answer as "
+    whole += "minimiser"
+    mixing = next((p for p, activation in network.activations.items() if not activation.separable), None)
+    if mixing is None:
+        return InputError(f"{whole}; use players='neurons'")
+    whose = "its" if mixing == player else f"player {mixing}'s"
+    return InputError(
+        f"{whole}, and {whose} activation {network.activations[mixing].name!r} is not separable, so its neurons are no "
+        "players either: the network has no game; iterate it with network.feed, or make the weight symmetric"
+    )

@@ -6,6 +6,7 @@ collects what the others do. For a network without self-loops Q = I and the resp
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,7 @@ from nngames.core.bounds import symmetric_extremes
 from nngames.core.errors import InputError
 from nngames.core.profiles import Array
 from nngames.games.metric_prox import DenseResponse, diagonal_response
+from nngames.networks.passes import response_change
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -36,28 +38,35 @@ class OwnCost:
     activation: Activation
     metric: Array | None = None
 
-    def require_strongly_convex(self, what: str) -> None:
-        """Raise InputError unless Q > (1 - 1/S) Id; then phi is strongly convex and the response unique."""
+    def require_strongly_convex(self, what: str, looped: bool) -> None:
+        """Raise InputError unless Q > (1 - 1/S) Id; then phi is strongly convex and the response unique.
+
+        ``looped`` says whether Q comes from a self-weight, which is then what to change.
+        """
         self.activation.require_penalty()
         if self.metric is None:
             return
         slope = self.activation.slope_range[1]
         needed = 1 - 1 / slope if slope > 0 else -np.inf
+        bound = f"1 - 1/S = {needed:.6g} for activation {self.activation.name!r}"
+        advice = "so its best response is not unique; " + (
+            "a self-weight must be below 1/S (network.feed and nng.diagnose work without a game)"
+            if looped
+            else f"S = {slope:.6g} is its largest slope; give it a larger quadratic term or another penalty"
+        )
         if self.metric.ndim == 1:
             bad = np.flatnonzero(~(self.metric > needed))
             if bad.size:
                 i = int(bad[0])
                 raise InputError(
-                    f"{what}[{i}]: its own cost has curvature {self.metric[i]:.6g}, not above 1 - 1/S = {needed:.6g} "
-                    f"for activation {self.activation.name!r}, so its best response is not unique; a self-weight "
-                    "must be below 1/S (network.feed and nng.diagnose work without a game)"
+                    f"{what}[{i}]: its own cost has curvature {self.metric[i]:.6g}, not above {bound}, {advice}"
                 )
             return
         smallest, _ = symmetric_extremes(self.metric)
         if not smallest.lower > needed:
             raise InputError(
-                f"{what}: the smallest eigenvalue of its own curvature is {smallest.lower:.6g}; it must exceed "
-                f"1 - 1/S = {needed:.6g} for activation {self.activation.name!r}"
+                f"{what}: the smallest eigenvalue of its own curvature is {smallest.lower:.6g}, not above {bound}, "
+                f"{advice}"
             )
 
     @cached_property
@@ -88,6 +97,24 @@ class OwnCost:
         if self.metric.ndim == 1:
             return diagonal_response(self.activation, self.metric, u)
         return self._dense_response(u)
+
+    def linearise(self, u: Array) -> Callable[[Array], Array]:
+        """Return d -> J(u) d for u (n,) and d (n,) or (count, n), J a generalised Jacobian of the response.
+
+        p = r(s) with s = u - (Q - I) p, so p changes by (I + R (Q - I))^{-1} R d, R the Jacobian of r at s.
+        """
+        if self.metric is None:
+            return response_change(self.activation, u)
+        p = self.response(u)
+        s = u - self.quadratic(p) + p
+        if self.metric.ndim == 1:
+            slopes = self.activation.derivative(s)
+            shares = slopes / (1 + (self.metric - 1) * slopes)
+            return lambda d: shares * d
+        identity = np.eye(u.size)
+        transposed = response_change(self.activation, s)(identity)
+        jacobian = np.linalg.solve(identity + transposed.T @ (self.metric - identity), transposed.T)
+        return lambda d: d @ jacobian.T
 
     @cached_property
     def _dense_response(self) -> DenseResponse:

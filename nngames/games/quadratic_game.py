@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from nngames.activations import Activation, activation
 from nngames.activations.foundations.base import registry
 from nngames.core.bounds import symmetric_extremes
-from nngames.core.errors import InputError, ShapeError, UnknownNameError
+from nngames.core.errors import InputError, NotApplicableError, ShapeError, UnknownNameError
 from nngames.core.operators import as_linear_map
 from nngames.core.profiles import Array, Player, float_array
 from nngames.games.coupled_game import CoupledGame
@@ -112,6 +112,10 @@ def set_names() -> tuple[str, ...]:
     return tuple(sorted(name for name in registry if issubclass(registry[name], SetProjection)))
 
 
+def _sets() -> str:
+    return f"a set ({', '.join(set_names())})"
+
+
 def _penalty(player: Player, value: Any, n: int) -> Activation:
     if value is None:
         return activation("identity")
@@ -121,16 +125,22 @@ def _penalty(player: Player, value: Any, n: int) -> Activation:
         name = value if isinstance(value, str) else value.get("name") if isinstance(value, Mapping) else None
         if name not in set_names():
             if name in registry:
+                named = activation(str(name))
+                what = f"the penalty of {player}: {name!r} names an activation"
+                if not named.monotone:
+                    raise InputError(f"{what}, and one without a penalty: {named.penalty_obstacle}; name {_sets()}")
                 raise InputError(
-                    f"the penalty of {player}: {name!r} names an activation, the prox of a penalty; "
-                    f"name a set ({', '.join(set_names())}), or pass nng.activation({name!r}) to use its penalty"
+                    f"{what}, the prox of a penalty; name {_sets()}, or pass nng.activation({name!r}) to use its "
+                    "penalty"
                 )
             raise UnknownNameError(f"penalty of {player}:", name if name is not None else value, set_names())
         options = {} if isinstance(value, str) else {str(k): v for k, v in value.items() if k != "name"}
         chosen = activation(str(name), **options)
+    if not chosen.monotone:
+        refused = NotApplicableError if chosen.self_map else ShapeError
+        raise refused(f"the penalty of {player}: {chosen.penalty_obstacle}; name {_sets()}, or pass another activation")
     try:
         chosen.check_size(n)
-        chosen.require_penalty()
     except ShapeError as error:
         raise ShapeError(f"the penalty of {player}: {error}") from None
     return chosen

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.errors import InputError, NotApplicableError
+from nngames.core.errors import DomainError, InputError, NotApplicableError
 from nngames.core.profiles import Array, Player, Profile
 from nngames.games.coupled_game import neuron_space, player_places
 from nngames.games.game import scalar
 from nngames.games.network_game import NetworkGame
 from nngames.games.self_loops import self_loops
 from nngames.networks import Network
+from nngames.networks.passes import located
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -57,7 +58,10 @@ class TrackingGame(NetworkGame):
     def answer(self, player: Player, x: Array) -> Array:
         """Return r_l(v_l(x)) of one player."""
         layer, coordinate = self._places[player]
-        answer = self.network.activations[layer](self.network.joint.layer(layer, x))
+        try:
+            answer = self.network.activations[layer](self.network.joint.layer(layer, x))
+        except DomainError as error:
+            raise located(layer, error) from None
         return answer if coordinate is None else answer[..., coordinate : coordinate + 1]
 
     @np.errstate(over="ignore", invalid="ignore")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +37,15 @@ class FixedPoint(ABC):
     @abstractmethod
     def profile(self, x: Array) -> Array:
         """Return the profile of x after ``evaluate(x)``, at which the game's residual is |map(x) - x|."""
+
+    @abstractmethod
+    def linearise(self, x: Array) -> Callable[[Array], Array]:
+        """Return d -> J(x) d for directions (size,) or (count, size).
+
+        J is the derivative where there is one; else what the chain rule makes of elements of the parts' generalised
+        Jacobians, which serves semismooth Newton steps. One pass over the game prepares it, and each direction is one
+        pass more.
+        """
 
 
 class Inclusion(ABC):

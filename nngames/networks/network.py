@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nngames.activations import Activation
-from nngames.core.errors import InputError, NotApplicableError, ShapeError, unknown_option
+from nngames.core.errors import DomainError, InputError, NotApplicableError, ShapeError, unknown_option
 from nngames.core.operators import LinearMap, as_linear_map
 from nngames.core.profiles import Array, Player, ProfileSpace, float_array
 from nngames.networks.couplings import Coupling, LinearCoupling
 from nngames.networks.inputs import ActivationLike, activations_of, bias_vector, listed, player_names
-from nngames.networks.passes import CompositePass, JointPass
+from nngames.networks.passes import CompositePass, JointPass, located
 
 if TYPE_CHECKING:
     from nngames.results.trajectory import Trajectory
@@ -318,11 +318,13 @@ class Network:
         given: Any = self.input if x0 is None else np.atleast_1d(float_array(x0, "x0"))
         if given.shape[-1] != weight.shape[1]:
             raise ShapeError(f"x0 has shape {given.shape}; expected ({weight.shape[1]},)")
-        first = self.players[0]
-        outputs = [self.activations[first](self.biases[first] + weight.apply(given))]
-        for previous, player in zip(self.players[:-1], self.players[1:], strict=True):
-            v = self.biases[player] + self.weights[player, previous].apply(outputs[-1])
-            outputs.append(self.activations[player](v))
+        outputs: list[Array] = []
+        for i, player in enumerate(self.players):
+            heard = self.weights[player, self.players[i - 1]].apply(outputs[-1]) if i else weight.apply(given)
+            try:
+                outputs.append(self.activations[player](self.biases[player] + heard))
+            except DomainError as error:
+                raise located(player, error) from None
         return tuple(outputs)
 
     def feed(

@@ -7,12 +7,13 @@ players are assembled into one sparse matrix with runs of equal activations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nngames.activations import Activation
+from nngames.core.errors import DomainError
 from nngames.core.operators import LinearMap
 from nngames.core.profiles import Array, Player
 from nngames.networks.couplings import Coupling, LinearCoupling
@@ -29,11 +30,11 @@ ASSEMBLE_ENTRIES = 2500
 class _Layer:
     """One layer of a pass: where it stands, what it listens to, how it responds."""
 
-    __slots__ = ("activation", "bias", "others", "single", "source", "where")
+    __slots__ = ("activation", "bias", "others", "player", "single", "source", "where")
 
     def __init__(self, network: Network, player: Player, couplings: Sequence[Coupling], dtype: Any) -> None:
         slices = network.space.slices
-        self.where = slices[player]
+        self.player, self.where = player, slices[player]
         self.bias = np.asarray(network.effective_bias(player), dtype=dtype)
         self.activation: Activation = network.activations[player]
         self.single: LinearMap | None = None
@@ -57,6 +58,18 @@ class _Layer:
             out += self.bias
         for coupling, sources in self.others:
             out += coupling.apply([x[..., s] for s in sources])
+        return out
+
+    def preactivation_change(self, x: Array, d: Array, out: Array) -> Array:
+        """Write the derivative of v_l at x (N,) along d (N,) or (count, N) into ``out``."""
+        if self.single is None:
+            out[...] = 0.0
+        elif d.ndim == 1:
+            self.single.apply(d[self.source], out)
+        else:
+            out[...] = self.single.apply(d[..., self.source])
+        for coupling, sources in self.others:
+            out += coupling.jvp([x[s] for s in sources], [d[..., s] for s in sources])
         return out
 
 
@@ -101,8 +114,46 @@ class JointPass:
     def respond(self, v: Array, out: Array) -> Array:
         """Return (r_1(v_1), ..., r_L(v_L)); ``out`` may be v."""
         for where, activation in self._runs:
-            activation(v[..., where], out=out[..., where])
+            try:
+                activation(v[..., where], out=out[..., where])
+            except DomainError as error:
+                # The activation looks before it writes, so v is still whole there.
+                raise self._located(v, where, activation, error) from None
         return out
+
+    def _located(self, v: Array, where: slice, activation: Activation, error: DomainError) -> DomainError:
+        """Return the error with the first player whose v_l ``activation`` refused, found by halving the run."""
+        slices = self._network.space.slices.items()
+        parts = [(player, part) for player, part in slices if where.start <= part.start < where.stop]
+        while len(parts) > 1:
+            half = parts[: len(parts) // 2]
+            refusal = _refusal(activation, v[..., half[0][1].start : half[-1][1].stop])
+            parts = half if refusal is not None else parts[len(half) :]
+        (player, part) = parts[0]
+        return located(player, _refusal(activation, v[..., part]) or error)
+
+    def preactivation_changes(self, x: Array, d: Array) -> Array:
+        """Return the derivative of v at x (N,) along d (N,) or (count, N)."""
+        out = np.empty_like(d)
+        if self._assemble:
+            out[...] = self._sparse(d.dtype)[0].apply(d)
+            return out
+        for layer in self._cast(d.dtype):
+            layer.preactivation_change(x, d, out[..., layer.where])
+        return out
+
+    def linearise(self, x: Array) -> Callable[[Array], Array]:
+        """Return d -> J(x) d, J a generalised Jacobian of T, for x (N,) and d (N,) or (count, N)."""
+        v = self.preactivations(x)
+        runs = [(where, response_change(activation, v[where])) for where, activation in self._runs]
+
+        def change(d: Array) -> Array:
+            out = self.preactivation_changes(x, d)
+            for where, respond in runs:
+                out[..., where] = respond(out[..., where])
+            return out
+
+        return change
 
     def layer(self, player: Player, x: Array) -> Array:
         """Return v_l(x) of one player."""
@@ -155,15 +206,58 @@ class CompositePass:
                 else:
                     target[...] = layer.single.apply(previous)
                 target += layer.bias
-            layer.activation(target, out=target)
+            try:
+                layer.activation(target, out=target)
+            except DomainError as error:
+                raise located(layer.player, error) from None
             previous = target
         return out
+
+    def linearise(self, state: Array) -> Callable[[Array], Array]:
+        """Return d -> J(x_L) d, J a generalised Jacobian of O, for x_L (n_L,) and d (n_L,) or (count, n_L)."""
+        layers: list[tuple[_Layer, Array, Callable[[Array], Array]]] = []
+        previous = state
+        for layer in self._cast(state.dtype):
+            if layer.single is None:
+                v = layer.bias + layer.others[0][0].apply([previous])
+            else:
+                v = layer.single.apply(previous) + layer.bias
+            layers.append((layer, previous, response_change(layer.activation, v)))
+            previous = layer.activation(v)
+
+        def change(d: Array) -> Array:
+            for layer, x, respond in layers:
+                d = respond(layer.others[0][0].jvp([x], [d]) if layer.single is None else layer.single.apply(d))
+            return d
+
+        return change
 
     def _cast(self, dtype: Any) -> list[_Layer]:
         if dtype not in self._layers:
             incoming = {coupling.target: [coupling] for coupling in self._network.couplings}
             self._layers[dtype] = [_Layer(self._network, p, incoming[p], dtype) for p in self.order]
         return self._layers[dtype]
+
+
+def located(player: Player, error: DomainError) -> DomainError:
+    """Return the error of an activation with the player whose pre-activation it refused."""
+    return DomainError(f"the pre-activation of player {player}: {error}")
+
+
+def _refusal(activation: Activation, v: Array) -> DomainError | None:
+    try:
+        activation(v)
+    except DomainError as error:
+        return error
+    return None
+
+
+def response_change(activation: Activation, v: Array) -> Callable[[Array], Array]:
+    """Return d -> J(v) d for one layer's v (n,) and d (n,) or (count, n), J a generalised Jacobian of r."""
+    if activation.separable:
+        slopes = activation.derivative(v)
+        return lambda d: slopes * d
+    return lambda d: activation.jvp(np.broadcast_to(v, (*d.shape[:-1], v.size)), d)
 
 
 def activation_runs(network: Network) -> list[tuple[slice, Activation]]:

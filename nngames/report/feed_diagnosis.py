@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 
+from nngames.core.errors import DomainError
 from nngames.networks import Network
 from nngames.report.diagnosis import Diagnosis, Finding
 from nngames.report.game_diagnosis import APART, DRAWN_STARTS
@@ -30,19 +32,36 @@ def diagnose_feed(network: Network, written: str, reason: str, rng: np.random.Ge
     """
     size = network.size if network.ring_order is None else network.dims[network.players[-1]]
     starts = [np.zeros(size), *(rng.normal(size=size) for _ in range(DRAWN_STARTS))]
-    iterated = [network.feed(start, steps=STEPS) for start in starts]
-    averaged = [network.feed(start, rule="averaged", relaxation=0.5, steps=STEPS) for start in starts]
+    iterated = _fed(network, starts, rule="iterated")
+    averaged = _fed(network, starts, rule="averaged", relaxation=0.5)
     limits = _limits([*iterated, *averaged])
     findings = (
-        Finding("settles?", "measured", f"iterated feed: {_kinds(iterated)}; averaged: {_kinds(averaged)}", "feeds"),
+        _settles(iterated, averaged, len(starts)),
         _unique(network, limits),
         _speed(iterated, averaged),
         Finding("potential?", "open", f"the network has no game with the usual costs: {reason}", "network.game()"),
     )
     rule = "averaged" if any(t.kind is TrajectoryKind.FIXED_POINT for t in averaged) else "iterated"
-    step = f"{written}.feed(x0, rule={rule!r}, steps=100_000)  # the feed needs no game"
+    why = "the feed needs no game" if iterated else "from an x0 at which every activation is defined"
+    step = f"{written}.feed(x0, rule={rule!r}, steps=100_000)  # {why}"
     names = ", ".join(dict.fromkeys(a.name for a in network.activations.values()))
     return Diagnosis(f"a network of size {network.size} ({names})", findings, step, {}, {})
+
+
+def _fed(network: Network, starts: list[Any], **rule: Any) -> list[Trajectory]:
+    """Return the trajectories from the starts at which every activation is defined."""
+    trajectories = []
+    for start in starts:
+        with contextlib.suppress(DomainError):
+            trajectories.append(network.feed(start, steps=STEPS, **rule))
+    return trajectories
+
+
+def _settles(iterated: list[Trajectory], averaged: list[Trajectory], starts: int) -> Finding:
+    told = f"iterated feed: {_kinds(iterated)}; averaged: {_kinds(averaged)}" if iterated else "no feed can start"
+    if lost := starts - len(iterated):
+        told += f"; an activation is not defined at {lost} of {starts} starts"
+    return Finding("settles?", "measured", told, "feeds")
 
 
 def _kinds(trajectories: list[Trajectory]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nngames.activations import Activation
 from nngames.certificates import certify
 from nngames.certificates.figures import shown
 from nngames.core.errors import NNGamesError
@@ -66,7 +67,8 @@ def _described(game: Game) -> str:
 
 def _runs(game: Game, rng: np.random.Generator) -> dict[str, Result]:
     """Return runs of the plain iteration from a few starts, and of the averaged and the extragradient method."""
-    from nngames.solvers import solve
+    from nngames.solvers import solver
+    from nngames.solvers.loop import Run
 
     iterations = max(50, min(RUN_ITERATIONS, RUN_MULTIPLICATIONS // max(game.multiplications, game.size**2, 1)))
     plans: dict[str, tuple[str, Array]] = {"picard": ("picard", np.zeros(game.size))}
@@ -76,10 +78,17 @@ def _runs(game: Game, rng: np.random.Generator) -> dict[str, Result]:
     found = {}
     for label, (method, start) in plans.items():
         try:
-            found[label] = solve(game, method, start=start, max_iterations=iterations, max_seconds=RUN_SECONDS, seed=0)
+            found[label] = Run(
+                game, solver(method), start, 1e-9, iterations, RUN_SECONDS, seed=0, callback=None, given=False
+            ).run()
         except NNGamesError:
             continue
     return found
+
+
+def _all_left(runs: Mapping[str, Result]) -> bool:
+    """Whether every run left the set where the activations are defined, or could not even start."""
+    return bool(runs) and all(result.status is Status.FAILED for result in runs.values())
 
 
 def _contraction(certificates: Mapping[str, Verdict]) -> tuple[str, float] | None:
@@ -145,6 +154,8 @@ def _unique(game: Game, certificates: Mapping[str, Verdict], runs: Mapping[str, 
         ended = "only one run settled" if settled == 1 else f"all {settled} runs that settled ended at the same profile"
         words = f"{exists}{ended}, which proves nothing about others"
         return Finding(question, "measured", words, "runs")
+    if _all_left(runs):
+        return Finding(question, "open", "every run left the set where an activation is defined", "runs")
     words = f"{exists}no run settled, so nothing is known" if exists else "no run settled: perhaps there is none"
     return Finding(question, "open", words, "runs")
 
@@ -227,13 +238,25 @@ def _next_step(game: Game, written: str, certificates: Mapping[str, Verdict], ru
         settled = next(result.method for result in runs.values() if result.converged)
         call, reason = f"nng.check_outcomes({written})", f"{settled} settled, by no proof: see where other starts lead"
         command = "check FILE outcomes"
+    elif _all_left(runs):
+        names = ", ".join(dict.fromkeys(repr(a.name) for a in _activations(game) if not a.defined_everywhere))
+        call, command = f"nng.solve({written}, start=...)", ""
+        reason = "every run left the set where an activation is defined: start elsewhere"
+        if names:
+            reason += f", or put a bounded layer before {names}, whose outputs keep the pre-activations inside"
     elif (shrink := _shrinking(certificates)) is not None and "recurrent(W" in written:
         layer = written.partition("recurrent(W")[2].partition(")")[0]
         return f"nng.diagnose({shrink:.2g} * W{layer})  # nothing settles; scaled by {shrink:.2g} the layer contracts"
     else:
         call = f"nng.compare({written}, methods=nng.methods(), max_iterations=100_000)"
         reason, command = "nothing settled: allow more", "compare FILE --max-iterations 100000"
-    return f"{call}  # {reason}" + (f"; on the command line: nngames {command}" if written == "game" else "")
+    return f"{call}  # {reason}" + (
+        f"; on the command line: nngames {command}" if command and written == "game" else ""
+    )
+
+
+def _activations(game: Any) -> list[Activation]:
+    return list(game.network.activations.values()) if hasattr(game, "network") else []
 
 
 def _shrinking(certificates: Mapping[str, Verdict]) -> float | None:

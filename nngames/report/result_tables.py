@@ -10,7 +10,7 @@ import numpy as np
 from nngames.report.layout import Cell, coloured, columns, line
 from nngames.report.words import action_words, number_words, player_words, seconds_words, small_words
 from nngames.results.comparison import Comparison
-from nngames.results.result import Result, Status
+from nngames.results.result import Result
 
 #: Actions of at most so many players are printed.
 SHOWN_PLAYERS = 12
@@ -51,14 +51,15 @@ def print_results(console: Any, results: Mapping[str, Result]) -> None:
 
 
 def _row(label: str, result: Result) -> list[Cell]:
-    ran = result.status not in (Status.SKIPPED, Status.FAILED)
+    # A run that failed on the way has a residual, one that never began has none.
+    ran = result.trace.residual.size > 0
     with np.errstate(all="ignore"):
         gap = float(result.nash_gap) if ran else float("nan")
     guarantee = result.guarantee.status if ran else None
     return [
         label,
         coloured(str(result.status).replace("_", " "), default="red"),
-        small_words(result.residual) if ran else "-",
+        small_words(result.residual),
         small_words(gap),
         str(result.evaluations) if ran else "-",
         str(result.iterations) if ran else "-",

@@ -17,7 +17,7 @@ from nngames.solvers.solver import Guarantee, Iterate, Rate, Solver, check_game,
 
 registry.discover(
     sys.modules[__name__],
-    infrastructure=("advice", "auto", "fixed_point", "loop", "solver", "stopping"),
+    infrastructure=("advice", "auto", "fixed_point", "inclusion", "loop", "safeguard", "solver", "stopping"),
 )
 
 from nngames.solvers.auto import solve_automatically  # noqa: E402  (needs the registry filled)
@@ -91,15 +91,18 @@ def solve(
         If the method cannot run on this game, with the reason.
     UnknownNameError, OptionError, ShapeError, InputError
         If an argument is not usable.
+    DomainError
+        If an activation is not defined at the start that was given. Where it is not at zero, the run is ``failed``.
     """
     game = check_game(game)
     check_stopping(tolerance, max_iterations, max_seconds)
     if callback is not None and not callable(callback):
         raise OptionError(f"callback must be a function of an Iterate; got {callback!r}")
+    given = start is not None
     profile = game.space.array(np.zeros(game.size) if start is None else start, what="start")
 
     def run(scheme: Solver, most: int, seconds: float | None) -> Result:
-        return Run(game, scheme, profile, float(tolerance), most, seconds, seed, callback, trace_nash_gap).run()
+        return Run(game, scheme, profile, float(tolerance), most, seconds, seed, callback, trace_nash_gap, given).run()
 
     if isinstance(method, str) and method == "auto":
         return solve_automatically(game, run, options, int(max_iterations), max_seconds)

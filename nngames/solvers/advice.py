@@ -45,10 +45,17 @@ def message_for(
     return f"{what}; {next_step(game, solver, status, iterations)}"
 
 
-def left_domain(game: Game, solver: Solver, iterations: int, error: Exception) -> str:
+def left_domain(solver: Solver, iterations: int, error: Exception) -> str:
     """Return the sentence for a run whose next step is not defined."""
     what = f"{solver.name} left the set where an activation is defined after {iterations} iterations: {error}"
     return f"{what}; try a start nearer to an equilibrium, nng.solve(game, start=...)"
+
+
+def cannot_start(solver: Solver, error: Exception, given: bool) -> str:
+    """Return the sentence for a run whose start is not defined; ``given`` says whether the user chose it."""
+    if given:
+        return f"{solver.name} cannot start there: {error}; give another start"
+    return f"{solver.name} cannot start at zero: {error}; try another start, nng.solve(game, start=...)"
 
 
 def convergence_proved(game: Game, solver: Solver) -> bool:
@@ -58,7 +65,9 @@ def convergence_proved(game: Game, solver: Solver) -> bool:
 
 def existence_proved(guarantee: Guarantee) -> bool:
     """Whether a guarantee of convergence comes with an equilibrium: only contractions and strong monotonicity do."""
-    return guarantee.rate is not None and guarantee.rate.quantity == "distance"
+    if guarantee.rate is None:
+        return bool((guarantee.witness or {}).get("unique"))
+    return guarantee.rate.quantity == "distance"
 
 
 def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> str:

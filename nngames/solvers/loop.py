@@ -15,7 +15,7 @@ from nngames.core.threads import blas_threads
 from nngames.games import Game
 from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status, Trace
-from nngames.solvers.advice import convergence_proved, existence_proved, left_domain, message_for
+from nngames.solvers.advice import cannot_start, convergence_proved, existence_proved, left_domain, message_for
 from nngames.solvers.solver import Iterate, Solver, State
 from nngames.solvers.stopping import Watch
 
@@ -40,7 +40,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Run:
-    """One run of a scheme on a game."""
+    """One run of a scheme on a game.
+
+    ``given`` says whether the user chose the start: one at which an activation is not defined is then an error, and
+    else a run that failed.
+    """
 
     def __init__(
         self,
@@ -51,12 +55,13 @@ class Run:
         max_iterations: int,
         max_seconds: float | None,
         seed: Seed,
-        callback: Callback | None,
-        trace_nash_gap: bool,
+        callback: Callback | None = None,
+        trace_nash_gap: bool = False,
+        given: bool = True,
     ) -> None:
         self.game, self.solver, self.start, self.tolerance = game, solver, start, tolerance
         self.max_iterations, self.max_seconds, self.seed = max_iterations, max_seconds, seed
-        self.callback, self.trace_nash_gap = callback, trace_nash_gap
+        self.callback, self.trace_nash_gap, self.given = callback, trace_nash_gap, given
         self._residuals: list[float] = []
         self._evaluations: list[int] = []
         self._seconds: list[float] = []
@@ -71,7 +76,7 @@ class Run:
         NotApplicableError
             If the scheme cannot run on the game.
         DomainError
-            If an activation is not defined at the start.
+            If an activation is not defined at the start that the user gave.
         Interrupted
             On Ctrl-C; it carries the result so far.
         """
@@ -87,7 +92,10 @@ class Run:
             try:
                 self._last = self.solver.start(self._problem, self._problem.restrict(self.start))
             except DomainError as error:
-                raise DomainError(f"{self.solver.name} cannot start there: {error}; give another start") from None
+                message = cannot_start(self.solver, error, self.given)
+                if self.given:
+                    raise DomainError(message) from None
+                return self._unstarted(message)
             try:
                 return self._iterate(self._last)
             except KeyboardInterrupt:
@@ -148,16 +156,34 @@ class Run:
         except DomainError:
             return float("nan")
 
+    def _unstarted(self, message: str) -> Result:
+        """Return the failed result of a run that is not defined at its start, where the game's residual may be."""
+        profile = np.array(self.start)
+        residual = self._residual_at(profile)
+        self._residuals.append(residual)
+        self._evaluations.append(1)
+        self._seconds.append(time.perf_counter() - self._began)
+        if self.trace_nash_gap:
+            self._gaps.append(self._gap(profile))
+        return self._result(profile, residual, Status.FAILED, message)
+
     def _outside(self, state: State, error: DomainError) -> Result:
         """Return the failed result of a run whose next step is not defined."""
         iterations = len(self._residuals) - 1
-        message = left_domain(self.game, self.solver, iterations, error)
+        message = left_domain(self.solver, iterations, error)
         try:
             profile, residual = self._recomputed(state)
         except DomainError:
             # A sweep may have moved some players already.
-            profile, residual = np.array(state.x if state.x.size == self.game.size else self.start), float("nan")
+            profile = np.array(state.x if state.x.size == self.game.size else self.start)
+            residual = self._residual_at(profile)
         return self._result(profile, residual, Status.FAILED, message)
+
+    def _residual_at(self, profile: Array) -> float:
+        try:
+            return float(np.linalg.norm(self.game.residuals(profile)))
+        except DomainError:
+            return float("nan")
 
     def _recomputed(self, state: State) -> tuple[Array, float]:
         profile = np.array(self._problem.profile(state.x))

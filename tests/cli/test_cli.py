@@ -173,6 +173,20 @@ def test_explain_tells_games_and_pages(command, folder):
     assert command("explain", "auto")[1].startswith("method auto\n\n")
 
 
+def test_pages_and_lists_are_plain_text_with_whole_sentences(command):
+    from nngames.cli.catalogue import first_sentence, names
+
+    rows = command("list")[1]
+    assert "the gate (Dauphin et al. 2017).\n" in rows
+    assert "`" not in rows
+    for name in names():
+        page = command("explain", name)[1]
+        assert "``" not in page
+        assert "Normalization" not in page
+    assert first_sentence("As x et al. say, y. And z.") == "As x et al. say, y."
+    assert first_sentence("One line,\ntwo of them\n\nMore. Here.") == "One line, two of them"
+
+
 def expecting(folder, *lines: str) -> None:
     (folder / "r.yaml").write_text(RING + "expect:\n" + "".join(f"  - {line}\n" for line in lines))
 

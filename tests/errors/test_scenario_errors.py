@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import nngames
 from nngames.core.errors import InputError
 from nngames.scenario import ScenarioError, load_scenario
 from nngames.scenario.problems import SHOWN
@@ -185,7 +186,8 @@ def test_single_problems(text, line):
 def test_an_unknown_method_or_check_names_the_nearest():
     lines = complaint(RING + "solve: {methods: [picrd]}\nchecks: [potentia, {certify: {x: 1}}]\n").splitlines()
     assert lines[0].startswith(
-        "<text>:6:19: solve.methods[0]: unknown method 'picrd'; did you mean 'picard'? valid: auto, best_response, "
+        "<text>:6:19: solve.methods[0]: unknown method 'picrd'; did you mean 'picard'? valid: "
+        f"{', '.join(nngames.methods()[:2])}, "
     )
     assert lines[1].startswith("<text>:7:10: checks[0]: unknown check 'potentia'; did you mean 'potential'? valid: ")
     assert lines[2] == "<text>:7:31: checks[1].certify.x: check 'certify' has no such option; it takes none"

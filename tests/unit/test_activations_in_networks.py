@@ -180,7 +180,7 @@ def test_maps_out_of_the_space_are_refused_by_layers(a: Activation) -> None:
         assert "; the response of a layer of size 2 must map R^2 into itself: use '" in str(caught.value)
     with pytest.raises(ShapeError, match=f"the penalty of p: activation {a.name!r} maps R"):
         nng.QuadraticGame({"p": eye}, penalties={"p": a})
-    with pytest.raises(NNGamesError, match="names an activation, the prox of a penalty"):
+    with pytest.raises(NNGamesError, match=r"names an activation, and one without a penalty: .* maps R"):
         nng.QuadraticGame({"p": eye}, penalties={"p": a.name})
 
 
@@ -279,3 +279,129 @@ def test_attention_with_a_matrix_gets_the_tracking_cost_and_its_bound() -> None:
     assert bound.witness["factor"] == pytest.approx(a.lipschitz**2, rel=1e-9)
     with pytest.raises(NotApplicableError, match="player 1: activation 'attention' with a matrix as score"):
         network.game(cost="proximal")
+
+
+# Errors and runs where a map is not defined
+
+
+def partial_ring() -> nng.Network:
+    """A ring whose composite map is not defined at zero, nor at [3, 3, 3, 3]."""
+    weights = [[[3.0, 0.0], [0.0, 3.0]], [[3.0, 3.0], [0.0, 3.0]]]
+    return nng.Network.ring(weights, [[0.5, 0.4], [0.5, 0.6]], ["softsign_probit"] * 2)
+
+
+def test_a_refused_pre_activation_is_located() -> None:
+    network = partial_ring()
+    game, far = network.game(), np.full(4, 3.0)
+    first = r"^the pre-activation of player 1: activation 'softsign_probit' .* entry \[0\] is 9\.5$"
+    calls = (network.forward, network.feed, game.residual, game.best_responses, game.nash_gap)
+    for call in calls:
+        with pytest.raises(DomainError, match=first):
+            call(far)
+    for cost in ("proximal", "tracking"):
+        with pytest.raises(DomainError, match=r"^the pre-activation of player 2: .* entry \[0\] is 18\.5$"):
+            network.game(cost=cost).best_response(2, far)
+    with pytest.raises(DomainError, match=r"^picard cannot start there: the pre-activation of player 1: "):
+        nng.solve(game, "picard", start=far)
+    with pytest.raises(DomainError, match=r"^the pre-activation of player 1\[1\]: .* entry \[0\] is 9\.4$"):
+        network.game("neurons").best_response("1[1]", far)
+    chain = nng.Network.chain([[[1.0]], [[1.0]]], [[0.5], [0.5]], ["relu", "softsign_probit"], [0.25])
+    with pytest.raises(DomainError, match=r"^the pre-activation of player 2: .* is 1\.25$"):
+        chain.forward()
+
+
+@pytest.mark.parametrize("bad", range(5))
+def test_a_merged_run_of_layers_names_the_one_that_is_outside(bad: int) -> None:
+    biases = {i: [0.5, 2.0 if i >= bad else 0.5] for i in range(5)}
+    joint = nng.Network.graph({}, biases, "softsign_probit").joint
+    with pytest.raises(DomainError, match=rf"^the pre-activation of player {bad}: .* entry \[1\] is 2\.0$"):
+        joint(np.zeros(10))
+    with pytest.raises(DomainError, match=rf"^the pre-activation of player {bad}: .* entry \[0, 1\] is 2\.0$"):
+        joint(np.zeros((3, 10)))
+
+
+@pytest.mark.parametrize("method", ["picard", "km", "best_response", "extragradient", "auto"])
+def test_a_run_from_zero_fails_alike_by_every_method(method: str) -> None:
+    game = partial_ring().game()
+    result = nng.solve(game, method, trace_nash_gap=True)
+    assert result.status is Status.FAILED
+    assert "activation 'softsign_probit' is defined on (0, 1) only" in result.message
+    assert "the pre-activation of player" in result.message
+    assert result.message.endswith("nng.solve(game, start=...)")
+    if method != "auto":
+        trace = result.trace
+        assert len(trace.residual) == len(trace.seconds) == len(trace.nash_gap) == result.iterations + 1
+    if method in ("picard", "km"):
+        assert result.residual == game.residual(np.zeros(4))
+        assert "cannot start at zero" in result.message
+
+
+def test_a_failed_run_keeps_its_residual_in_the_table(capsys: Any) -> None:
+    from rich.console import Console
+
+    from nngames.report.result_tables import print_comparison
+
+    comparison = nng.compare(partial_ring().game(), ["extragradient"])
+    print_comparison(Console(width=200), comparison)
+    assert f"{comparison.rows[0].result.residual:.1e}" in capsys.readouterr().out.splitlines()[1]
+
+
+def test_the_diagnosis_says_that_every_run_left_the_inputs() -> None:
+    found = diagnosis_of(partial_ring().game(), seed=0)
+    assert found["settles?"].answer.endswith("from 3 starts: 3 left the set where an activation is defined")
+    assert found["unique?"].answer == "every run left the set where an activation is defined"
+    assert found.next_step.startswith("nng.solve(game, start=...)")
+    assert "put a bounded layer before 'softsign_probit'" in found.next_step
+    assert "max_iterations" not in found.next_step
+
+
+def test_the_diagnosis_of_feeds_counts_the_starts_outside() -> None:
+    found = diagnosis_of([[0.5, 0.2], [0.1, 0.5]], [-0.5, 0.45], "softsign_probit", seed=0)
+    assert found["settles?"].answer == "no feed can start; an activation is not defined at 3 of 3 starts"
+    assert "x0 at which every activation is defined" in found.next_step
+
+
+# Refusals that lead somewhere
+
+
+@pytest.mark.parametrize("a", [a for a in DEFAULTS if not a.monotone], **IDS)
+def test_an_activation_without_a_penalty_is_not_offered_as_one(a: Activation) -> None:
+    for given in (a.name, a):
+        with pytest.raises(NNGamesError) as caught:
+            nng.QuadraticGame({"p": [[1.0]]}, penalties={"p": given})
+        words = str(caught.value)
+        assert words.startswith("the penalty of p: ")
+        assert "it is the prox of no function; name a set (affine, " in words
+        assert "to use its penalty" not in words
+        assert "tracking" not in words
+        assert "into itself" not in words
+
+
+def test_an_activation_with_a_penalty_is_offered() -> None:
+    with pytest.raises(NNGamesError, match=r"or pass nng\.activation\('tanh'\) to use its penalty$"):
+        nng.QuadraticGame({"p": [[1.0]]}, penalties={"p": "tanh"})
+
+
+@pytest.mark.parametrize("name", ["hardshrink", "softsign_probit", "soft_exponential"])
+@pytest.mark.parametrize("matrix", [[[0.5, 0.0], [0.0, 0.5]], [[0.5, 0.1], [0.1, 0.5]]])
+def test_too_little_curvature_is_told_in_terms_of_what_was_given(name: str, matrix: Any) -> None:
+    with pytest.raises(NNGamesError) as caught:
+        nng.QuadraticGame({"a": matrix}, penalties={"a": activation(name)})
+    assert str(caught.value).endswith("give it a larger quadratic term or another penalty")
+    with pytest.raises(NNGamesError, match=r"a self-weight must be below 1/S \(network\.feed"):
+        nng.Network.recurrent(matrix, [0.5, 0.5], name).game("layers")
+
+
+@pytest.mark.parametrize("players", ["auto", "layers", "neurons"])
+def test_a_nonsymmetric_self_weight_of_a_mixing_layer_has_no_game(players: str) -> None:
+    turn = [[0.1, 0.2], [0.0, 0.1]]
+    network = nng.Network.recurrent(turn, [0.5, 0.45], "layer_norm")
+    with pytest.raises(NNGamesError) as caught:
+        network.game(players=players)
+    assert "its activation 'layer_norm' is not separable" in str(caught.value)
+    assert str(caught.value).endswith(
+        "the network has no game; iterate it with network.feed, or make the weight symmetric"
+    )
+    apart = nng.Network.graph({(1, 1): turn, (2, 1): turn}, {1: [0, 0], 2: [0, 0]}, {1: "tanh", 2: "softmax"})
+    with pytest.raises(NNGamesError, match=r"player 1 feeds itself .*, and player 2's activation 'softmax' is not sep"):
+        apart.game(players=players)

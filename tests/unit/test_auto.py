@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import nngames as nng
+from nngames.core.errors import DomainError
 from nngames.solvers.advice import SWEPT_PLAYERS
 
 
@@ -31,3 +33,30 @@ def test_many_players_answer_at_once_where_that_is_proved(count: int, self_weigh
     assert result.method == chosen
     assert result.converged
     assert result.guarantee.proved
+
+
+def test_a_scheme_that_cannot_start_counts_as_failed() -> None:
+    weights = [[[0.58, 1.29], [-0.75, 1.69]], [[-0.29, 1.57], [-0.43, -0.74]]]
+    game = nng.Network.ring(weights, [[0.36, 0.69], [0.66, 0.63]], ["softsign_probit"] * 2).game()
+    ends = (
+        "best_response: failed at the start, km: failed at the start",
+        "best_response: failed at the start, km: cannot start",
+    )
+    for start, end in zip((None, np.zeros(4)), ends, strict=True):
+        result = nng.solve(game, "auto", start=start)
+        assert result.converged
+        assert result.message.startswith(f"auto chose extragradient (no certificate licenses a scheme; {end}): ")
+    with pytest.raises(DomainError, match=r"^best_response cannot start there: .*; give another start$"):
+        nng.solve(game, "auto", start=np.full(4, 3.0))
+
+
+def test_a_licensed_scheme_that_leaves_its_domain_is_followed_by_others() -> None:
+    """M = I - W is monotone, but T is not defined at zero; the composite map is."""
+    network = nng.Network.ring([[[0.33]], [[-0.33]]], [[0.71], [1.0]], ["softsign_probit"] * 2)
+    game = network.game()
+    assert nng.certify(game)["monotone"].proved
+    result = nng.solve(game, "auto", max_iterations=300)
+    assert result.converged
+    assert result.method == "auto:km"
+    assert "extragradient, whose convergence is proved where it is defined, left that set" in result.message
+    assert "extragradient: failed at the start" in result.message

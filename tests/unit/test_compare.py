@@ -129,8 +129,8 @@ def test_wrong_arguments_are_refused_before_the_first_run(
 
 
 def test_unknown_methods_and_games_are_refused() -> None:
-    with pytest.raises(UnknownNameError, match=r"^unknown method 'newton'; "):
-        nng.compare(contraction(), ["newton"])
+    with pytest.raises(UnknownNameError, match=r"^unknown method .nweton.; "):
+        nng.compare(contraction(), ["nweton"])
     with pytest.raises(InputError, match=r"takes a game; got int$"):
         nng.compare({"a": 3}, ["km"])  # type: ignore[dict-item]
     with pytest.raises(InputError, match=r"pass network\.game\(\)$"):

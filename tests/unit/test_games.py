@@ -169,7 +169,9 @@ def test_a_nonsymmetric_loop_makes_neurons_the_players() -> None:
         (
             lambda: nng.Network.recurrent([[0.0, 2.0], [2.0, 0.0]], [0.0, 0.0], "relu").game(),
             InputError,
-            "1: the smallest eigenvalue of its own curvature is -1; it must exceed 1 - 1/S = 0 for activation 'relu'",
+            "1: the smallest eigenvalue of its own curvature is -1, not above 1 - 1/S = 0 for activation 'relu', so "
+            "its best response is not unique; a self-weight must be below 1/S (network.feed and nng.diagnose work "
+            "without a game)",
         ),
         (
             lambda: pair("softmax").game("neurons"),

@@ -9,7 +9,7 @@ import pytest
 
 import nngames as nng
 from nngames.checks.equilibria import is_exact_equilibrium, resolve
-from nngames.checks.feed_batches import fed_map
+from nngames.checks.feed_batches import defined, fed_map, settle
 from nngames.checks.outcome_clusters import same_cycle
 from nngames.checks.second_route import largest_improvement
 from nngames.core.verdicts import Decision
@@ -215,3 +215,45 @@ def test_cycles_are_the_same_from_any_phase_but_not_in_another_order():
     assert same_cycle(a, np.roll(a, 1, axis=0), 1e-12)
     assert not same_cycle(a, a[::-1], 1e-12)
     assert not same_cycle(a, a[:2], 1e-12)
+
+
+def test_starts_that_leave_the_inputs_are_counted():
+    weights = [[[0.1, 0.0], [0.0, 0.1]], [[0.1, 0.1], [0.0, 0.1]]]
+    network = nng.Network.ring(weights, [[0.5, 0.4], [0.5, 0.6]], ["softsign_probit"] * 2)
+    report = nng.check_outcomes(network.game(), starts=4, seed=0)
+    assert counts(report, "iterated") == counts(report, "averaged") == {"fixed_point": 3, "undecided": 1}
+    assert report.left == {"iterated": 1, "averaged": 1}
+    verdict = report.limits_are_equilibria
+    assert verdict.status is Decision.UNDECIDED
+    assert verdict.statement.endswith(
+        "1 of 4 starts of the iterated feed and 1 of 4 starts of the averaged feed left the set where an activation is "
+        "defined"
+    )
+    (lost,) = [o for o in report.outcomes if o.kind == "undecided"]
+    assert lost.reason == "it left the set where an activation is defined"
+    (equilibrium,) = report.equilibria
+    assert equilibrium.stable
+    assert json.dumps(report.to_dict())
+
+
+def test_an_equilibrium_is_found_where_no_feed_can_start():
+    weights = [[[0.58, 1.29], [-0.75, 1.69]], [[-0.29, 1.57], [-0.43, -0.74]]]
+    game = nng.Network.ring(weights, [[0.36, 0.69], [0.66, 0.63]], ["softsign_probit"] * 2).game()
+    report = nng.check_outcomes(game, starts=8, seed=0)
+    assert report.left == {"iterated": 8, "averaged": 8}
+    (equilibrium,) = report.equilibria
+    assert "extragradient" in equilibrium.found_by
+    assert game.residual(equilibrium.profile) < 1e-12
+    assert not equilibrium.stable
+
+
+def test_rows_that_leave_do_not_disturb_the_others():
+    network = nng.Network.ring([[[0.2]], [[1.0]]], [[0.5], [0.4]], ["softsign_probit"] * 2)
+    fed = fed_map(network.game())
+    starts = np.array([[0.1], [9.0], [-0.2], [0.3], [-9.0]])
+    assert defined(fed, starts).tolist() == [True, False, True, True, False]
+    ends = settle(fed, starts, None, 200, 1e-9, 1)
+    assert [end.left for end in ends] == [False, True, False, False, True]
+    for start, end in zip(starts, ends, strict=True):
+        if not end.left:
+            np.testing.assert_array_equal(end.state, settle(fed, start[None], None, 200, 1e-9, 1)[0].state)

@@ -1,0 +1,133 @@
+"""Broyden's method with limited memory on R(x) - x: rank-one updates of the inverse Jacobian, safeguarded."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from nngames.core.profiles import Array
+from nngames.games import FixedPoint, Game
+from nngames.solvers.fixed_point import check_map
+from nngames.solvers.safeguard import SafeguardedProblem, Turns, check_growth, check_memory, safeguarded_guarantee
+from nngames.solvers.solver import Guarantee, Solver, State, norm, solver_named
+
+#: An update whose denominator is smaller than this share of its factors is left out.
+CURVATURE = 1e-8
+
+
+@solver_named("broyden")
+@dataclass(frozen=True)
+class Broyden(Solver):
+    """Broyden's (good) method x_{k+1} = x_k - H_k g_k on g = R(x) - x, with H_0 = -Id.
+
+    With s = x_{k+1} - x_k and y = g_{k+1} - g_k, H_{k+1} = H_k + (s - H_k y) s'H_k / (s'H_k y): the inverse, by the
+    formula of Sherman and Morrison, of the matrix closest to the last one that maps s to y. H is held as -Id and at
+    most ``memory`` terms of rank one, of which the oldest is dropped. A step that fails the safeguard is replaced by
+    x_k + lambda g_k, lambda <= 1/2, and H starts anew. Where memory + 1 steps have lowered the residual by less than a
+    factor of 0.7 each in the mean, as many plain steps x_k + g_k follow, and H starts anew.
+
+    Parameters
+    ----------
+    memory : int
+        How many updates are kept; 0 is picard with the safeguard.
+    growth : float
+        A proposal is rejected where its residual exceeds this multiple of the smallest one so far.
+    map : {"auto", "composite", "joint"}
+        R, as for picard.
+
+    Guarantee
+    ---------
+    Of the safeguard, whatever H is: if O is nonexpansive and has a fixed point, or R contracts in some norm, x_k
+    converges to a fixed point. No rate. Without a safeguard the full-memory method converges q-superlinearly from
+    starts near an equilibrium where R is differentiable, its derivative Lipschitz and R' - Id regular, if H_0 is close
+    enough to the inverse: no certificate checks that.
+
+    References
+    ----------
+    Broyden (1965); Broyden, Dennis and More (1973) for the local theory; Zhang, O'Donoghue and Boyd (2020) for the
+    safeguard.
+    """
+
+    memory: int = 20
+    growth: float = 4.0
+    map: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_memory("broyden", self.memory)
+        check_growth("broyden", self.growth)
+        check_map("broyden", self.map)
+
+    @property
+    def autonomous(self) -> bool:
+        """Never: a step depends on earlier ones."""
+        return False
+
+    def guarantee(self, game: Game) -> Guarantee:
+        """Return whether a contraction or nonexpansiveness of the map is proved."""
+        return safeguarded_guarantee(game, game.fixed_point(self.map).name)
+
+    def problem(self, game: Game, rng: np.random.Generator) -> BroydenProblem:
+        """Return the fixed-point view with the updates of one run."""
+        return BroydenProblem(game.fixed_point(self.map), self.growth, self.memory)
+
+    def start(self, problem: BroydenProblem, x0: Array) -> State:
+        """Return the state at x0."""
+        state = problem.begin(x0)
+        problem.turns.begin(state.residual)
+        return state
+
+    def step(self, problem: BroydenProblem, state: State) -> State:
+        """Return the state after the proposed step, or the relaxed one."""
+        plain = problem.turns.plain
+        following = problem.advance(state, state.memory if plain else -problem.inverse(state.memory))
+        problem.learn(state, following)
+        return following
+
+
+class BroydenProblem(SafeguardedProblem):
+    """A fixed-point map with H = -Id + sum_j u_j v_j', and the turns of accelerated and plain steps."""
+
+    def __init__(self, view: FixedPoint, growth: float, memory: int) -> None:
+        super().__init__(view, growth)
+        self._left: deque[Array] = deque(maxlen=memory)
+        self._right: deque[Array] = deque(maxlen=memory)
+        self.turns = Turns(min(memory, view.size))
+
+    def inverse(self, g: Array) -> Array:
+        """Return H g."""
+        result = -g
+        for left, right in zip(self._left, self._right, strict=True):
+            result += float(right @ g) * left
+        return result
+
+    def adjoint(self, s: Array) -> Array:
+        """Return H's."""
+        result = -s
+        for left, right in zip(self._left, self._right, strict=True):
+            result += float(left @ s) * right
+        return result
+
+    def learn(self, state: State, following: State) -> None:
+        """Update H by a step and decide whose turn the next one is."""
+        if self.rejected:
+            self._forget()
+            self.turns.begin(following.residual)
+        elif self.turns.passed(following.residual):
+            self._forget()
+            return
+        if not self.turns.plain:
+            self._update(following.x - state.x, following.memory - state.memory)
+
+    def _update(self, s: Array, y: Array) -> None:
+        """Let H y = s, unless the update is not defined up to rounding."""
+        image, row = self.inverse(y), self.adjoint(s)
+        curvature = float(row @ y)
+        if abs(curvature) > CURVATURE * norm(row) * norm(y) and np.isfinite(image).all():
+            self._left.append((s - image) / curvature)
+            self._right.append(row)
+
+    def _forget(self) -> None:
+        self._left.clear()
+        self._right.clear()

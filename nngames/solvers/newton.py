@@ -1,0 +1,174 @@
+"""Semismooth Newton on R(x) - x: on a ring reduced to one layer, with a line search and the safeguard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nngames.core.errors import DomainError, check_choice
+from nngames.core.profiles import Array
+from nngames.games import FixedPoint, Game
+from nngames.solvers.fixed_point import check_map
+from nngames.solvers.safeguard import SafeguardedProblem, safeguarded_guarantee
+from nngames.solvers.solver import Guarantee, Solver, State, solver_named
+
+LINEAR_SOLVERS = ("auto", "dense", "gmres")
+#: Up to this size of the map's argument ``auto`` forms the Jacobian.
+DENSE_SIZE = 64
+#: The residual of the linear system, relative, is at most this; it shrinks with the residual of the run.
+FORCING = 1e-2
+SMALLEST_FORCING = 1e-10
+#: The largest dimension of the Krylov space, which is not restarted: an inexact direction is good enough to try.
+KRYLOV = 200
+#: A share t of the step is accepted if it lowers the residual by the factor 1 - DESCENT t.
+DESCENT = 0.1
+#: The step is halved at most this often.
+HALVINGS = 3
+#: After the j-th direction in a row that fails, min(2^j, this) relaxed steps are taken before the next is computed.
+MOST_RELAXED = 64
+
+
+@solver_named("newton")
+@dataclass(frozen=True)
+class Newton(Solver):
+    """The semismooth Newton method x_{k+1} = x_k + t d, (Id - J) d = R(x_k) - x_k, J the Jacobian of R at x_k.
+
+    On a ring R is the composite map, so that all layers but one are eliminated: J = D_L W_L ... D_1 W_1, D_l the
+    Jacobian of r_l, at a kink an element of Clarke's. t is the first of 1, 1/2, ... at which |R(x) - x| falls by the
+    factor 1 - t/10; where none down to 1/8 does, or the system has no finite solution, relaxed steps
+    lambda (R(x_k) - x_k), lambda <= 1/2, follow: 2, then 4, ..., at most 64, until a direction succeeds. A singular
+    system is solved in the least-squares sense.
+
+    Every direction to which J is applied counts as one evaluation, in a batch or not: a dense Jacobian costs as many
+    as the map's argument has entries, and one more prepares it. So does each trial of the line search.
+
+    Parameters
+    ----------
+    linear_solver : {"auto", "dense", "gmres"}
+        Form J and factorise Id - J, or apply J only. ``auto``: dense up to 64 entries.
+    map : {"auto", "composite", "joint"}
+        R, as for picard.
+
+    Guarantee
+    ---------
+    Of the safeguard, whatever the directions are: if O is nonexpansive and has a fixed point, or R contracts in some
+    norm, x_k converges to a fixed point. Local and not certified: q-superlinear convergence near an equilibrium at
+    which R is semismooth and every Id - J is regular (Qi and Sun 1993); where R is affine on a set, a full step from a
+    point of it to a solution in it ends the run up to rounding.
+
+    References
+    ----------
+    Qi and Sun (1993); Facchinei and Pang (2003), chapter 7; Zhang, O'Donoghue and Boyd (2020) for the safeguard.
+    """
+
+    linear_solver: str = "auto"
+    map: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_choice("newton: linear_solver", self.linear_solver, LINEAR_SOLVERS)
+        check_map("newton", self.map)
+
+    @property
+    def autonomous(self) -> bool:
+        """Never: the licence of a step depends on how many came before."""
+        return False
+
+    def guarantee(self, game: Game) -> Guarantee:
+        """Return whether a contraction or nonexpansiveness of the map is proved."""
+        return safeguarded_guarantee(game, game.fixed_point(self.map).name)
+
+    def problem(self, game: Game, rng: np.random.Generator) -> NewtonProblem:
+        """Return the fixed-point view with its linear solver."""
+        view = game.fixed_point(self.map)
+        dense = self.linear_solver == "dense" or (self.linear_solver == "auto" and view.size <= DENSE_SIZE)
+        return NewtonProblem(view, dense)
+
+    def start(self, problem: NewtonProblem, x0: Array) -> State:
+        """Return the state at x0."""
+        return problem.begin(x0)
+
+    def step(self, problem: NewtonProblem, state: State) -> State:
+        """Return the state after the damped Newton step, or the relaxed one."""
+        return problem.descend(state)
+
+
+class NewtonProblem(SafeguardedProblem):
+    """A fixed-point map with the linear solver of one run."""
+
+    def __init__(self, view: FixedPoint, dense: bool) -> None:
+        # The line search asks for descent, so nothing may grow.
+        super().__init__(view, 1.0)
+        self._dense = dense
+        self._failures = self._relaxed_steps = 0
+
+    def descend(self, state: State) -> State:
+        """Return the first state along the Newton direction that descends enough, else that of the relaxed step."""
+        if self._relaxed_steps:
+            self._relaxed_steps -= 1
+            return self.relax(state, state.evaluations)
+        direction, evaluations = self.direction(state)
+        share = 1.0
+        for _ in range(HALVINGS + 1):
+            if direction is None or not self.licensed(state, share * direction):
+                break
+            trial, evaluations = self.attempt(State(state.x, state.residual, evaluations), share * direction)
+            if trial is not None and trial.residual <= (1 - DESCENT * share) * state.residual:
+                self._failures = 0
+                return self.accept(trial)
+            share /= 2
+        self._failures += 1
+        self._relaxed_steps = int(min(2.0**self._failures, MOST_RELAXED)) - 1
+        return self.relax(state, evaluations)
+
+    def direction(self, state: State) -> tuple[Array | None, int]:
+        """Return d with (Id - J) d = R(x) - x, None where there is no finite one, and the passes so far."""
+        g = state.memory
+        try:
+            change = self.view.linearise(state.x)
+        except (DomainError, np.linalg.LinAlgError):
+            return None, state.evaluations + 1
+        if self._dense:
+            found, passes = _solve_dense(change, g), g.size
+        else:
+            rtol = max(SMALLEST_FORCING, min(FORCING, state.residual / self._initial))
+            found, passes = _solve_iteratively(change, g, rtol)
+        usable = found is not None and np.isfinite(found).all()
+        return (found if usable else None), state.evaluations + 1 + passes
+
+
+def _solve_dense(change: Callable[[Array], Array], g: Array) -> Array | None:
+    """Return the solution of (Id - J) d = g, the shortest least-squares one where Id - J is singular."""
+    identity = np.eye(g.size, dtype=g.dtype)
+    system = identity - change(identity).T
+    if not np.isfinite(system).all():
+        return None
+    try:
+        found = np.linalg.solve(system, g)
+        if np.isfinite(found).all():
+            return found
+    except np.linalg.LinAlgError:
+        pass
+    try:
+        return np.linalg.lstsq(system, g, rcond=None)[0]
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _solve_iteratively(change: Callable[[Array], Array], g: Array, rtol: float) -> tuple[Array, int]:
+    """Return the solution of (Id - J) d = g by GMRES to a relative residual, and how often J was applied."""
+    from scipy.sparse.linalg import LinearOperator, gmres
+
+    applied = 0
+
+    def apply(d: Array) -> Array:
+        nonlocal applied
+        applied += 1
+        # SciPy may hand over a column.
+        flat = np.asarray(d, dtype=g.dtype).reshape(-1)
+        return flat - change(flat)
+
+    operator = LinearOperator((g.size, g.size), matvec=apply, dtype=g.dtype)
+    found, _ = gmres(operator, g, rtol=rtol, atol=0.0, restart=min(g.size, KRYLOV), maxiter=1)
+    return np.asarray(found, dtype=g.dtype), applied
