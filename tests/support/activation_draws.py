@@ -99,3 +99,10 @@ def squared(a: Activation, x: np.ndarray) -> np.ndarray:
 
 def lengths(a: Activation, x: np.ndarray) -> np.ndarray:
     return np.abs(x) if a.separable else np.linalg.norm(x, axis=-1)
+
+
+def numbers_of_all_sizes(count: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    special = np.array([0.0, -0.0, 1.0, -1.0, 0.5, 1e6, -1e6, 5e-324, 1e-200])
+    sizes = 10.0 ** np.concatenate([rng.uniform(-3, 2, count // 2), rng.uniform(-20, 6, count - count // 2)])
+    return rng.permutation(np.concatenate([special, sizes * rng.choice([-1, 1], count)]))
