@@ -115,8 +115,8 @@ class SoftClipping(ScalarActivation):
             return ball(s / 4).tanh() * t
 
         def distance(t: Any) -> Any:
-            cosine = ball(s / 2).cosh()
-            return ((1 + cosine) / t - cosine).acosh() / s
+            # acosh(1 + 2 y^2) = 2 asinh y, which is exact at 0.
+            return 2 * ((1 + ball(s / 2).cosh()) * (1 / t - 1) / 2).sqrt().asinh() / s
 
         half, where = ball(rational(0.5)), "t = (1 + cosh(s/2))/(cosh(s/2) + cosh(s (x - 1/2)))"
         left = Chart(0, 1, slope, lambda t: half - distance(t), f"{where}, x <= 1/2", ("lower",))

@@ -180,7 +180,9 @@ def chosen(names: Iterable[str]) -> tuple[AuditRow, ...]:
         If there is no activation of that name.
     """
     table = {claim.name: claim for claim in claims()}
-    return tuple(_claimed(table[name]) if name in table else _unclaimed(activation(name).name) for name in names)
+    return tuple(
+        _claimed(table[name]) if name in table else _unclaimed(activation(name).name) for name in dict.fromkeys(names)
+    )
 
 
 def _unclaimed(name: str) -> AuditRow:

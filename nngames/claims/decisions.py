@@ -63,6 +63,8 @@ def decided(claim: Claim, proof: SlopeProof) -> Decided:
         return Decided(AuditVerdict.ILL_POSED, statement, "", _witness(claim))
     verdict, statement, valid_for = _verdict(claim)
     witness = _witness(claim)
+    if verdict is AuditVerdict.FALSE and witness is None:
+        return Decided(AuditVerdict.UNDECIDED, "Undecided: no two points are known at which the claim fails.")
     if witness is not None:
         u = claim.witness[0] if claim.witness else None
         where = (
@@ -98,15 +100,14 @@ def _verdict(claim: Claim) -> tuple[AuditVerdict, str, str]:
 
 def _broken_law(claim: Claim) -> str:
     """Return at which parameter the slopes of the activation are not those of the claim's pieces; empty if nowhere."""
-    if not claim.variable:
-        return ""
     with working_precision(200):
         for piece in claim.pieces:
             for u in _inside(piece):
                 ends = activation(claim.name, **claim.parameters(u)).slope_range_exact
                 for polynomial, end in zip((piece.low, piece.high), ends, strict=True):
                     if not _agrees(polynomial, u, end):
-                        return f"the slopes of {claim.name!r} at {claim.variable} = {u} are not those of the row's law"
+                        at = f" at {claim.variable} = {u}" if claim.variable else ""
+                        return f"the slopes of {claim.name!r}{at} are not those that the row supposes"
     return ""
 
 

@@ -19,6 +19,8 @@ DIGITS = 40
 AGREEMENT = "1e-30"
 #: How far beyond its start a tail's bounds are verified, box by box, in ball arithmetic.
 REACH = 16
+#: The number of intervals of a part between whose ends the quotients of r are compared.
+GRID = 32
 #: A slope is unbounded where the lower bound of a tail exceeds this further out.
 LARGE = 1e6
 
@@ -73,8 +75,8 @@ def prove_slopes(activation: Activation) -> SlopeProof:
     Notes
     -----
     A chart's range is enclosed whole. A tail's bounds rest on its statement, a derivation for all starts; here they are
-    verified in ball arithmetic on the first 16 units of its variable, and for nesting there. Each part's slope is
-    compared with difference quotients of the response.
+    verified in ball arithmetic on the first 16 units of its variable, and for nesting there. That the formula of a part
+    is the slope of r is a derivation too; it is compared with difference quotients of r on a grid.
     """
     if not activation.self_map:
         return SlopeProof(Evidence.NONE, "a map that is no self-map has no slopes")
@@ -94,16 +96,17 @@ def _proved(activation: ScalarActivation, parts: tuple[SlopePart, ...]) -> Slope
     bounded: list[tuple[Any, Any]] = []
     boxes = 0
     for part in parts:
-        _compare(activation, part)
         if isinstance(part, Chart):
             found = enclose_range(part.slope, _number(part.lower), _number(part.upper), exact_points=part.exact_points)
-            reached.append((found.low.value, found.high.value))
+            low, high = found.low.value, found.high.value
+            reached.append((low, high))
             boxes += found.boxes
         else:
             low, high, count = _tail(activation, part)
             bounded.append((low, high))
             reached.append((low if "low" in part.limits else None, high if "high" in part.limits else None))
             boxes += count
+        _compare(activation, part, low, high)
     for side, stated in enumerate(activation.slope_range_exact):
         _check_end(activation, stated, 1 - 2 * side, [ends[side] for ends in reached], [ends[side] for ends in bounded])
     kinds = "; ".join(dict.fromkeys(part.statement for part in parts))
@@ -131,11 +134,12 @@ def _check_end(
             raise Disagreement(f"the {name} slope of {activation.name!r} is stated as infinite; no part shows it")
         return
     target, tolerance = sign * stated.ball(), arb(AGREEMENT)
-    slack = arb(0) if target.is_exact() else tolerance
     for end in [*ends, *(sign * end for end in bounds)]:
+        # Two exact numbers are compared exactly.
+        slack = arb(0) if target.is_exact() or end.is_exact() else tolerance
         if not end >= target - slack:
             raise Disagreement(f"a part of {activation.name!r} has slopes beyond the stated {name} one: {sign * end}")
-    if not any(abs(end - target) < tolerance for end in ends):
+    if not any(abs(end - target) < tolerance and (end.overlaps(target) or not end.is_exact()) for end in ends):
         raise Disagreement(f"no part of {activation.name!r} reaches the stated {name} slope {stated}")
 
 
@@ -163,11 +167,16 @@ def _outward(part: TailBound, start: Any) -> tuple[Any, Any]:
     return low.lower(), high.upper()
 
 
-def _within(inner: tuple[Any, Any], outer: tuple[Any, Any]) -> bool:
-    """Whether one pair of bounds lies in another, to 1e-30: a bound may be met exactly, which balls cannot tell."""
+def _within(inner: tuple[Any, Any], outer: tuple[Any, Any], default: bool = False) -> bool:
+    """Whether one pair of bounds lies in another, to 1e-30: a bound may be met exactly, which balls cannot tell.
+
+    ``default`` is returned where the inner pair is not known well enough to tell.
+    """
     from flint import arb
 
     slack = arb(AGREEMENT)
+    if default and not all(end.is_finite() and end.rad() < slack for end in inner):
+        return default
     above = not outer[0].is_finite() or inner[0] >= outer[0] - slack * (1 + abs(outer[0]))
     return above and (not outer[1].is_finite() or inner[1] <= outer[1] + slack * (1 + abs(outer[1])))
 
@@ -194,7 +203,7 @@ def check_cover(activation: ScalarActivation, parts: tuple[SlopePart, ...]) -> N
 
 
 def _extent(part: SlopePart) -> tuple[Any, Any]:
-    """Return the x between which a part lies, as balls; infinite where an end of it stands for infinity."""
+    """Return the x between which a part lies, as balls; infinite where x runs away at an end of it."""
     from flint import arb
 
     if isinstance(part, TailBound):
@@ -204,34 +213,49 @@ def _extent(part: SlopePart) -> tuple[Any, Any]:
     lower, upper = as_ball(_number(part.lower)), as_ball(_number(part.upper))
     inner = [_x(part, lower + as_ball(share) * (upper - lower)) for share in (0.25, 0.75)]
     rising = inner[0] < inner[1]
-    ends = []
-    for side, end in (("lower", lower), ("upper", upper)):
-        x = _x(part, end)
-        outward = arb("-inf") if (side == "lower") == rising else arb("inf")
-        ends.append(outward if side in part.limits or not x.is_finite() else x)
+    ends = [_end_of(part, lower, upper, not rising), _end_of(part, upper, lower, rising)]
     return (ends[0], ends[1]) if rising else (ends[1], ends[0])
+
+
+def _end_of(part: Chart, end: Any, other: Any, right: bool) -> Any:
+    """Return the x at an end of a chart; infinite if x grows there by ever larger steps as the distance is squared."""
+    from flint import arb
+
+    x = _x(part, end)
+    if x.is_finite():
+        return x
+    near = [_x(part, end + (other - end) * as_ball(2.0**-k)) for k in (40, 80, 160)]
+    steps = [(b - a) * (1 if right else -1) for a, b in pairwise(near)]
+    return arb("inf" if right else "-inf") if steps[0] > 1 and steps[1] >= steps[0] else near[-1]
 
 
 def _x(part: SlopePart, t: Any) -> Any:
     return t if part.point is None else part.point(t)
 
 
-def _compare(activation: ScalarActivation, part: SlopePart) -> None:
-    """Raise Disagreement unless the part's slope is that of the response at inner points of the part."""
+def _compare(activation: ScalarActivation, part: SlopePart, low: Any, high: Any) -> None:
+    """Raise Disagreement unless the part's slope is that of r at points, and all its quotients between them fit.
+
+    The quotients of r over neighbouring points of a grid lie between the part's least and greatest slope: a change of
+    r anywhere between the points would show.
+    """
     from flint import arb_series
 
     if isinstance(part, TailBound):
-        start = as_ball(part.start)
-        inner = [start + part.sign * as_ball(distance) for distance in (0.5, 2.0, 6.0)]
+        grid = [as_ball(part.start) + part.sign * as_ball(REACH * k / GRID) for k in range(GRID + 1)]
     else:
         lower, upper = as_ball(_number(part.lower)), as_ball(_number(part.upper))
-        inner = [lower + as_ball(share) * (upper - lower) for share in (0.25, 0.5, 0.8125)]
+        grid = [lower + as_ball(k / GRID) * (upper - lower) for k in range(1, GRID)]
     compared = 0
-    for t in inner:
-        x, expected = _x(part, t), part.slope(arb_series([t, 1], prec=6))[0]
-        step = as_ball(2.0**-60) * (1 if x.contains(0) else abs(x.mid()))
-        right, left = (as_ball(activation.flint_response([point])[0]) for point in (x + step, x - step))
-        quotient = (right - left) / (2 * step)
+    points = [_x(part, t) for t in grid]
+    values = [_response(activation, x) for x in points]
+    for (x, r), (y, s) in pairwise(zip(points, values, strict=True)):
+        if not _within(((s - r) / (y - x),) * 2, (low, high), default=True):
+            raise Disagreement(f"r of {activation.name!r} has other quotients than a part ({part.statement}) at {x}")
+    for t, x in list(zip(grid, points, strict=True))[1:-1:4]:
+        expected = part.slope(arb_series([t, 1], prec=6))[0]
+        step = as_ball(2.0**-60) * _room(activation, x)
+        quotient = (_response(activation, x + step) - _response(activation, x - step)) / (2 * step)
         if not quotient.is_finite():
             continue
         compared += 1
@@ -240,3 +264,16 @@ def _compare(activation: ScalarActivation, part: SlopePart) -> None:
             raise Disagreement(f"a part of {activation.name!r} ({part.statement}) has another slope than r at {x}")
     if not compared:
         raise Disagreement(f"the slope of {activation.name!r} could not be compared with r ({part.statement})")
+
+
+def _room(activation: ScalarActivation, x: Any) -> Any:
+    """Return the size of x, or its distance to a finite end of the inputs where that is less."""
+    room = as_ball(1) if x.contains(0) else abs(x.mid())
+    for end in (activation.inputs.lower, activation.inputs.upper):
+        distance = abs(x - as_ball(end)).mid()
+        room = distance if distance < room else room
+    return room
+
+
+def _response(activation: ScalarActivation, x: Any) -> Any:
+    return as_ball(activation.flint_response([x])[0])

@@ -105,16 +105,18 @@ def writable_folder(folder: str | os.PathLike[str]) -> Path:
     place = Path(folder)
     name = f"the folder {os.fspath(folder)!r}"
     try:
-        if place.exists() and not place.is_dir():
-            raise InputError(f"{name} cannot be made: there is a file of that name")
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):
-            pass
+        taken = place.exists() and not place.is_dir()
+        if not taken:
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place):
+                pass
     except OSError as error:
         raise InputError(f"{name} cannot be made or written to: {error.strerror or error}") from error
     except ValueError as error:
         # A name with a null character is no path.
         raise InputError(f"{name} cannot be made: {error}") from error
+    if taken:
+        raise InputError(f"{name} cannot be made: there is a file of that name")
     return place
 
 

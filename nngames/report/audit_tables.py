@@ -44,7 +44,7 @@ def _facts(row: AuditRow) -> Iterable[list[str]]:
     yield ["prox of f", _penalty(row)]
     yield ["proof", row.proof.method]
     if row.law:
-        yield ["parameters", f"for every parameter: {row.law}"]
+        yield ["law", f"for every parameter: {row.law}"]
     if row.note:
         yield ["note", row.note]
 

@@ -110,7 +110,7 @@ def test_an_unbounded_slope_must_be_shown() -> None:
 
 def test_a_chart_of_another_map_is_found_out() -> None:
     a = posing("tanh", charts=lambda o: (constant_chart(1, float("-inf"), float("inf")),))
-    assert "has another slope than r" in reason(a)
+    assert "has other quotients than a part" in reason(a)
     b = posing("sin", charts=lambda o: (chart_of(lambda x: x.cos(), -8, 8),))
     assert "do not cover" in reason(b)
 
@@ -135,3 +135,34 @@ def test_points_that_do_not_refute_are_refused() -> None:
     assert refuting(activation("silu"), 2, 3, (Fraction(1),), Fraction(1)).slope > 1
     with pytest.raises(ArithmeticError):
         refuting(activation("silu"), 0, 1, (Fraction(1),), Fraction(1))
+
+
+def test_a_chart_that_stops_short_of_infinity_does_not_cover_the_line() -> None:
+    from flint import arb
+
+    def short(original: Any) -> Any:
+        return (Chart(-1, 1, lambda x: 1 - 1 / ((x.exp() + (-x).exp()) / 2) ** 2, limits=("lower", "upper")),)
+
+    end = SlopeEnd("tanh(1)^2", lambda: arb(1).tanh() ** 2, PAIR)
+    assert "do not cover" in reason(posing("tanhshrink", (rational_end(0, PAIR), end), short))
+    for name in ("arctan", "tanh", "sigmoid", "isru", "softsign", "soft_clipping", "multiquadric"):
+        first = activation(name).slope_charts()[0]
+        cut = Fraction(1, 1000)
+        for side, change in (("lower", {"lower": first.lower + cut}), ("upper", {"upper": first.upper - cut})):
+            if side in first.limits:
+                a = posing(name, charts=lambda o, c=change: (replace(o.slope_charts()[0], **c), *o.slope_charts()[1:]))
+                assert "do not cover" in reason(a), (name, side)
+
+
+def test_a_change_of_r_between_the_points_shows() -> None:
+    charts = lambda o: (constant_chart(0, float("-inf"), float("inf")),)  # noqa: E731
+    flat = (rational_end(0, PAIR), rational_end(0, PAIR))
+    original = activation("box", lower=3.0, upper=3.001)
+    members = {"slope_range_exact": property(lambda self: flat), "slope_charts": charts}
+    a = type("Posing", (type(original),), members)(**original.parameters)
+    assert "has other quotients than a part" in reason(a)
+
+
+def test_an_end_off_by_less_than_balls_can_tell_is_told_where_it_is_rational() -> None:
+    low, _ = activation("absolute_value").slope_range_exact
+    assert "reaches" in reason(posing("absolute_value", (low, rational_end(1 + Fraction(1, 10**31), PAIR))))

@@ -211,10 +211,10 @@ class Activation(ABC):
     def prox(self, u: ArrayLike, step: ArrayLike = 1.0) -> Array:
         """Return prox of step * f at u: the minimiser of step f(p) + |p - u|^2/2.
 
-        Every step is taken for which the minimiser is sure to be unique. p is the minimiser for some u within rounding
-        of the given one, or within the smallest float times the step. Where parameters make r touch the identity away
-        from 0, and for r that is neither affine there nor known in a form for it, w - r(w) has an absolute error of
-        rounding, which steps above 1e10 magnify.
+        Every step is taken for which the minimiser is sure to be unique. p is the minimiser for some u and some step
+        within rounding of the given ones, or within the smallest float times the step. Where parameters make r touch
+        the identity away from 0, and for r that is neither affine there nor known in a form for it, w - r(w) has an
+        absolute error of rounding, which steps above 1e10 magnify.
 
         Raises
         ------
