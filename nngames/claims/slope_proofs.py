@@ -226,7 +226,8 @@ def _end_of(part: Chart, end: Any, other: Any, right: bool) -> Any:
         return x
     near = [_x(part, end + (other - end) * as_ball(2.0**-k)) for k in (40, 80, 160)]
     steps = [(b - a) * (1 if right else -1) for a, b in pairwise(near)]
-    return arb("inf" if right else "-inf") if steps[0] > 1 and steps[1] >= steps[0] else near[-1]
+    runs_away = steps[0] > 0 and 2 * steps[1] >= 3 * steps[0]
+    return arb("inf" if right else "-inf") if runs_away else near[-1]
 
 
 def _x(part: SlopePart, t: Any) -> Any:
