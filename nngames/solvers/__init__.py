@@ -17,7 +17,7 @@ from nngames.solvers.solver import Guarantee, Iterate, Rate, Solver, check_game,
 
 registry.discover(
     sys.modules[__name__],
-    infrastructure=("advice", "auto", "fixed_point", "inclusion", "loop", "safeguard", "solver", "stopping"),
+    infrastructure=("advice", "auto", "fixed_point", "inclusion", "loop", "options", "safeguard", "solver", "stopping"),
 )
 
 from nngames.solvers.auto import solve_automatically  # noqa: E402  (needs the registry filled)

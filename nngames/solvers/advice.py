@@ -65,9 +65,8 @@ def convergence_proved(game: Game, solver: Solver) -> bool:
 
 def existence_proved(guarantee: Guarantee) -> bool:
     """Whether a guarantee of convergence comes with an equilibrium: only contractions and strong monotonicity do."""
-    if guarantee.rate is None:
-        return bool((guarantee.witness or {}).get("unique"))
-    return guarantee.rate.quantity == "distance"
+    distance = guarantee.rate is not None and guarantee.rate.quantity == "distance"
+    return distance or bool((guarantee.witness or {}).get("unique"))
 
 
 def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> str:

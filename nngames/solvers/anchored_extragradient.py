@@ -55,7 +55,6 @@ class AnchoredExtragradient(InclusionSolver):
     sources: ClassVar[Sources] = Sources(
         "Cai, Oikonomou and Zheng (2022)", "Cai, Oikonomou and Zheng (2022)", ("yoon2021", "lee2021", "cai2022")
     )
-    outcome: ClassVar[str] = "the residual falls to 0 like 1/k, if there is an equilibrium"
 
     @property
     def autonomous(self) -> bool:
@@ -76,6 +75,11 @@ class AnchoredExtragradient(InclusionSolver):
         value = problem.value(x)
         memory = (k + 1, anchor, (base - x) / tau - ahead + value)
         return State(x, problem.residual(x, value), state.evaluations + 2, memory)
+
+    def outcome(self, bounded: bool) -> str:
+        """Return the order of the game's residual, or of that of the inclusion where the game's has no bound."""
+        what = "the residual" if bounded else "the inclusion's residual |G_k|"
+        return f"{what} falls to 0 like 1/k, if there is an equilibrium"
 
     def bounds(self, reach: float, gain: float) -> Bounds:
         """Return the bounds of the derivation above."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
-from nngames.core.errors import OptionError, check_choice
+from nngames.core.errors import check_choice
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game
 from nngames.solvers.fixed_point import check_map
-from nngames.solvers.safeguard import SafeguardedProblem, Turns, check_growth, check_memory, safeguarded_guarantee
+from nngames.solvers.options import nonnegative_integer, number_that, share
+from nngames.solvers.safeguard import SafeguardedProblem, Turns, growth_option, safeguarded_guarantee
 from nngames.solvers.solver import Guarantee, Solver, State, solver_named
 
 TYPES = ("II", "I")
@@ -75,13 +75,14 @@ class Anderson(Solver):
     map: str = "auto"
 
     def __post_init__(self) -> None:
-        check_memory("anderson", self.memory)
+        object.__setattr__(self, "memory", nonnegative_integer("anderson", "memory", self.memory))
         check_choice("anderson: type", self.type, TYPES)
-        if not _is_number(self.mixing) or not 0 < self.mixing <= 1:
-            raise OptionError(f"anderson: mixing must lie in (0, 1]; got {self.mixing!r}")
-        if not _is_number(self.regularization) or not 0 <= self.regularization < math.inf:
-            raise OptionError(f"anderson: regularization must be finite and nonnegative; got {self.regularization!r}")
-        check_growth("anderson", self.growth)
+        object.__setattr__(self, "mixing", share("anderson", "mixing", self.mixing))
+        weight = number_that(
+            "anderson", "regularization", self.regularization, "be finite and nonnegative", lambda number: number >= 0
+        )
+        object.__setattr__(self, "regularization", weight)
+        object.__setattr__(self, "growth", growth_option("anderson", self.growth))
         check_map("anderson", self.map)
 
     @property
@@ -91,7 +92,7 @@ class Anderson(Solver):
 
     def guarantee(self, game: Game) -> Guarantee:
         """Return whether a contraction or nonexpansiveness of the map is proved."""
-        return safeguarded_guarantee(game, game.fixed_point(self.map).name)
+        return safeguarded_guarantee(game, game.fixed_point(self.map).name, self.growth)
 
     def problem(self, game: Game, rng: np.random.Generator) -> AndersonProblem:
         """Return the fixed-point view with the memory of one run."""
@@ -198,7 +199,3 @@ def _solved(system: Array, target: Array, regularization: float) -> Array:
         return np.zeros_like(target)
     shares = values / largest
     return right.T @ (shares / (shares**2 + regularization) * ((left.T @ target) / largest))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -8,11 +8,12 @@ import numpy as np
 
 from nngames.certificates import verdict_of
 from nngames.certificates.figures import shown
-from nngames.core.errors import OptionError, check_choice
+from nngames.core.errors import check_choice
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import Game
 from nngames.solvers.fixed_point import weighted_max_norm
+from nngames.solvers.options import share
 from nngames.solvers.solver import Guarantee, Problem, Rate, Solver, State, no_guarantee, norm, solver_named
 
 ORDERS = ("sequential", "simultaneous", "random")
@@ -80,8 +81,7 @@ class BestResponse(Solver):
 
     def __post_init__(self) -> None:
         check_choice("best_response: order", self.order, ORDERS)
-        if isinstance(self.damping, bool) or not isinstance(self.damping, int | float) or not 0 < self.damping <= 1:
-            raise OptionError(f"best_response: damping must lie in (0, 1]; got {self.damping!r}")
+        object.__setattr__(self, "damping", share("best_response", "damping", self.damping))
 
     @property
     def autonomous(self) -> bool:

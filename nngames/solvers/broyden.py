@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ import numpy as np
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game
 from nngames.solvers.fixed_point import check_map
-from nngames.solvers.safeguard import SafeguardedProblem, Turns, check_growth, check_memory, safeguarded_guarantee
+from nngames.solvers.options import nonnegative_integer
+from nngames.solvers.safeguard import SafeguardedProblem, Turns, growth_option, safeguarded_guarantee
 from nngames.solvers.solver import Guarantee, Solver, State, norm, solver_named
 
 #: An update whose denominator is smaller than this share of its factors is left out.
@@ -55,8 +57,8 @@ class Broyden(Solver):
     map: str = "auto"
 
     def __post_init__(self) -> None:
-        check_memory("broyden", self.memory)
-        check_growth("broyden", self.growth)
+        object.__setattr__(self, "memory", nonnegative_integer("broyden", "memory", self.memory))
+        object.__setattr__(self, "growth", growth_option("broyden", self.growth))
         check_map("broyden", self.map)
 
     @property
@@ -66,7 +68,7 @@ class Broyden(Solver):
 
     def guarantee(self, game: Game) -> Guarantee:
         """Return whether a contraction or nonexpansiveness of the map is proved."""
-        return safeguarded_guarantee(game, game.fixed_point(self.map).name)
+        return safeguarded_guarantee(game, game.fixed_point(self.map).name, self.growth)
 
     def problem(self, game: Game, rng: np.random.Generator) -> BroydenProblem:
         """Return the fixed-point view with the updates of one run."""
@@ -91,8 +93,10 @@ class BroydenProblem(SafeguardedProblem):
 
     def __init__(self, view: FixedPoint, growth: float, memory: int) -> None:
         super().__init__(view, growth)
-        self._left: deque[Array] = deque(maxlen=memory)
-        self._right: deque[Array] = deque(maxlen=memory)
+        # More updates than the dimension are of use: the method ends on a linear map after twice as many steps.
+        most = min(memory, sys.maxsize)
+        self._left: deque[Array] = deque(maxlen=most)
+        self._right: deque[Array] = deque(maxlen=most)
         self.turns = Turns(min(memory, view.size))
 
     def inverse(self, g: Array) -> Array:

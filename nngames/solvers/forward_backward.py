@@ -96,7 +96,7 @@ class ForwardBackward(InclusionSolver):
         if not self.steps.allows(reach):
             return self.steps.refusal(tau, bound)
         premise = f"M is symmetric and monotone, so cocoercive, and {self.steps.condition}"
-        return self.sublinear(premise, game, problem, self.bounds(reach, tau * modulus))
+        return self.sublinear(premise, game, problem, self.bounds(reach, tau * modulus), modulus)
 
     def bounds(self, reach: float, gain: float) -> Bounds:
         """Return the bounds of the derivation above for a symmetric M."""

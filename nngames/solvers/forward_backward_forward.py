@@ -40,7 +40,9 @@ class ForwardBackwardForward(InclusionSolver):
     """
 
     steps: ClassVar[StepRange] = StepRange(1.0, "1")
-    sources: ClassVar[Sources] = Sources("Tseng (2000)", "Tseng (2000)", ("tseng2000",))
+    sources: ClassVar[Sources] = Sources(
+        "derivation in the docstring, after Tseng (2000)", "Tseng (2000)", ("tseng2000",)
+    )
 
     def step(self, problem: InclusionProblem, state: State) -> State:
         """Return the state after the prox step and the correction."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,13 +23,15 @@ from nngames.solvers.inclusion import (
     proved_modulus,
     start_growth,
 )
-from nngames.solvers.solver import Guarantee, State, no_guarantee, solver_named
+from nngames.solvers.solver import Guarantee, State, no_guarantee, norm, solver_named
 
 PHI = (1 + math.sqrt(5)) / 2
 #: phi of the adaptive rule; 1/phi + 1/phi^2 = 10/9 is by how much a step may grow.
 ADAPTIVE_PHI = 1.5
 #: An adaptive step stays below this many times the first one, which the proof needs and no run meets.
 MOST_GROWTH = 1e6
+#: An adaptive step and its h stay between these.
+SMALLEST, LARGEST = sys.float_info.min, sys.float_info.max
 
 
 @solver_named("golden_ratio")
@@ -81,7 +84,9 @@ class GoldenRatio(InclusionSolver):
 
     # The float below phi/2.
     steps: ClassVar[StepRange] = StepRange(math.nextafter(PHI / 2, 0), "phi/2", closed=True)
-    sources: ClassVar[Sources] = Sources("Malitsky (2020)", "Malitsky (2020)", ("malitsky2020golden",))
+    sources: ClassVar[Sources] = Sources(
+        "derivation in the docstring, after Malitsky (2020)", "Malitsky (2020)", ("malitsky2020golden",)
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -150,9 +155,24 @@ class GoldenRatio(InclusionSolver):
 
 
 def adapted(tau: float, ratio: float, moved: Array, change: Array, longest: float) -> tuple[float, float]:
-    """Return the next step and its h, from the difference of the iterates and that of the operator's values."""
-    squared = float(np.dot(change, change))
-    following = min((1 / ADAPTIVE_PHI + 1 / ADAPTIVE_PHI**2) * tau, longest)
-    if squared > 0:
-        following = min(following, ADAPTIVE_PHI * ratio / (4 * tau) * float(np.dot(moved, moved)) / squared)
-    return following, ADAPTIVE_PHI * following / tau
+    """Return the next step and its h, from the difference of the iterates and that of the operator's values.
+
+    The step is kept where a difference is not finite; it and h stay positive and finite where they would leave the
+    range of numbers.
+    """
+    following = min((1 / ADAPTIVE_PHI + 1 / ADAPTIVE_PHI**2) * tau, longest, LARGEST)
+    (distance, size), (other, reach) = _scaled_norm(moved), _scaled_norm(change)
+    if not (math.isfinite(distance) and math.isfinite(other)):
+        following = min(tau, following)
+    elif other > 0:
+        # The squares of the norms overflow where their quotient does not.
+        quotient = distance / other * (size / reach)
+        following = min(following, ADAPTIVE_PHI * ratio / 4 * quotient * (quotient / tau))
+    following = max(following, SMALLEST)
+    return following, max(ADAPTIVE_PHI * following / tau, SMALLEST)
+
+
+def _scaled_norm(d: Array) -> tuple[float, float]:
+    """Return the largest |d_i| and the norm of d over it, 1 where it is 0 or not finite."""
+    largest = float(np.abs(d).max(initial=0.0))
+    return largest, norm(d / largest) if 0 < largest < math.inf else 1.0

@@ -11,10 +11,11 @@ import numpy as np
 
 from nngames.certificates import verdict_of
 from nngames.core.bounds import symmetric_extremes
-from nngames.core.errors import NotApplicableError, OptionError
+from nngames.core.errors import NotApplicableError
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game
+from nngames.solvers.options import positive_number
 from nngames.solvers.solver import Guarantee, Problem, Rate, Solver, State, no_guarantee, norm
 
 #: The default step is this share of the largest one that the proofs allow.
@@ -70,12 +71,6 @@ class InclusionProblem(Problem):
         return self.view.prox(x - self.step * value, self.step)
 
 
-def check_step_size(owner: str, size: Any) -> None:
-    """Raise OptionError unless ``size`` is None or a positive number."""
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < math.inf):
-        raise OptionError(f"{owner}: step_size must be a positive number; got {size!r}")
-
-
 @dataclass(frozen=True)
 class StepRange:
     """The steps that a method's proofs allow: tau |M| below ``limit``, or up to it.
@@ -106,8 +101,11 @@ class StepRange:
     def refusal(self, step: float, bound: float) -> Guarantee:
         """Return the verdict for a step outside."""
         quotient = f"{self.name}/|M|" if self.name.isalnum() else f"({self.name})/|M|"
-        what = "above" if self.closed else "not below"
-        return no_guarantee(f"M is monotone, but the step {step:.6g} is {what} {quotient} = {self.limit / bound:.6g}")
+        what, longest = "above" if self.closed else "not below", self.limit / bound
+        shown = f"the step {step:.6g} is {what} {quotient} = {longest:.6g}"
+        if self.closed and f"{step:.6g}" == f"{longest:.6g}":
+            shown = f"the step {step:.17g} is not below {quotient} = {longest:.17g} up to rounding"
+        return no_guarantee(f"M is monotone, but {shown}")
 
 
 @dataclass(frozen=True)
@@ -171,10 +169,10 @@ class InclusionSolver(Solver):
 
     steps: ClassVar[StepRange]
     sources: ClassVar[Sources]
-    outcome: ClassVar[str] = "the method converges to an equilibrium, if there is one"
 
     def __post_init__(self) -> None:
-        check_step_size(self.name, self.step_size)
+        if self.step_size is not None:
+            object.__setattr__(self, "step_size", positive_number(self.name, "step_size", self.step_size))
 
     def problem(self, game: Game, rng: np.random.Generator) -> InclusionProblem:
         """Return the inclusion view."""
@@ -201,7 +199,7 @@ class InclusionSolver(Solver):
         if factor < 1:
             premise = f"M is strongly monotone with modulus {modulus:.6g} and {self.steps.condition}"
             return self.linear(premise, problem, factor, bounds.lead)
-        return self.sublinear(f"M is monotone and {self.steps.condition}", game, problem, bounds)
+        return self.sublinear(f"M is monotone and {self.steps.condition}", game, problem, bounds, modulus)
 
     def linear(self, premise: str, problem: InclusionProblem, factor: float, lead: float = 1.0) -> Guarantee:
         """Return the proof of |x_k - x*| <= lead factor^k |x_0 - x*|."""
@@ -218,17 +216,25 @@ class InclusionSolver(Solver):
             rate=Rate("distance", norm, lambda k, d: constant * factor**k * d, formula),
         )
 
-    def sublinear(self, premise: str, game: Game, problem: InclusionProblem, bounds: Bounds) -> Guarantee:
-        """Return the proof of convergence without a factor."""
+    def outcome(self, bounded: bool) -> str:
+        """Return what is proved without a factor; ``bounded`` says whether the game's residual has a bound."""
+        return "the method converges to an equilibrium, if there is one"
+
+    def sublinear(
+        self, premise: str, game: Game, problem: InclusionProblem, bounds: Bounds, modulus: float
+    ) -> Guarantee:
+        """Return the proof of convergence without a factor; a ``modulus`` > 0 proves that there is an equilibrium."""
+        # Where slopes are unbounded, the residual is not bounded by the distance.
+        rate = bounds.rate(residual_factor(game, problem.step))
+        unique = modulus > 0
         return Guarantee(
             Decision.PROVED,
-            f"{premise}: {self.outcome}",
+            f"{premise}: {self.outcome(bounded=rate is not None)}",
             f"monotone, {self.sources.convergence}",
             margin=bounds.slack,
-            witness={"map": "inclusion", "step": problem.step, "norm_bound": problem.view.norm_bound},
+            witness={"map": "inclusion", "step": problem.step, "norm_bound": problem.view.norm_bound, "unique": unique},
             references=self.sources.keys,
-            # Where slopes are unbounded, the residual is not bounded by the distance.
-            rate=bounds.rate(residual_factor(game, problem.step)),
+            rate=rate,
         )
 
     @abstractmethod

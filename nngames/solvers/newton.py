@@ -24,6 +24,8 @@ SMALLEST_FORCING = 1e-10
 KRYLOV = 200
 #: A share t of the step is accepted if it lowers the residual by the factor 1 - DESCENT t.
 DESCENT = 0.1
+#: The line search asks for descent, so no residual may grow.
+GROWTH = 1.0
 #: The step is halved at most this often.
 HALVINGS = 3
 #: After the j-th direction in a row that fails, min(2^j, this) relaxed steps are taken before the next is computed.
@@ -77,7 +79,7 @@ class Newton(Solver):
 
     def guarantee(self, game: Game) -> Guarantee:
         """Return whether a contraction or nonexpansiveness of the map is proved."""
-        return safeguarded_guarantee(game, game.fixed_point(self.map).name)
+        return safeguarded_guarantee(game, game.fixed_point(self.map).name, GROWTH)
 
     def problem(self, game: Game, rng: np.random.Generator) -> NewtonProblem:
         """Return the fixed-point view with its linear solver."""
@@ -98,8 +100,7 @@ class NewtonProblem(SafeguardedProblem):
     """A fixed-point map with the linear solver of one run."""
 
     def __init__(self, view: FixedPoint, dense: bool) -> None:
-        # The line search asks for descent, so nothing may grow.
-        super().__init__(view, 1.0)
+        super().__init__(view, GROWTH)
         self._dense = dense
         self._failures = self._relaxed_steps = 0
 

@@ -50,7 +50,9 @@ class Popov(InclusionSolver):
     """
 
     steps: ClassVar[StepRange] = StepRange(0.5, "1/2")
-    sources: ClassVar[Sources] = Sources("Popov (1980)", "Popov (1980)", ("popov1980",))
+    sources: ClassVar[Sources] = Sources(
+        "derivation in the docstring, after Popov (1980)", "Popov (1980)", ("popov1980",)
+    )
 
     @property
     def autonomous(self) -> bool:

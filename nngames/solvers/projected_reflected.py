@@ -51,7 +51,7 @@ class ProjectedReflected(InclusionSolver):
 
     steps: ClassVar[StepRange] = StepRange(0.5, "1/2")
     sources: ClassVar[Sources] = Sources(
-        "Malitsky and Tam (2020)",
+        "derivation in the docstring, after Malitsky and Tam (2020)",
         "Malitsky and Tam (2020)",
         ("malitsky2015", "cevher2021", "malitsky2020frb"),
     )

@@ -26,11 +26,12 @@ import numpy as np
 
 from nngames.certificates import verdict_of
 from nngames.certificates.figures import shown
-from nngames.core.errors import DomainError, OptionError
+from nngames.core.errors import DomainError
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import FixedPoint, Game
 from nngames.solvers.fixed_point import contraction
+from nngames.solvers.options import number_that
 from nngames.solvers.solver import Guarantee, Problem, State, no_guarantee, norm
 
 STEP_LIMIT = 1e10
@@ -159,8 +160,11 @@ class Turns:
         return False
 
 
-def safeguarded_guarantee(game: Game, kind: str) -> Guarantee:
-    """Decide the convergence of a safeguarded scheme on a map: by a contraction, or nonexpansiveness of O."""
+def safeguarded_guarantee(game: Game, kind: str, growth: float) -> Guarantee:
+    """Decide the convergence of a safeguarded scheme on a map: by a contraction, or nonexpansiveness of O.
+
+    ``growth`` is how many times the smallest residual an accepted proposal may reach.
+    """
     found = contraction(game, kind)
     if found is not None:
         factor, _, certificate = found
@@ -182,19 +186,13 @@ def safeguarded_guarantee(game: Game, kind: str) -> Guarantee:
             witness={"map": "composite", "certificate": "composite_nonexpansive"},
             references=("zhang2020", "bauschke2017"),
         )
+    beyond = "" if growth == 1 else f" beyond {str(growth).removesuffix('.0')} times the smallest"
     return no_guarantee(
         f"neither a contraction nor nonexpansiveness of the {kind} map is proved, and without one the safeguard only "
-        "keeps the proposals from raising the residual"
+        f"keeps the proposals from raising the residual{beyond}"
     )
 
 
-def check_growth(owner: str, growth: object) -> None:
-    """Raise OptionError unless ``growth`` is a finite number of at least 1."""
-    if isinstance(growth, bool) or not isinstance(growth, int | float) or not 1 <= growth < math.inf:
-        raise OptionError(f"{owner}: growth must be a number of at least 1; got {growth!r}")
-
-
-def check_memory(owner: str, memory: object) -> None:
-    """Raise OptionError unless ``memory`` is a nonnegative integer."""
-    if isinstance(memory, bool) or not isinstance(memory, int | np.integer) or memory < 0:
-        raise OptionError(f"{owner}: memory must be a nonnegative integer; got {memory!r}")
+def growth_option(owner: str, growth: object) -> float:
+    """Return ``growth`` as a float, or raise OptionError unless it is a finite number of at least 1."""
+    return number_that(owner, "growth", growth, "be a number of at least 1", lambda number: number >= 1)
