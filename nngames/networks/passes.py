@@ -114,8 +114,10 @@ class JointPass:
     def respond(self, v: Array, out: Array) -> Array:
         """Return (r_1(v_1), ..., r_L(v_L)); ``out`` may be v."""
         for where, activation in self._runs:
+            target = out[..., where]
             try:
-                activation(v[..., where], out=out[..., where])
+                # The same view twice needs no look at whether two overlap.
+                activation(target if v is out else v[..., where], out=target)
             except DomainError as error:
                 # The activation looks before it writes, so v is still whole there.
                 raise self._located(v, where, activation, error) from None
