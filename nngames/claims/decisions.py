@@ -89,10 +89,10 @@ def _verdict(claim: Claim) -> tuple[AuditVerdict, str, str]:
     if not valid.intervals:
         return AuditVerdict.FALSE, f"False. {least}", ""
     also = f"tight for {claim.variable} in {tight}" if tight.intervals else "nowhere tight"
-    if str(valid) != str(stated):
+    if valid != stated:
         return AuditVerdict.PARTLY, f"Valid exactly for {named}, {also}. {least}", named
     over = f" for all {named}" if claim.variable else ""
-    if str(tight) == str(stated):
+    if tight == stated:
         return AuditVerdict.TIGHT, f"Tight{over}. {least}", named
     loose = f"but loose; {also}" if claim.variable else "but loose"
     return AuditVerdict.LOOSE, f"Valid{over}, {loose}. {least}", named

@@ -12,8 +12,8 @@ from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game
 from nngames.solvers.fixed_point import check_map
 from nngames.solvers.options import nonnegative_integer, number_that, share
-from nngames.solvers.safeguard import SafeguardedProblem, Turns, growth_option, safeguarded_guarantee
-from nngames.solvers.solver import Guarantee, Solver, State, solver_named
+from nngames.solvers.safeguard import SafeguardedProblem, SafeguardedSolver, Turns, growth_option
+from nngames.solvers.solver import State, solver_named
 
 TYPES = ("II", "I")
 #: A difference is dropped if newer ones explain all but this share of it.
@@ -24,7 +24,7 @@ SMALLEST_MIXING = 1 / 64
 
 @solver_named("anderson")
 @dataclass(frozen=True)
-class Anderson(Solver):
+class Anderson(SafeguardedSolver):
     """Anderson acceleration x_{k+1} = x_k + beta g_k - (X_k + beta G_k) gamma_k, g_k = R(x_k) - x_k.
 
     The columns of X_k and G_k are the last differences of the iterates and of their displacements. Type II takes the
@@ -84,15 +84,6 @@ class Anderson(Solver):
         object.__setattr__(self, "regularization", weight)
         object.__setattr__(self, "growth", growth_option("anderson", self.growth))
         check_map("anderson", self.map)
-
-    @property
-    def autonomous(self) -> bool:
-        """Never: a step depends on earlier ones."""
-        return False
-
-    def guarantee(self, game: Game) -> Guarantee:
-        """Return whether a contraction or nonexpansiveness of the map is proved."""
-        return safeguarded_guarantee(game, game.fixed_point(self.map).name, self.growth)
 
     def problem(self, game: Game, rng: np.random.Generator) -> AndersonProblem:
         """Return the fixed-point view with the memory of one run."""

@@ -12,8 +12,8 @@ from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game
 from nngames.solvers.fixed_point import check_map
 from nngames.solvers.options import nonnegative_integer
-from nngames.solvers.safeguard import SafeguardedProblem, Turns, growth_option, safeguarded_guarantee
-from nngames.solvers.solver import Guarantee, Solver, State, norm, solver_named
+from nngames.solvers.safeguard import SafeguardedProblem, SafeguardedSolver, Turns, growth_option
+from nngames.solvers.solver import State, norm, solver_named
 
 #: An update whose denominator is smaller than this share of its factors is left out.
 CURVATURE = 1e-8
@@ -21,7 +21,7 @@ CURVATURE = 1e-8
 
 @solver_named("broyden")
 @dataclass(frozen=True)
-class Broyden(Solver):
+class Broyden(SafeguardedSolver):
     """Broyden's (good) method x_{k+1} = x_k - H_k g_k on g = R(x) - x, with H_0 = -Id.
 
     With s = x_{k+1} - x_k and y = g_{k+1} - g_k, H_{k+1} = H_k + (s - H_k y) s'H_k / (s'H_k y): the inverse, by the
@@ -60,15 +60,6 @@ class Broyden(Solver):
         object.__setattr__(self, "memory", nonnegative_integer("broyden", "memory", self.memory))
         object.__setattr__(self, "growth", growth_option("broyden", self.growth))
         check_map("broyden", self.map)
-
-    @property
-    def autonomous(self) -> bool:
-        """Never: a step depends on earlier ones."""
-        return False
-
-    def guarantee(self, game: Game) -> Guarantee:
-        """Return whether a contraction or nonexpansiveness of the map is proved."""
-        return safeguarded_guarantee(game, game.fixed_point(self.map).name, self.growth)
 
     def problem(self, game: Game, rng: np.random.Generator) -> BroydenProblem:
         """Return the fixed-point view with the updates of one run."""

@@ -32,7 +32,7 @@ from nngames.core.verdicts import Decision
 from nngames.games import FixedPoint, Game
 from nngames.solvers.fixed_point import contraction
 from nngames.solvers.options import number_that
-from nngames.solvers.solver import Guarantee, Problem, State, no_guarantee, norm
+from nngames.solvers.solver import Guarantee, Problem, Solver, State, no_guarantee, norm
 
 STEP_LIMIT = 1e10
 RESIDUAL_LIMIT = 1e6
@@ -158,6 +158,22 @@ class Turns:
             self.begin(residual)
             self._plain = 0 if paid else self._length + 1
         return False
+
+
+class SafeguardedSolver(Solver):
+    """A solver whose safeguarded proposals depend on earlier steps."""
+
+    map: str
+    growth: float
+
+    @property
+    def autonomous(self) -> bool:
+        """Never: a step depends on earlier ones."""
+        return False
+
+    def guarantee(self, game: Game) -> Guarantee:
+        """Return whether a contraction or nonexpansiveness of the map is proved."""
+        return safeguarded_guarantee(game, game.fixed_point(self.map).name, self.growth)
 
 
 def safeguarded_guarantee(game: Game, kind: str, growth: float) -> Guarantee:
