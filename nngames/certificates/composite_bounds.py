@@ -156,22 +156,56 @@ def _joined(group: list[_Run]) -> _Run:
 
 
 def _product_norm(matrices: list[Array]) -> Enclosure:
-    """Enclose |A_m ... A_1|: the computed product's norm, plus the norm of its componentwise rounding bound.
+    """Enclose |A_m ... A_1|."""
+    product = EnclosedProduct.of(matrices[0])
+    for matrix in matrices[1:]:
+        product = product.followed_by(matrix)
+    return product.norm()
+
+
+@dataclass(frozen=True)
+class EnclosedProduct:
+    """A product A_m ... A_1 = 2^exponent (value + E), |E| <= rounding entry by entry.
 
     Every matrix is scaled to row sums below 1 by a power of two, so nothing overflows; what underflows is less than a
     unit of rounding of the 1e-300 that each product adds to the magnitudes.
     """
-    scaled, exponents = zip(*map(_scaled_down, matrices), strict=True)
-    value, magnitude, terms = scaled[0], np.abs(scaled[0]) + 1e-300, 2
-    for matrix in scaled[1:]:
-        terms += matrix.shape[1] + 2
-        value, magnitude = matrix @ value, np.abs(matrix) @ magnitude + 1e-300
-    rounding = 1.01 * terms * _UNIT * magnitude + 1e-290
-    error = 1.01 * math.sqrt(float(rounding.sum(axis=0).max())) * math.sqrt(float(rounding.sum(axis=1).max()))
-    found = spectral_norm(DenseMap(value))
-    upper, lower = (found.upper + error) * (1 + 4 * _UNIT), max(0.0, (found.lower - error) * (1 - 4 * _UNIT))
-    unit = Fraction(2) ** sum(exponents)
-    return Enclosure(round_down(Fraction(lower) * unit), round_up(Fraction(upper) * unit), found.method)
+
+    value: Array
+    magnitude: Array
+    terms: int
+    exponent: int
+
+    @classmethod
+    def of(cls, matrix: Array) -> EnclosedProduct:
+        """Return the product of one matrix."""
+        scaled, exponent = _scaled_down(matrix)
+        return cls(scaled, np.abs(scaled) + 1e-300, 2, exponent)
+
+    def followed_by(self, matrix: Array) -> EnclosedProduct:
+        """Return ``matrix`` times the product."""
+        scaled, exponent = _scaled_down(matrix)
+        magnitude = np.abs(scaled) @ self.magnitude + 1e-300
+        return EnclosedProduct(
+            scaled @ self.value, magnitude, self.terms + matrix.shape[1] + 2, self.exponent + exponent
+        )
+
+    @property
+    def rounding(self) -> Array:
+        """The componentwise bound on the error of ``value``."""
+        return 1.01 * self.terms * _UNIT * self.magnitude + 1e-290
+
+    def norm(self) -> Enclosure:
+        """Enclose the norm: that of the computed product, plus the norm of its rounding."""
+        found, error = spectral_norm(DenseMap(self.value)), norm_by_sums(self.rounding)
+        upper, lower = (found.upper + error) * (1 + 4 * _UNIT), max(0.0, (found.lower - error) * (1 - 4 * _UNIT))
+        unit = Fraction(2) ** self.exponent
+        return Enclosure(round_down(Fraction(lower) * unit), round_up(Fraction(upper) * unit), found.method)
+
+
+def norm_by_sums(error: Array) -> float:
+    """Return an upper bound on the norm of a nonnegative matrix: sqrt(|E|_1 |E|_inf)."""
+    return 1.01 * math.sqrt(float(error.sum(axis=0).max())) * math.sqrt(float(error.sum(axis=1).max()))
 
 
 def _scaled_down(matrix: Array) -> tuple[Array, int]:

@@ -11,7 +11,7 @@ def product(values: Iterable[Fraction | float]) -> Fraction | float:
     """Return the exact product of nonnegative numbers; inf where a factor is infinite and none is zero."""
     total, infinite = Fraction(1), False
     for value in values:
-        if math.isinf(value):
+        if isinstance(value, float) and math.isinf(value):  # a Fraction may be beyond the floats
             infinite = True
         else:
             total *= Fraction(value)
@@ -39,6 +39,11 @@ def simplest_between(low: Fraction, high: Fraction) -> Fraction:
     if whole == low or whole + 1 <= high:
         return Fraction(whole if whole == low else whole + 1)
     return whole + 1 / simplest_between(1 / (high - whole), 1 / (low - whole))
+
+
+def error_factor(factor: float) -> float:
+    """Return 1/(1 - q), rounded up: |x - x*| <= |R(x) - x| / (1 - q) where R contracts by q < 1 to x*."""
+    return round_up(1 / (1 - Fraction(factor)))
 
 
 def shown(value: float) -> str:

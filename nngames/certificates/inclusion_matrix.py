@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nngames.core.bounds import symmetric_extremes
 from nngames.core.exact import rational, rational_matrix
 from nngames.core.profiles import Array
 from nngames.games import CoupledGame, NetworkGame
@@ -26,8 +27,25 @@ def symmetric_part(game: CoupledGame) -> tuple[Any, Any]:
     """Return (M + M')/2 as a sparse array, and a componentwise bound on its distance to the exact one."""
     from scipy import sparse
 
+    blocks, size, weight = _parts(game)
+    matrix = sparse.csr_array(blocks - (weight + weight.T) / 2)
+    absolute = abs(weight)
+    return matrix, sparse.csr_array(4 * _UNIT * (size + absolute + absolute.T))
+
+
+def full_matrix(game: CoupledGame) -> tuple[Any, Any]:
+    """Return M as a sparse array, and a componentwise bound on its distance to the exact one."""
+    from scipy import sparse
+
+    blocks, size, weight = _parts(game)
+    return sparse.csr_array(blocks - weight), sparse.csr_array(4 * _UNIT * (size + abs(weight)))
+
+
+def _parts(game: CoupledGame) -> tuple[Any, Any, Any]:
+    """Return D, magnitudes of what its entries were computed from, and W or B."""
+    from scipy import sparse
+
     weight: Any = assembled_weight(game.network)
-    weight = weight.matrix
     diagonal, magnitude = [], []
     for block, where in game.blocks.slices.items():
         n = where.stop - where.start
@@ -36,18 +54,19 @@ def symmetric_part(game: CoupledGame) -> tuple[Any, Any]:
         curvature = sparse.diags_array(base) if base.ndim == 1 else sparse.csr_array(base)
         diagonal.append(curvature - shift * sparse.eye_array(n))
         magnitude.append(abs(curvature) + (shift + 1) * sparse.eye_array(n))
-    blocks = sparse.csr_array(sparse.block_diag(diagonal))
-    size = sparse.csr_array(sparse.block_diag(magnitude))
-    matrix = sparse.csr_array(blocks - (weight + weight.T) / 2)
-    absolute = abs(weight)
-    return matrix, sparse.csr_array(4 * _UNIT * (size + absolute + absolute.T))
+    return sparse.csr_array(sparse.block_diag(diagonal)), sparse.csr_array(sparse.block_diag(magnitude)), weight.matrix
 
 
 def exact_symmetric_part(game: CoupledGame, indices: NDArray[np.intp]) -> Any:
     """Return the rows and columns ``indices`` of (M + M')/2 as a flint rational matrix."""
+    exact = exact_matrix(game, indices)
+    return (exact + exact.transpose()) * rational(0.5)
+
+
+def exact_matrix(game: CoupledGame, indices: NDArray[np.intp]) -> Any:
+    """Return the rows and columns ``indices`` of M as a flint rational matrix."""
     weight: Any = assembled_weight(game.network)
-    chosen = rational_matrix(weight.matrix[indices][:, indices].toarray())
-    result = (chosen + chosen.transpose()) * rational(-0.5)
+    result = rational_matrix(weight.matrix[indices][:, indices].toarray()) * rational(-1.0)
     positions = {int(index): i for i, index in enumerate(indices)}
     for block, where in game.blocks.slices.items():
         base, shift = _curvature(game, block), _shift(game, block)
@@ -59,6 +78,16 @@ def exact_symmetric_part(game: CoupledGame, indices: NDArray[np.intp]) -> Any:
                 a, b = positions[i], positions[j]
                 result[a, b] = result[a, b] + value
     return result
+
+
+def response_reach(game: CoupledGame) -> Fraction | float:
+    """Return an upper bound on |Q - k|, Q the metric of the residual's map and k the shift that makes F convex."""
+    reach: list[Fraction | float] = []
+    for block in game.blocks.slices:
+        base = _curvature(game, block)
+        high = float(base.max()) if base.ndim == 1 else symmetric_extremes(base)[1].upper
+        reach.append(max(Fraction(high) - _shift(game, block), Fraction(0)) if math.isfinite(high) else math.inf)
+    return max(reach)
 
 
 def _curvature(game: CoupledGame, block: Any) -> Array:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from nngames.certificates.certificate import Certificate, certificate_named
-from nngames.certificates.figures import product, round_up, shown
+from nngames.certificates.figures import error_factor, product, round_up, shown
 from nngames.certificates.norms import (
     coupling_norms,
     linear_map_reason,
@@ -20,6 +20,9 @@ from nngames.core.profiles import Player
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game, NetworkGame
 
+#: The norm of a verdict with weights u by block.
+BLOCK_MAXIMUM = "max over l of |x_l|_2 / weights[l]"
+
 
 @certificate_named("joint_contraction")
 class JointContraction(Certificate):
@@ -30,7 +33,8 @@ class JointContraction(Certificate):
     responses to self-loops: one changes by d_l <= N_ll d_l + q - N_ll in units of u_l, so by (q - N_ll)/(1 - N_ll) <= q
     at most. For the game of a network the map is T; for another game with couplings B_lk it is the best-response map,
     lip_l = 1 / modulus of l's own cost. The blocks are the layers also where the players are neurons. A spectral radius
-    of 1 or more says nothing. Witness: ``factor`` q, ``weights`` u by block, ``unique``.
+    of 1 or more says nothing. Witness: ``factor`` q, ``weights`` u by block, ``unique``,
+    ``error_factor`` 1/(1 - q), by which |x - x*|_u is bounded by |T(x) - x|_u.
     """
 
     map = "joint"
@@ -42,7 +46,7 @@ class JointContraction(Certificate):
     def decide(self, game: Any) -> Verdict:
         """Decide by a positive vector whether the spectral radius of N is below 1."""
         name = joint_name(game)
-        matrix, unbounded = _norm_matrix(game)
+        matrix, unbounded = norm_matrix(game)
         method = "positive weights u with N u <= q u for the matrix of safe norm bounds (Collatz-Wielandt)"
         if unbounded is not None:
             return Verdict(Decision.UNDECIDED, f"{name} is not shown to contract: {unbounded}", method)
@@ -54,7 +58,7 @@ class JointContraction(Certificate):
                 f"{name} contracts with factor {shown(factor)} in a weighted maximum of the blocks' Euclidean norms, "
                 "so there is exactly one equilibrium"
             )
-            witness |= {"norm": "max over l of |x_l|_2 / weights[l]", "unique": True}
+            witness |= {"norm": BLOCK_MAXIMUM, "unique": True, "error_factor": error_factor(factor)}
             return Verdict(Decision.PROVED, statement, method, 1 - factor, witness, ("bertsekas1989",))
         statement = (
             f"{name} is not shown to contract: the matrix of block norms has spectral radius up to {shown(factor)}, "
@@ -68,12 +72,12 @@ def joint_name(game: Game) -> str:
     return "the joint map T" if isinstance(game, NetworkGame) else "the best-response map"
 
 
-def _norm_matrix(game: Any) -> tuple[Any, str | None]:
-    """Return N, sparse, or why there is none."""
+def norm_matrix(game: Any) -> tuple[Any, str | None]:
+    """Return the matrix N_lk = lip_l |W_lk|_2 of block norms, sparse, or why there is none."""
     from scipy import sparse
 
     index = {player: i for i, player in enumerate(game.network.players)}
-    constants = _lipschitz_constants(game)
+    constants = lipschitz_constants(game)
     rows, columns, values = [], [], []
     for (target, source), norm in coupling_norms(game.network).items():
         value = round_up(product((constants[target], norm.upper)))
@@ -88,7 +92,8 @@ def _norm_matrix(game: Any) -> tuple[Any, str | None]:
     return sparse.csr_array((values, (rows, columns)), shape=(len(index), len(index))), None
 
 
-def _lipschitz_constants(game: Any) -> dict[Player, Fraction | float]:
+def lipschitz_constants(game: Any) -> dict[Player, Fraction | float]:
+    """Return a Lipschitz constant of each block's response to what it hears."""
     if isinstance(game, NetworkGame):
         return {player: Fraction(a.lipschitz) for player, a in game.network.activations.items()}
     return {block: response_lipschitz(cost) for block, cost in game.own.items()}

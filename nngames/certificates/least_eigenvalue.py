@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.bounds import TIGHT_SIDE, collatz_wielandt, perron_weights, symmetric_extremes
+from nngames.certificates.perron import LARGE_ORDER, balanced_weights
+from nngames.core.bounds import TIGHT_SIDE, collatz_wielandt, symmetric_extremes
 from nngames.core.profiles import Array
 
 _UNIT = 2.0**-53
@@ -66,7 +67,7 @@ def weighted_rows(matrix: Any, error: Any) -> float:
     identity = sparse.eye_array(matrix.shape[0])
     shift = float(matrix.diagonal().max())
     spread = sparse.csr_array(abs(shift * identity - matrix) * (1 + 4 * _UNIT) + error)
-    bound = collatz_wielandt(spread, perron_weights(spread))
+    bound = collatz_wielandt(spread, balanced_weights(spread))
     return shift - bound - 2 * _UNIT * (abs(shift) + bound)
 
 
@@ -74,8 +75,9 @@ def _lanczos_direction(matrix: Any) -> Array:
     from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
     start = np.random.default_rng(0).standard_normal(matrix.shape[0])
+    restarts = 300 if matrix.shape[0] < LARGE_ORDER else 3
     try:
-        return np.asarray(eigsh(matrix, k=1, which="SA", v0=start, tol=1e-3, maxiter=300)[1][:, 0])
+        return np.asarray(eigsh(matrix, k=1, which="SA", v0=start, tol=1e-3, maxiter=restarts)[1][:, 0])
     except ArpackNoConvergence:
         return start
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nngames.certificates.certificate import Certificate, certificate_named
-from nngames.certificates.figures import shown
-from nngames.certificates.inclusion_matrix import exact_symmetric_part, symmetric_part
+from nngames.certificates.figures import round_up, shown
+from nngames.certificates.inclusion_matrix import exact_symmetric_part, response_reach, symmetric_part
 from nngames.certificates.least_eigenvalue import form_upper, least_eigenvalue
 from nngames.certificates.norms import several_answers_reason
 from nngames.core.errors import NotApplicableError
@@ -27,8 +29,11 @@ class Monotone(Certificate):
     With F convex, dF + M is then maximally monotone [bauschke2017, ch. 25], the property behind extragradient and
     its kin; strong monotonicity gives existence and uniqueness of the equilibrium [bauschke2017, ch. 23], plain
     monotonicity no existence. Where the enclosure contains 0, semidefiniteness is decided in rationals, component by
-    component of the graph of (M + M')/2, for components up to order 48. Witness: ``modulus`` and ``norm_bound`` (an
-    upper bound on |M|), or a ``direction`` d with d'Md < 0 and that ``value``, an upper bound or exact.
+    component of the graph of (M + M')/2, for components up to order 48. z = R(x), the map of the game's residual, has
+    (Q - k)(x - z) - (M x + q) in dF(z), Q its metric (I for a network) and k the shift that makes F convex, so with e =
+    x - x*: <M e, e> <= <(Q - k)(x - z), e> + <M e, x - z>, and mu |e| <= (|Q - k| + |M|) |x - z|. Witness: ``modulus``
+    and ``norm_bound`` (an upper bound on |M|), ``error_factor`` (|Q - k| + |M|)/mu, by which |x - x*| is bounded by
+    |R(x) - x|; or a ``direction`` d with d'Md < 0 and that ``value``, an upper bound or exact.
     """
 
     map = "inclusion"
@@ -71,13 +76,16 @@ class Monotone(Certificate):
 
 
 def _proved(game: CoupledGame, modulus: float) -> Verdict:
-    witness = {"modulus": modulus, "norm_bound": game.inclusion().norm_bound}
+    bound = game.inclusion().norm_bound
+    witness = {"modulus": modulus, "norm_bound": bound}
     if modulus > 0:
         statement = (
             f"the inclusion's operator M is strongly monotone with modulus {shown(modulus)}, so there is exactly one "
             "equilibrium"
         )
         evidence = {**witness, "unique": True}
+        if math.isfinite(bound):
+            evidence["error_factor"] = round_up((response_reach(game) + Fraction(bound)) / Fraction(modulus))
         return Verdict(Decision.PROVED, statement, _METHOD, modulus, evidence, ("bauschke2017",))
     statement = (
         "the inclusion's operator M is monotone: (M + M')/2 is positive semidefinite, and not shown to be definite"

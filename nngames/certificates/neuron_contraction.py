@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nngames.certificates.certificate import Certificate, certificate_named
-from nngames.certificates.figures import shown
+from nngames.certificates.figures import error_factor, shown
 from nngames.certificates.joint_contraction import joint_name
 from nngames.certificates.norms import (
     coordinate_lipschitz,
@@ -16,10 +16,14 @@ from nngames.certificates.norms import (
     partial_response_reason,
 )
 from nngames.certificates.perron import contraction_weights
+from nngames.core.bounds import collatz_wielandt
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game, NetworkGame
 from nngames.networks.passes import assembled_weight
+
+#: The norm of a verdict with weights u by coordinate.
+WEIGHTED_MAXIMUM = "max over i of |x_i| / weights[i]"
 
 
 @certificate_named("neuron_contraction")
@@ -30,7 +34,8 @@ class NeuronContraction(Certificate):
     max_i |x_i| / u_i [bertsekas1989, ch. 3]. For the game of a network the map is T; for another game with couplings B
     it is the best-response map, d_i the inverse of the modulus of i's own cost. Works for separable activations, and
     for any activation on a layer of one coordinate. A spectral radius of 1 or more says nothing. Witness: ``factor`` q,
-    ``weights`` u (N,), ``unique``.
+    ``weights`` u (N,), ``unique``, ``unweighted_factor`` the bound max_i d_i sum_j |w_ij| for u = 1: below 1 it is a
+    contraction factor in the plain infinity norm. ``error_factor`` 1/(1 - q) bounds |x - x*|_u by |T(x) - x|_u.
     """
 
     map = "joint"
@@ -42,25 +47,23 @@ class NeuronContraction(Certificate):
 
     def decide(self, game: Any) -> Verdict:
         """Decide by a positive vector whether the spectral radius of diag(d)|W| is below 1."""
-        from scipy import sparse
-
-        weight: Any = assembled_weight(game.network)
         constants = _coordinate_constants(game)
         if not np.isfinite(constants).all():
             place = int(np.argmin(np.isfinite(constants)))
             statement = f"{joint_name(game)} is not shown to contract: the answer of coordinate {place} has no bound"
             return Verdict(Decision.UNDECIDED, statement, "Lipschitz constants of the coordinates' answers")
-        scaled = sparse.csr_array(sparse.diags_array(constants) @ abs(weight.matrix))
+        scaled = _coordinate_matrix(game, constants)
         weights, factor = contraction_weights(scaled)
+        unweighted = collatz_wielandt(scaled, np.ones(game.network.size))
         name = joint_name(game)
         method = "positive weights u with diag(d)|W| u <= q u (Collatz-Wielandt)"
-        witness: dict[str, Any] = {"factor": factor, "weights": weights}
+        witness: dict[str, Any] = {"factor": factor, "weights": weights, "unweighted_factor": unweighted}
         if factor < 1:
             statement = (
                 f"{name} contracts with factor {shown(factor)} in a weighted maximum norm of the coordinates, so there "
                 "is exactly one equilibrium"
             )
-            witness |= {"norm": "max over i of |x_i| / weights[i]", "unique": True}
+            witness |= {"norm": WEIGHTED_MAXIMUM, "unique": True, "error_factor": error_factor(factor)}
             return Verdict(Decision.PROVED, statement, method, 1 - factor, witness, ("bertsekas1989",))
         statement = (
             f"{name} is not shown to contract: diag(d)|W| has spectral radius up to {shown(factor)}, and below 1 is "
@@ -80,6 +83,16 @@ def _mixing(game: Any) -> str | None:
     if not all(hasattr(w, "matrix") or w.has_dense for w in game.network.weights.values()):
         return "a coupling is a map without a matrix, too large to be written out"
     return None
+
+
+def _coordinate_matrix(game: Any, constants: Array) -> Any:
+    """Return diag(d)|W|, sparse."""
+    from scipy import sparse
+
+    weight: Any = assembled_weight(game.network)
+    stored = weight.matrix
+    entries = np.abs(stored.data) * np.repeat(constants, np.diff(stored.indptr))
+    return sparse.csr_array((entries, stored.indices, stored.indptr), shape=stored.shape)
 
 
 def _coordinate_constants(game: Any) -> Array:

@@ -224,10 +224,12 @@ def collatz_wielandt(matrix: Array | Any, weights: Array) -> float:
     The bound holds for every positive u (Collatz-Wielandt); rounding is added to it. ``matrix`` may be sparse.
     """
     n = matrix.shape[1]
+    rows = getattr(matrix, "indptr", None) if getattr(matrix, "format", "") == "csr" else None
+    terms = n if rows is None else int(np.diff(rows).max(initial=0))
     # Each product may lose half a smallest subnormal to underflow.
     product = np.asarray(matrix @ weights).ravel() + n * 5e-324
     with np.errstate(over="ignore"):
-        return float(np.max(product / weights)) * (1 + 2 * _gamma(n + 4)) + 1e-290
+        return float(np.max(product / weights)) * (1 + 2 * _gamma(terms + 4)) + 1e-290
 
 
 def perron_weights(matrix: Array | Any, iterations: int = 500) -> Array:

@@ -57,12 +57,20 @@ GAMES = {
 
 def test_the_names_are_what_others_rely_on():
     assert NAMES == (
+        "cocoercive",
+        "composite_averaged",
         "composite_contraction",
+        "composite_lipschitz",
         "composite_nonexpansive",
+        "diagonal_stability",
+        "euclidean_contraction",
         "exact_potential",
+        "existence",
         "joint_contraction",
         "monotone",
         "neuron_contraction",
+        "nonnegative",
+        "p_matrix",
         "weighted_potential",
     )
 
@@ -142,6 +150,8 @@ def test_an_operator_too_large_to_write_out_is_refused():
     n = 3000
     half = LinearOperator((n, n), matvec=lambda x: x / 2, rmatvec=lambda x: x / 2, dtype=float)
     verdicts = certify(Network.ring([half, half], [np.zeros(n)] * 2, ["tanh"] * 2).game())
+    # That bounded responses have an equilibrium needs no matrix.
+    assert verdicts.pop("existence").proved
     assert all(verdict.status is Decision.UNDECIDED for verdict in verdicts.values())
     assert "a map without a matrix" in verdicts["joint_contraction"].statement
     assert verdicts["monotone"].statement.startswith("not applicable: a coupling is a map without a matrix")

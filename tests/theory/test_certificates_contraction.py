@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from nngames.certificates import verdict_of
 from nngames.core.verdicts import Decision
@@ -327,3 +328,76 @@ def test_softmax_layers_are_no_neurons():
     verdict = verdict_of("neuron_contraction", game)
     assert verdict.status is Decision.UNDECIDED
     assert verdict.statement == "not applicable: player 1 has activation 'softmax', which is not separable"
+
+
+# Large sparse layers and the plain norms
+
+
+def large_weight(kind, n):
+    rng = np.random.default_rng(5)
+    edges = 5 * n
+    if kind == "without circuits":
+        rows = rng.integers(1, n, edges)
+        places = (rows, (rng.random(edges) * rows).astype(int))
+    else:
+        places = (rng.integers(n, size=edges), rng.integers(n, size=edges))
+    matrix = sparse.csr_array((rng.random(edges), places), shape=(n, n))
+    if kind == "columns":
+        sums = np.maximum(np.asarray(matrix.sum(axis=0)).ravel(), 1e-9)
+        return sparse.csr_array(matrix @ sparse.diags_array(0.95 / sums))
+    if kind == "rows":
+        sums = np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1e-9)
+        return sparse.csr_array(sparse.diags_array(0.95 / sums) @ matrix)
+    return matrix
+
+
+@pytest.mark.parametrize("kind", ["rows", "columns", "without circuits"])
+def test_large_sparse_layers_get_weights_that_anyone_can_check(kind):
+    n = 25_000
+    weight = large_weight(kind, n)
+    game = Network.recurrent(weight, np.ones(n), "relu").game(players="neurons")
+    verdict = verdict_of("neuron_contraction", game)
+    assert verdict.proved
+    u, factor = verdict.witness["weights"], verdict.witness["factor"]
+    assert (u > 0).all()
+    assert (abs(weight) @ u <= factor * u * (1 + 1e-12)).all()
+    assert factor <= (0.951 if kind != "without circuits" else 0.999)
+
+
+def test_a_large_layer_that_does_not_contract_is_left_undecided():
+    weight = large_weight("rows", 25_000) * 1.1
+    verdict = verdict_of("neuron_contraction", Network.recurrent(weight, np.ones(25_000), "relu").game("neurons"))
+    assert verdict.status is Decision.UNDECIDED
+    assert verdict.witness["factor"] >= 1.04
+
+
+def test_the_plain_infinity_norm_is_in_the_witness():
+    weight = np.array([[0.0, 0.5, 0.4], [2.0, 0.0, 0.0], [0.1, 0.1, 0.1]])
+    verdict = verdict_of("neuron_contraction", Network.recurrent(weight, np.zeros(3), "tanh").game("neurons"))
+    assert verdict.witness["unweighted_factor"] == pytest.approx(2.0)
+    assert verdict.witness["factor"] >= np.abs(np.linalg.eigvals(weight)).max()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_euclidean_factor_of_the_joint_map_is_the_norm_of_the_scaled_matrix(seed):
+    rng = np.random.default_rng(seed)
+    weights = {(i, j): rng.standard_normal((2, 2)) * 0.2 for i in range(3) for j in range(3) if i != j}
+    kinds = ["sigmoid", {"name": "tanh", "scale": 1.5}, "softmax"]
+    game = Network.graph(weights, {i: np.zeros(2) for i in range(3)}, dict(enumerate(kinds))).game()
+    whole = np.zeros((6, 6))
+    for (i, j), w in weights.items():
+        whole[2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = w * game.network.activations[i].lipschitz
+    verdict = verdict_of("euclidean_contraction", game)
+    norm = exact_norm(whole)
+    assert norm <= verdict.witness["factor"] <= float(norm) * (1 + 1e-9)
+    assert verdict.proved == (norm < 1)
+    x, y = rng.standard_normal((2, 50, 6))
+    distance = np.linalg.norm(game.network.joint(x) - game.network.joint(y), axis=1)
+    assert (distance <= verdict.witness["factor"] * np.linalg.norm(x - y, axis=1) * (1 + 1e-9)).all()
+
+
+def test_an_affine_joint_map_of_norm_one_is_no_contraction():
+    assert verdict_of("euclidean_contraction", ring([2 * np.eye(2), np.eye(2)], ["identity"] * 2)).refuted
+    assert verdict_of("euclidean_contraction", ring([2 * np.eye(2), np.eye(2)], ["relu"] * 2)).status is (
+        Decision.UNDECIDED
+    )

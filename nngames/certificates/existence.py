@@ -1,0 +1,155 @@
+"""Whether an equilibrium exists: by an order of the players, by bounded responses, by growth, by other certificates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nngames.certificates.certificate import Certificate, certificate_named
+from nngames.certificates.figures import shown
+from nngames.certificates.joint_contraction import JointContraction, joint_name
+from nngames.certificates.norms import linear_map_reason, partial_response_reason, several_answers_reason
+from nngames.certificates.response_boxes import ResponseBounds, growth_box, invariant_box, range_of
+from nngames.core.profiles import Array
+from nngames.core.verdicts import Decision, Verdict
+from nngames.games import CoupledGame, Game, NetworkGame
+from nngames.networks.passes import assembled_weight
+
+# Those that prove existence, the cheap ones first.
+_OTHERS = (
+    "composite_contraction",
+    "joint_contraction",
+    "neuron_contraction",
+    "monotone",
+    "diagonal_stability",
+    "p_matrix",
+)
+
+
+@certificate_named("existence")
+class Existence(Certificate):
+    """An equilibrium exists if T, continuous, maps a box into itself (Brouwer), or where another certificate has one.
+
+    In this order. Players that can be put in an order in which each listens to earlier ones only have exactly one
+    equilibrium, whatever r is. Where every r is bounded, or every dom f is, T maps a compact convex set into itself.
+    Where r is bounded on one side only, as ReLU is, the box of its range passes through x -> r(Wx + b) until it is
+    finite: x >= 0 and W <= 0 give x <= r(b). Where |r(v)| <= a|v| + c and the spectral radius of diag(a)|W| is below 1,
+    with a = 0 for a bounded r, a box |x| <= h is mapped into itself (``growth_box``). Then contraction, strong
+    monotonicity, diagonal stability and P-matrices are asked. Nothing is REFUTED: none of them is necessary.
+    Witness: ``box`` (lower, upper), which contains every equilibrium, where one is known; ``unique`` where proved;
+    ``certificate`` that has it.
+    """
+
+    map = "joint"
+
+    def applies(self, game: Game) -> str | None:
+        """Return a reason unless responses are defined everywhere."""
+        if not isinstance(game, NetworkGame | CoupledGame):
+            return "the game has neither a network nor couplings between its players"
+        return partial_response_reason(game)
+
+    def decide(self, game: Any) -> Verdict:
+        """Decide by the first argument that holds."""
+        if _in_an_order(game):
+            text = "its players can be put in an order in which each listens to earlier ones only"
+            return _proved(game, text, "order of the players", {"unique": True}, 1)
+        continuous = several_answers_reason(game) is None
+        if continuous and all(a.bounded for a in game.network.activations.values()):
+            method = "bounded responses, Brouwer's fixed-point theorem"
+            return _proved(game, "its range is bounded and it is continuous", method, {}, None, _bounded_box(game))
+        if continuous and linear_map_reason(game) is None:
+            box = _mapped_box(game)
+            if box is not None:
+                method = "interval bounds of x -> r(Wx + b), Brouwer's fixed-point theorem"
+                return _proved(game, "it maps a box into itself and is continuous", method, {}, None, box)
+            radius = _growth_of_blocks(game)
+            if radius is not None:
+                method = "growth of the responses, Brouwer's fixed-point theorem"
+                text = f"its linear growth has a spectral radius of at most {shown(radius)}"
+                return _proved(game, text, method, {"growth": radius}, None)
+        return _by_others(game)
+
+
+def _in_an_order(game: Any) -> bool:
+    """Whether the graph of couplings has no cycle, self-loops included."""
+    from scipy import sparse
+    from scipy.sparse.csgraph import connected_components
+
+    index = {player: i for i, player in enumerate(game.network.players)}
+    edges = [(index[c.target], index[s]) for c in game.network.couplings for s in c.sources]
+    if any(target == source for target, source in edges):
+        return False
+    rows, columns = zip(*edges, strict=True) if edges else ((), ())
+    graph = sparse.csr_array((np.ones(len(edges)), (rows, columns)), shape=(len(index),) * 2)
+    return int(connected_components(graph, connection="strong")[0]) == len(index)
+
+
+def _bounded_box(game: Any) -> tuple[Array, Array] | None:
+    """Return a box that contains every equilibrium of bounded responses; None where none is known."""
+    if linear_map_reason(game) is None:
+        return _mapped_box(game)
+    ranges = [range_of(game.network.activations[player], n) for player, n in game.network.dims.items()]
+    low, high = (np.concatenate(part) for part in zip(*ranges, strict=True))
+    return (low, high) if np.isfinite(low).all() and np.isfinite(high).all() else None
+
+
+def _mapped_box(game: Any) -> tuple[Array, Array] | None:
+    """Return a finite box that is mapped into itself and contains every equilibrium; None if none is found."""
+    network = game.network
+    bounds = ResponseBounds.of(game)
+    if not all(hasattr(w, "matrix") or w.has_dense for w in network.weights.values()):
+        ends = bounds.low, bounds.high
+        return ends if all(np.isfinite(end).all() for end in ends) else None
+    assembled: Any = assembled_weight(network)
+    bias = np.concatenate([np.asarray(network.effective_bias(p), dtype=np.float64) for p in network.players])
+    box = invariant_box(assembled.matrix, bias, bounds, (bounds.low, bounds.high))
+    if not all(np.isfinite(end).all() for end in box):
+        start = growth_box(assembled.matrix, bias, bounds)
+        if start is None:
+            return None
+        low, high = np.maximum(start[0], bounds.low), np.minimum(start[1], bounds.high)
+        box = invariant_box(assembled.matrix, bias, bounds, (low, high))
+    return box
+
+
+def _growth_of_blocks(game: Any) -> float | None:
+    """Return a bound below 1 on the spectral radius of a_l |W_lk|_2, a_l = 0 where r_l is bounded; None without one."""
+    from scipy import sparse
+
+    from nngames.certificates.joint_contraction import norm_matrix
+    from nngames.certificates.perron import contraction_weights
+
+    if JointContraction().applies(game) is not None:
+        return None
+    matrix, reason = norm_matrix(game)
+    if reason is not None:
+        return None
+    moving = [float(not game.network.activations[player].bounded) for player in game.network.players]
+    growth = sparse.csr_array(sparse.diags_array(moving) @ matrix)
+    growth.eliminate_zeros()
+    bound = contraction_weights(growth)[1]
+    return bound if bound < 1 else None
+
+
+def _by_others(game: Any) -> Verdict:
+    from nngames.certificates import verdict_of
+
+    for name in _OTHERS:
+        verdict = verdict_of(name, game)
+        if verdict.proved and verdict.witness.get("unique"):
+            return _proved(game, f"{name} proves it", name, {"unique": True, "certificate": name}, 1)
+    statement = f"a fixed point of {joint_name(game)} is not shown to exist"
+    return Verdict(Decision.UNDECIDED, statement, "order, bounded responses, growth, other certificates")
+
+
+def _proved(
+    game: Any, reason: str, method: str, witness: dict[str, Any], number: int | None, box: Any = None
+) -> Verdict:
+    if box is not None:
+        witness = witness | {"box": {"lower": box[0], "upper": box[1]}}
+    count = "exactly one fixed point" if number else "a fixed point"
+    witness = {"exists": True, **witness}
+    return Verdict(
+        Decision.PROVED, f"{joint_name(game)} has {count}: {reason}", method, 0.0, witness, ("facchinei2003",)
+    )
