@@ -33,6 +33,22 @@ class NotApplicableError(NNGamesError):
     """A method, view or certificate cannot take this game; the message gives the reason."""
 
 
+class MissingExtraError(NNGamesError):
+    """Something needs packages that are installed with an optional extra.
+
+    Parameters
+    ----------
+    what : str
+        What needs them.
+    extra : str
+        The extra.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs the extra {extra!r}: pip install 'nngames[{extra}]'")
+
+
 class UnknownNameError(InputError):
     """A name that no registry knows.
 

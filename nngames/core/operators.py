@@ -31,7 +31,7 @@ class LinearMap(ABC):
 
     @abstractmethod
     def apply(self, x: Array, out: Array | None = None) -> Array:
-        """Return A x for x of shape (n,) or (batch, n); ``out`` is allowed for a single x."""
+        """Return A x for x of shape (n,) or (batch, n), into ``out`` if given."""
 
     @abstractmethod
     def adjoint(self, u: Array) -> Array:
@@ -112,11 +112,28 @@ class SparseMap(LinearMap):
 
     def apply(self, x: Array, out: Array | None = None) -> Array:
         """Return A x."""
+        if out is not None and x.ndim == 1 and self._product is not None and self._fits(x) and self._fits(out):
+            m, n = self.shape
+            out.fill(0.0)
+            self._product(m, n, self.matrix.indptr, self.matrix.indices, self.matrix.data, x, out)
+            return out
         result = self.matrix @ x if x.ndim == 1 else (self.matrix @ x.T).T
         if out is None:
             return result
         out[...] = result
         return out
+
+    @cached_property
+    def _product(self) -> Any:
+        """What SciPy's own product calls, which adds A x to an array: no array of the result is made and copied."""
+        try:
+            from scipy.sparse._sparsetools import csr_matvec
+        except ImportError:
+            return None
+        return csr_matvec
+
+    def _fits(self, x: Array) -> bool:
+        return x.dtype == self.matrix.dtype and x.flags.c_contiguous
 
     def adjoint(self, u: Array) -> Array:
         """Return A' u."""

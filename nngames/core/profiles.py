@@ -37,6 +37,11 @@ class ProfileSpace:
         """N, the length of a profile."""
         return sum(self.sizes)
 
+    @property
+    def count(self) -> int:
+        """The number of players."""
+        return len(self.sizes)
+
     @cached_property
     def dims(self) -> dict[Player, int]:
         """The size of each player's action."""
@@ -124,6 +129,38 @@ class ProfileSpace:
     def _names(self) -> str:
         shown = [f"{p} ({n})" for p, n in zip(self.players[:6], self.sizes[:6], strict=True)]
         return ", ".join(shown) + (", ..." if len(self.players) > 6 else "")
+
+
+class CoordinateSpace(ProfileSpace):
+    """The space in which each coordinate of a profile of ``blocks`` is a player, named ``block[i]``.
+
+    A million names take longer to make, and more memory, than their game: they are made when they are asked for.
+    """
+
+    _blocks: ProfileSpace
+
+    def __init__(self, blocks: ProfileSpace) -> None:
+        object.__setattr__(self, "_blocks", blocks)
+
+    @cached_property
+    def players(self) -> tuple[Player, ...]:
+        """The names of the coordinates."""
+        return tuple(f"{block}[{i}]" for block, n in self._blocks.dims.items() for i in range(n))
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """1 for each player."""
+        return (1,) * self.size
+
+    @cached_property
+    def size(self) -> int:
+        """N, the length of a profile."""
+        return self._blocks.size
+
+    @property
+    def count(self) -> int:
+        """The number of players."""
+        return self.size
 
 
 def float_array(value: ArrayLike, what: str) -> Array:

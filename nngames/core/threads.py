@@ -11,12 +11,37 @@ from typing import Any
 LARGE_PRODUCT = 20_000_000
 
 
+class _OneThread(AbstractContextManager[None]):
+    """A context in which each BLAS library uses one thread; a library that already does is left alone.
+
+    NumPy and SciPy bring a library each. threadpoolctl's own context describes every library anew on entering, which
+    takes as long as a short solve.
+    """
+
+    def __init__(self, libraries: tuple[Any, ...]) -> None:
+        self._libraries = libraries
+
+    def __enter__(self) -> None:
+        self._changed = []
+        for library in self._libraries:
+            threads = library.num_threads
+            if threads != 1:
+                self._changed.append((library, threads))
+                library.set_num_threads(1)
+
+    def __exit__(self, *exception: object) -> None:
+        for library, threads in self._changed:
+            library.set_num_threads(threads)
+
+
 @lru_cache(maxsize=4)
-def _controller(scipy_linalg_loaded: bool) -> Any:
+def _libraries(scipy_linalg_loaded: bool) -> tuple[Any, ...]:
     # A controller sees the libraries loaded when it is made; SciPy brings its own BLAS, loaded later.
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    # A library that does not tell its number of threads cannot be set back.
+    found = ThreadpoolController().select(user_api="blas").lib_controllers
+    return tuple(library for library in found if library.num_threads is not None)
 
 
 def blas_threads(multiplications: int) -> AbstractContextManager[Any]:
@@ -29,4 +54,4 @@ def blas_threads(multiplications: int) -> AbstractContextManager[Any]:
     """
     if multiplications >= LARGE_PRODUCT:
         return nullcontext()
-    return _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
+    return _OneThread(_libraries("scipy.linalg" in sys.modules))

@@ -6,9 +6,10 @@ from nngames.games.network_game import NetworkGame, ProximalGame
 from nngames.games.own_cost import OwnCost
 from nngames.games.quadratic_game import QuadraticGame
 from nngames.games.tracking_game import TrackingGame
-from nngames.games.views import FixedPoint, Inclusion
+from nngames.games.views import BatchView, FixedPoint, Inclusion
 
 __all__ = [
+    "BatchView",
     "CoupledGame",
     "FixedPoint",
     "Game",

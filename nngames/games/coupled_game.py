@@ -15,13 +15,14 @@ import numpy as np
 
 from nngames.core.errors import DomainError, NotApplicableError, OptionError
 from nngames.core.operators import LinearMap, SparseMap
-from nngames.core.profiles import Array, Player, Profile, ProfileSpace
+from nngames.core.profiles import Array, CoordinateSpace, Player, Profile, ProfileSpace
 from nngames.games.coupled_inclusion import CoupledInclusion
 from nngames.games.game import Game, scalar
 from nngames.games.neuron_answers import NeuronAnswers
 from nngames.games.own_cost import OwnCost
 from nngames.games.views import FixedPoint, Inclusion
 from nngames.networks import Network
+from nngames.networks.column_passes import ColumnPass, TransposedPass
 from nngames.networks.passes import located
 
 #: An action at most this far (relative) off the domain of its penalty is taken to be off by rounding.
@@ -216,7 +217,9 @@ class CoupledGame(Game):
     def residuals(self, profile: Profile) -> Array:
         """Return BR(x) - x."""
         x = self.space.array(profile, batch=True, finite=False)
-        return self.answers(x) - x
+        answers = self.answers(x)
+        answers -= x
+        return answers
 
     def fixed_point(self, kind: str = "auto") -> FixedPoint:
         """Return the view of the best-response map."""
@@ -264,6 +267,10 @@ class ResponseMap(FixedPoint):
         """Return d -> J(x) d, J an element of the generalised Jacobian."""
         return self._linearise(x)
 
+    def columns(self, dtype: np.dtype[Any]) -> ColumnPass:
+        """Return the answers to many profiles at once."""
+        return TransposedPass(self._respond)
+
 
 def _has_rows(weight: LinearMap) -> bool:
     return isinstance(weight, SparseMap) or weight.has_dense
@@ -303,8 +310,7 @@ def player_places(blocks: ProfileSpace, neurons: bool) -> dict[Player, tuple[Pla
 
 def neuron_space(blocks: ProfileSpace) -> ProfileSpace:
     """Return the space in which every coordinate is a player, named ``layer[i]``."""
-    names = tuple(f"{block}[{i}]" for block, n in blocks.dims.items() for i in range(n))
-    return ProfileSpace(names, (1,) * len(names))
+    return CoordinateSpace(blocks)
 
 
 def _no_map(kind: str) -> Exception:

@@ -11,7 +11,8 @@ from nngames.activations import Activation
 from nngames.core.bounds import TIGHT_SIDE, spectral_norm
 from nngames.core.operators import DENSE_ENTRIES, DenseMap, LinearMap, SparseMap
 from nngames.core.profiles import Array
-from nngames.games.views import Inclusion
+from nngames.games.resolvent import AffineResolvent, mean_singular_value
+from nngames.games.views import Inclusion, Resolvent
 from nngames.networks.passes import activation_runs, assembled_weight
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class CoupledInclusion(Inclusion):
         self._plain = all(game.own[block].metric is None or block in game.self_weights for block in game.own)
         shifts = np.concatenate([np.full(where.stop - where.start, 1 - shift) for where, _, shift in self._parts])
         self._diagonal: Array | None = None if (shifts == 1).all() else shifts
+        self._resolvent: tuple[float, AffineResolvent] | None = None
 
     def operator(self, x: Array, out: Array) -> Array:
         """Write M x + q into ``out``."""
@@ -43,7 +45,8 @@ class CoupledInclusion(Inclusion):
             return np.subtract(self._shifted(x), out, out=out)
         u = self.game.drive(x)
         for where, cost, shift in self._parts:
-            out[where] = cost.quadratic(x[where]) - shift * x[where] - u[where]
+            part = x[..., where]
+            out[..., where] = cost.quadratic(part) - shift * part - u[..., where]
         return out
 
     def _shifted(self, x: Array) -> Array:
@@ -55,7 +58,7 @@ class CoupledInclusion(Inclusion):
         result = np.empty_like(u)
         for where, activation, shift in self._runs:
             grown = 1 + step * shift
-            result[where] = activation.prox(u[where] / grown, step / grown)
+            result[..., where] = activation.prox(u[..., where] / grown, step / grown)
         return result
 
     def response(self, x: Array, value: Array) -> Array:
@@ -66,8 +69,8 @@ class CoupledInclusion(Inclusion):
             return game.network.joint.respond(v, v)
         result = np.empty_like(x)
         for where, cost, shift in self._parts:
-            u = cost.quadratic(x[where]) - shift * x[where] - value[where]
-            result[where] = cost.response(u)
+            part = x[..., where]
+            result[..., where] = cost.response(cost.quadratic(part) - shift * part - value[..., where])
         return result
 
     @cached_property
@@ -88,14 +91,14 @@ class CoupledInclusion(Inclusion):
         weight: Any = assembled_weight(self.game.network)
         own = weight.matrix.diagonal()
         largest = 0.0
-        for where, metric, shift in zip(*self._curvatures(), strict=True):
+        for where, metric, shift in zip(*self.curvatures(), strict=True):
             base = metric if metric.ndim == 1 else np.diag(metric)
             shifted, first = _two_sum(base, np.full(base.shape, -shift))
             _, second = _two_sum(shifted, -own[where])
             largest = max(largest, float(np.max(np.abs(first) + np.abs(second))))
         return largest * (1 + 1e-15)
 
-    def _curvatures(self) -> tuple[list[slice], list[Array], list[float]]:
+    def curvatures(self) -> tuple[list[slice], list[Array], list[float]]:
         """Return where each block stands, its Q as M has it, and its shift k."""
         places, metrics = [], []
         for (block, where), (_, cost, _) in zip(self.game.blocks.slices.items(), self._parts, strict=True):
@@ -105,20 +108,35 @@ class CoupledInclusion(Inclusion):
             metrics.append(np.ones(where.stop - where.start) if plain else np.asarray(cost.metric))
         return places, metrics, [shift for _, _, shift in self._parts]
 
+    def resolvent(self, step: float) -> Resolvent:
+        """Return the resolvent of x -> M x + q, its factor kept until another step is asked for."""
+        if self._resolvent is None or self._resolvent[0] != step:
+            self._resolvent = step, AffineResolvent(self, step)
+        return self._resolvent[1]
+
+    @cached_property
+    def mean_singular_value(self) -> float:
+        """|M|_F / sqrt(N)."""
+        return mean_singular_value(self)
+
     @cached_property
     def matrix(self) -> LinearMap:
         """M as a linear map."""
+        matrix = self.assembled()
+        return DenseMap(matrix.toarray()) if self.size**2 <= DENSE_ENTRIES else SparseMap(matrix)
+
+    def assembled(self) -> Any:
+        """Return M as a sparse array."""
         from scipy import sparse
 
         weight: Any = assembled_weight(self.game.network)
         parts = []
-        for _, metric, shift in zip(*self._curvatures(), strict=True):
+        for _, metric, shift in zip(*self.curvatures(), strict=True):
             dense = metric.ndim == 2
             parts.append(
                 sparse.csr_array(metric - shift * np.eye(len(metric))) if dense else sparse.diags_array(metric - shift)
             )
-        matrix = sparse.csr_array(sparse.block_diag(parts)) - weight.matrix
-        return DenseMap(matrix.toarray()) if self.size**2 <= DENSE_ENTRIES else SparseMap(matrix)
+        return sparse.csr_array(sparse.block_diag(parts)) - weight.matrix
 
 
 def _shift(activation: Activation) -> float:

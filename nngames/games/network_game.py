@@ -14,8 +14,11 @@ from nngames.games.coupled_game import CoupledGame, ResponseMap, _no_map
 from nngames.games.game import Game
 from nngames.games.own_cost import OwnCost
 from nngames.games.self_loops import diagonal, is_symmetric, self_loops
-from nngames.games.views import FixedPoint, copy_into
+from nngames.games.views import FixedPoint
 from nngames.networks import Network
+from nngames.networks.bound_passes import BoundPass
+from nngames.networks.column_passes import ColumnPass, composite_columns, joint_columns
+from nngames.networks.fused import FusedMap
 
 
 class NetworkGame(Game):
@@ -64,7 +67,9 @@ class NetworkGame(Game):
     def residuals(self, profile: Profile) -> Array:
         """Return T(x) - x for the network's joint map T."""
         x = self.space.array(profile, batch=True, finite=False)
-        return self.network.joint(x) - x
+        image = self.network.joint(x)
+        image -= x
+        return image
 
     def fixed_point(self, kind: str = "auto") -> FixedPoint:
         """Return the view of the composite map O (a ring's default) or of the joint map T."""
@@ -115,7 +120,20 @@ class NetworkMap(ResponseMap):
 
     def evaluate(self, x: Array, out: Array) -> Array:
         """Write T(x) into ``out``."""
-        return self._joint(x, out)
+        return self._joint.bound(x.dtype)(x, out)
+
+    @property
+    def fused(self) -> FusedMap | None:
+        """T packed for the compiled kernels; None where they do not take it."""
+        return self._joint.fused
+
+    def columns(self, dtype: np.dtype[Any]) -> ColumnPass:
+        """Return T on many profiles at once."""
+        return joint_columns(self._joint, dtype)
+
+    def jacobian(self, x: Array) -> Array:
+        """Return an element of the generalised Jacobian of T as a matrix."""
+        return self._joint.linearise(x).transposed().T
 
 
 class CompositeMap(FixedPoint):
@@ -131,14 +149,24 @@ class CompositeMap(FixedPoint):
         self._composite = network.composite
         self.size = self._composite.size
         self._state = self._composite.state
-        self._outputs: Array | None = None
-        self._total = network.size
+        self._passes: dict[Any, BoundPass] = {}
 
     def evaluate(self, x: Array, out: Array) -> Array:
         """Write O(x) into ``out``."""
-        if self._outputs is None or self._outputs.dtype != x.dtype:
-            self._outputs = np.empty(self._total, dtype=x.dtype)
-        return copy_into(self._composite(x, self._outputs)[self._state], out)
+        try:
+            evaluate = self._passes[x.dtype]
+        except KeyError:
+            evaluate = self._passes[x.dtype] = self._composite.bound(x.dtype)
+        return evaluate(x, out)
+
+    @property
+    def fused(self) -> FusedMap | None:
+        """O packed for the compiled kernels; None where they do not take it."""
+        return self._composite.fused
+
+    def columns(self, dtype: np.dtype[Any]) -> ColumnPass:
+        """Return O on many arguments at once."""
+        return composite_columns(self._composite, dtype)
 
     def restrict(self, profile: Array) -> Array:
         """Return x_L."""
@@ -153,6 +181,10 @@ class CompositeMap(FixedPoint):
     def linearise(self, x: Array) -> Callable[[Array], Array]:
         """Return d -> J(x) d, the product of the layers' Jacobians."""
         return self._composite.linearise(x)
+
+    def jacobian(self, x: Array) -> Array:
+        """Return an element of the generalised Jacobian of O as a matrix."""
+        return self._composite.linearise(x).transposed().T
 
 
 def _layer_costs(network: Network, loops: dict[Player, LinearMap]) -> tuple[dict[Player, OwnCost], dict[Player, Array]]:

@@ -18,7 +18,7 @@ from nngames.core.bounds import symmetric_extremes
 from nngames.core.errors import InputError
 from nngames.core.profiles import Array
 from nngames.games.metric_prox import DenseResponse, diagonal_response
-from nngames.networks.passes import response_change
+from nngames.networks.linearisation import response_change
 
 _EPS = float(np.finfo(np.float64).eps)
 

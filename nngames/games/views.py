@@ -5,11 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from nngames.core.errors import NotApplicableError
 from nngames.core.operators import LinearMap
 from nngames.core.profiles import Array
+from nngames.networks.column_passes import ColumnPass
+from nngames.networks.fused import FusedMap
 
 
 class FixedPoint(ABC):
@@ -30,6 +34,11 @@ class FixedPoint(ABC):
     def evaluate(self, x: Array, out: Array) -> Array:
         """Write the map's value at x (size,) into ``out`` and return it: one pass over the game."""
 
+    @property
+    def fused(self) -> FusedMap | None:
+        """The map packed for the compiled kernels; None where they do not take it."""
+        return None
+
     @abstractmethod
     def restrict(self, profile: Array) -> Array:
         """Return the argument that a profile contains."""
@@ -47,6 +56,52 @@ class FixedPoint(ABC):
         pass more.
         """
 
+    def jacobian(self, x: Array) -> Array:
+        """Return the matrix (size, size) of ``linearise(x)``."""
+        return self.linearise(x)(np.eye(self.size, dtype=x.dtype)).T
+
+    def columns(self, dtype: np.dtype[Any]) -> ColumnPass:
+        """Return the map on many arguments at once, in that precision.
+
+        Raises
+        ------
+        NotApplicableError
+            If the map takes one at a time.
+        """
+        raise NotApplicableError(f"this {self.name} map takes one argument at a time")
+
+
+class BatchView:
+    """A fixed-point map on many arguments at once, which it holds as columns (rows, batch)."""
+
+    def __init__(self, view: FixedPoint, dtype: np.dtype[Any]) -> None:
+        self._view, self._columns = view, view.columns(dtype)
+        self.evaluate = self._columns.evaluate
+
+    def restrict(self, profiles: Array) -> Array:
+        """Return the columns of the map's arguments that profiles (batch, N) contain."""
+        return self._columns.enter(self._view.restrict(profiles))
+
+    def profile(self, columns: Array) -> Array:
+        """Return the profiles (batch, N) of the columns."""
+        return self._view.profile(self._columns.leave(columns))
+
+
+class Resolvent(ABC):
+    """The resolvent of the operator x -> M x + q with one step.
+
+    Attributes
+    ----------
+    passes : int
+        How many passes over the game one call is worth, by its multiplications, rounded up.
+    """
+
+    passes: int
+
+    @abstractmethod
+    def __call__(self, u: Array) -> Array:
+        """Return the x with x + step (M x + q) = u, as a new array."""
+
 
 class Inclusion(ABC):
     """The inclusion 0 in dF(x) + M x + q, F convex and block-separable; its solutions are the game's equilibria.
@@ -59,11 +114,11 @@ class Inclusion(ABC):
 
     @abstractmethod
     def operator(self, x: Array, out: Array) -> Array:
-        """Write M x + q at x (size,) into ``out`` and return it: one pass over the game."""
+        """Write M x + q at x (size,) or (batch, size) into ``out`` and return it: one pass over the game."""
 
     @abstractmethod
     def prox(self, u: Array, step: float) -> Array:
-        """Return the prox of step * F at u."""
+        """Return the prox of step * F at u (..., size)."""
 
     @abstractmethod
     def response(self, x: Array, value: Array) -> Array:
@@ -74,13 +129,25 @@ class Inclusion(ABC):
     def matrix(self) -> LinearMap:
         """M as a linear map. Raises NotApplicableError if a coupling is not linear."""
 
+    @abstractmethod
+    def resolvent(self, step: float) -> Resolvent:
+        """Return u -> x with x + step (M x + q) = u; the factor of the last step is kept.
+
+        Raises
+        ------
+        NotApplicableError
+            If a coupling is not linear, a factor would be too large, or Id + step M is singular up to rounding.
+        """
+
+    @cached_property
+    @abstractmethod
+    def mean_singular_value(self) -> float:
+        """The root mean square of the singular values of M, up to rounding; of matrix-free couplings, an estimate.
+
+        Raises NotApplicableError if a coupling is not linear.
+        """
+
     @cached_property
     @abstractmethod
     def norm_bound(self) -> float:
         """A safe upper bound on |M|; inf where none is known."""
-
-
-def copy_into(source: Array, out: Array) -> Array:
-    """Copy ``source`` into ``out`` and return it."""
-    np.copyto(out, source)
-    return out

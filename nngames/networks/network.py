@@ -13,6 +13,7 @@ from nngames.activations import Activation
 from nngames.core.errors import DomainError, InputError, NotApplicableError, ShapeError, unknown_option
 from nngames.core.operators import LinearMap, as_linear_map
 from nngames.core.profiles import Array, Player, ProfileSpace, float_array
+from nngames.core.seeds import Seed
 from nngames.networks.couplings import Coupling, LinearCoupling
 from nngames.networks.inputs import ActivationLike, activations_of, bias_vector, listed, player_names
 from nngames.networks.passes import CompositePass, JointPass, located
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 class Network:
     """A network: players (layers) with couplings, biases and activations.
 
-    Build one with ``ring``, ``chain``, ``recurrent`` or ``graph``; this constructor takes general couplings.
+    Build one with ``ring``, ``chain``, ``recurrent``, ``graph`` or ``generate``; this constructor takes general
+    couplings.
 
     Parameters
     ----------
@@ -171,6 +173,28 @@ class Network:
                 LinearCoupling(target, source, as_linear_map(weight, what, (sizes[target], sizes[source])))
             )
         return cls(couplings, biases, activations)
+
+    @classmethod
+    def generate(cls, name: str, seed: Seed = None, **parameters: Any) -> Network:
+        """Return a network drawn from a seed; see ``nngames.networks.generators``.
+
+        Parameters
+        ----------
+        name : str
+            A generator, as ``nngames list generators`` shows them.
+        seed : int or Generator, optional
+            Default 0.
+        **parameters
+            The generator's own.
+
+        Raises
+        ------
+        UnknownNameError, OptionError
+            If there is no such generator or parameter, or a value is out of range.
+        """
+        from nngames.networks.generators import generate
+
+        return generate(name, seed, **parameters).network
 
     # Structure
 

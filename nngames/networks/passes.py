@@ -7,7 +7,8 @@ players are assembled into one sparse matrix with runs of equal activations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,15 @@ from nngames.activations import Activation
 from nngames.core.errors import DomainError
 from nngames.core.operators import LinearMap
 from nngames.core.profiles import Array, Player
+from nngames.networks.bound_passes import BoundPass, Stage, bound_composite, bound_joint, bound_outputs, dense_stages
 from nngames.networks.couplings import Coupling, LinearCoupling
+from nngames.networks.fused import FusedMap, fused_map
+from nngames.networks.linearisation import (
+    CompositeLinearisation,
+    JointLinearisation,
+    response_change,
+    stored,
+)
 
 if TYPE_CHECKING:
     from nngames.networks.network import Network
@@ -27,7 +36,7 @@ ASSEMBLE_PLAYERS = 12
 ASSEMBLE_ENTRIES = 2500
 
 
-class _Layer:
+class Layer:
     """One layer of a pass: where it stands, what it listens to, how it responds."""
 
     __slots__ = ("activation", "bias", "others", "player", "single", "source", "where")
@@ -50,11 +59,8 @@ class _Layer:
         """Write v_l(x) into ``out``."""
         if self.single is None:
             out[...] = self.bias
-        elif x.ndim == 1:
-            self.single.apply(x[self.source], out)
-            out += self.bias
         else:
-            out[...] = self.single.apply(x[..., self.source])
+            self.single.apply(x[..., self.source], out)
             out += self.bias
         for coupling, sources in self.others:
             out += coupling.apply([x[..., s] for s in sources])
@@ -64,10 +70,8 @@ class _Layer:
         """Write the derivative of v_l at x (N,) along d (N,) or (count, N) into ``out``."""
         if self.single is None:
             out[...] = 0.0
-        elif d.ndim == 1:
-            self.single.apply(d[self.source], out)
         else:
-            out[...] = self.single.apply(d[..., self.source])
+            self.single.apply(d[..., self.source], out)
         for coupling, sources in self.others:
             out += coupling.jvp([x[s] for s in sources], [d[..., s] for s in sources])
         return out
@@ -81,39 +85,59 @@ class JointPass:
         self._by_target: dict[Player, list[Coupling]] = {player: [] for player in network.players}
         for coupling in network.couplings:
             self._by_target[coupling.target].append(coupling)
-        self._layers: dict[Any, list[_Layer]] = {}
+        self._layers: dict[Any, list[Layer]] = {}
         self._assembled: dict[Any, tuple[LinearMap, Array]] = {}
-        self._assemble = len(network.players) >= ASSEMBLE_PLAYERS and _gains_from_assembly(network)
-        self._runs = activation_runs(network)
+        self.assembled = len(network.players) >= ASSEMBLE_PLAYERS and _gains_from_assembly(network)
+        self.runs = activation_runs(network)
+        self._bound: dict[Any, BoundPass] = {}
         self._position = {player: i for i, player in enumerate(network.players)}
 
-    @property
+    @cached_property
     def multiplications(self) -> int:
         """Scalar multiplications of the largest single product."""
         sizes = [coupling.multiplications for coupling in self._network.couplings]
-        return (sum(sizes) if self._assemble else max(sizes, default=0)) if sizes else 0
+        return (sum(sizes) if self.assembled else max(sizes, default=0)) if sizes else 0
 
     def __call__(self, x: Array, out: Array | None = None) -> Array:
         """Return T(x); ``out`` must not be x."""
+        if out is None:
+            out = np.empty_like(x)
+        if x.ndim == 1 and out.flags.c_contiguous:
+            return self.bound(x.dtype)(x, out)
+        return self._general(x, out)
+
+    @cached_property
+    def fused(self) -> FusedMap | None:
+        """The map packed for the compiled kernels; None where they do not take it."""
+        return None if self.assembled else fused_map(self.layers(np.dtype(np.float64)), composite=False)
+
+    def _general(self, x: Array, out: Array) -> Array:
         v = self.preactivations(x, out)
         return self.respond(v, v)
+
+    def bound(self, dtype: Any) -> BoundPass:
+        """Return the map for single profiles of that precision as a function (x, out)."""
+        if dtype not in self._bound:
+            stages = None if self.assembled else dense_stages(self.layers(dtype))
+            self._bound[dtype] = self._general if stages is None else bound_joint(stages, self.runs)
+        return self._bound[dtype]
 
     def preactivations(self, x: Array, out: Array | None = None) -> Array:
         """Return v(x) = (v_1(x), ..., v_L(x)); ``out`` must not be x."""
         if out is None:
             out = np.empty_like(x)
-        if self._assemble:
+        if self.assembled:
             matrix, bias = self._sparse(x.dtype)
             out[...] = matrix.apply(x)
             out += bias
             return out
-        for layer in self._cast(x.dtype):
+        for layer in self.layers(x.dtype):
             layer.preactivation(x, out[..., layer.where])
         return out
 
     def respond(self, v: Array, out: Array) -> Array:
         """Return (r_1(v_1), ..., r_L(v_L)); ``out`` may be v."""
-        for where, activation in self._runs:
+        for where, activation in self.runs:
             target = out[..., where]
             try:
                 # The same view twice needs no look at whether two overlap.
@@ -137,35 +161,43 @@ class JointPass:
     def preactivation_changes(self, x: Array, d: Array) -> Array:
         """Return the derivative of v at x (N,) along d (N,) or (count, N)."""
         out = np.empty_like(d)
-        if self._assemble:
+        if self.assembled:
             out[...] = self._sparse(d.dtype)[0].apply(d)
             return out
-        for layer in self._cast(d.dtype):
+        for layer in self.layers(d.dtype):
             layer.preactivation_change(x, d, out[..., layer.where])
         return out
 
-    def linearise(self, x: Array) -> Callable[[Array], Array]:
+    def linearise(self, x: Array) -> JointLinearisation:
         """Return d -> J(x) d, J a generalised Jacobian of T, for x (N,) and d (N,) or (count, N)."""
         v = self.preactivations(x)
-        runs = [(where, response_change(activation, v[where])) for where, activation in self._runs]
+        return JointLinearisation(self, x, [(where, response_change(r, v[where])) for where, r in self.runs])
 
-        def change(d: Array) -> Array:
-            out = self.preactivation_changes(x, d)
-            for where, respond in runs:
-                out[..., where] = respond(out[..., where])
-            return out
-
-        return change
+    def transposed_weights(self, dtype: Any) -> Array | None:
+        """Return W' as a fresh dense matrix (N, N); None where a coupling is not linear or not stored."""
+        network = self._network
+        if not network.linear:
+            return None
+        if self.assembled:
+            return stored(self._sparse(dtype)[0]).T.copy()  # type: ignore[union-attr]
+        out = np.zeros((network.size,) * 2, dtype=dtype)
+        for (target, source), weight in network.weights.items():
+            matrix = stored(weight)
+            if matrix is None:
+                return None
+            out[network.space.slices[source], network.space.slices[target]] = matrix.T
+        return out
 
     def layer(self, player: Player, x: Array) -> Array:
         """Return v_l(x) of one player."""
         n = self._network.dims[player]
-        layer = self._cast(x.dtype)[self._position[player]]
+        layer = self.layers(x.dtype)[self._position[player]]
         return layer.preactivation(x, np.empty((*x.shape[:-1], n), dtype=x.dtype))
 
-    def _cast(self, dtype: Any) -> list[_Layer]:
+    def layers(self, dtype: Any) -> list[Layer]:
+        """Return the layers in the order of a profile, in that precision."""
         if dtype not in self._layers:
-            self._layers[dtype] = [_Layer(self._network, p, self._by_target[p], dtype) for p in self._network.players]
+            self._layers[dtype] = [Layer(self._network, p, self._by_target[p], dtype) for p in self._network.players]
         return self._layers[dtype]
 
     def _sparse(self, dtype: Any) -> tuple[LinearMap, Array]:
@@ -183,7 +215,8 @@ class CompositePass:
         self._network = network
         self.order = order
         self.state = network.space.slices[order[-1]]
-        self._layers: dict[Any, list[_Layer]] = {}
+        self._layers: dict[Any, list[Layer]] = {}
+        self._bound: dict[Any, tuple[list[Stage] | None, BoundPass | None]] = {}
 
     @property
     def size(self) -> int:
@@ -197,16 +230,17 @@ class CompositePass:
         """
         if out is None:
             out = np.empty((*state.shape[:-1], self._network.size), dtype=state.dtype)
+        if state.ndim == 1 and out.flags.c_contiguous:
+            bound = self._dense(state.dtype)[1]
+            if bound is not None:
+                return bound(state, out)
         previous = state
-        for layer in self._cast(state.dtype):
+        for layer in self.layers(state.dtype):
             target = out[..., layer.where]
             if layer.single is None:
                 target[...] = layer.bias + layer.others[0][0].apply([previous])
             else:
-                if target.ndim == 1:
-                    layer.single.apply(previous, target)
-                else:
-                    target[...] = layer.single.apply(previous)
+                layer.single.apply(previous, target)
                 target += layer.bias
             try:
                 layer.activation(target, out=target)
@@ -215,29 +249,51 @@ class CompositePass:
             previous = target
         return out
 
-    def linearise(self, state: Array) -> Callable[[Array], Array]:
+    def linearise(self, state: Array) -> CompositeLinearisation:
         """Return d -> J(x_L) d, J a generalised Jacobian of O, for x_L (n_L,) and d (n_L,) or (count, n_L)."""
-        layers: list[tuple[_Layer, Array, Callable[[Array], Array]]] = []
+        layers = []
         previous = state
-        for layer in self._cast(state.dtype):
+        for layer in self.layers(state.dtype):
             if layer.single is None:
                 v = layer.bias + layer.others[0][0].apply([previous])
             else:
                 v = layer.single.apply(previous) + layer.bias
             layers.append((layer, previous, response_change(layer.activation, v)))
             previous = layer.activation(v)
+        return CompositeLinearisation(layers, state.size, state.dtype)
 
-        def change(d: Array) -> Array:
-            for layer, x, respond in layers:
-                d = respond(layer.others[0][0].jvp([x], [d]) if layer.single is None else layer.single.apply(d))
-            return d
+    def bound(self, dtype: Any) -> BoundPass:
+        """Return x_L -> O(x_L) for single states of that precision, a function (x, out) with buffers of its own."""
+        stages = self._dense(dtype)[0]
+        if stages is not None:
+            return bound_composite(stages)
+        if len(self.order) == 1:
+            return lambda x, out: self(x, out)
+        outputs = np.empty(self._network.size, dtype=dtype)
 
-        return change
+        def evaluate(x: Array, out: Array) -> Array:
+            np.copyto(out, self(x, outputs)[self.state])
+            return out
 
-    def _cast(self, dtype: Any) -> list[_Layer]:
+        return evaluate
+
+    @cached_property
+    def fused(self) -> FusedMap | None:
+        """The map on x_L packed for the compiled kernels; None where they do not take it."""
+        return fused_map(self.layers(np.dtype(np.float64)), composite=True)
+
+    def _dense(self, dtype: Any) -> tuple[list[Stage] | None, BoundPass | None]:
+        """Return the stages of dense layers, and their outputs as a function (x, out); None for other layers."""
+        if dtype not in self._bound:
+            stages = dense_stages(self.layers(dtype))
+            self._bound[dtype] = (stages, None if stages is None else bound_outputs(stages))
+        return self._bound[dtype]
+
+    def layers(self, dtype: Any) -> list[Layer]:
+        """Return the layers in the order of the pass, in that precision."""
         if dtype not in self._layers:
             incoming = {coupling.target: [coupling] for coupling in self._network.couplings}
-            self._layers[dtype] = [_Layer(self._network, p, incoming[p], dtype) for p in self.order]
+            self._layers[dtype] = [Layer(self._network, p, incoming[p], dtype) for p in self.order]
         return self._layers[dtype]
 
 
@@ -252,14 +308,6 @@ def _refusal(activation: Activation, v: Array) -> DomainError | None:
     except DomainError as error:
         return error
     return None
-
-
-def response_change(activation: Activation, v: Array) -> Callable[[Array], Array]:
-    """Return d -> J(v) d for one layer's v (n,) and d (n,) or (count, n), J a generalised Jacobian of r."""
-    if activation.separable:
-        slopes = activation.derivative(v)
-        return lambda d: slopes * d
-    return lambda d: activation.jvp(np.broadcast_to(v, (*d.shape[:-1], v.size)), d)
 
 
 def activation_runs(network: Network) -> list[tuple[slice, Activation]]:

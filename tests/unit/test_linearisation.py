@@ -53,7 +53,7 @@ def many_small_players() -> Any:
     layers = 20
     weights = [rng.standard_normal((2, 2)) for _ in range(layers)]
     network = nng.Network.ring(weights, [rng.standard_normal(2) for _ in range(layers)], ["tanh"] * layers)
-    assert network.joint._assemble
+    assert network.joint.assembled
     return network.game()
 
 

@@ -1,0 +1,172 @@
+"""Passes of many arguments at once, held as the columns of a matrix, so that a layer is one product of matrices.
+
+A dense layer takes its bias with the product: the argument has a row of ones below each layer, and the weight the bias
+as its last column. What is left of a pass beside the products are the activations, in place on contiguous blocks.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nngames.activations import Activation
+from nngames.core.operators import DenseMap
+from nngames.core.profiles import Array
+from nngames.networks.passes import CompositePass, JointPass, Layer
+
+
+class ColumnPass(ABC):
+    """A map on batches, whose arguments (batch, n) it holds as columns."""
+
+    @abstractmethod
+    def enter(self, x: Array) -> Array:
+        """Return the columns of the arguments (batch, n), as a fresh contiguous array."""
+
+    @abstractmethod
+    def leave(self, columns: Array) -> Array:
+        """Return the arguments (batch, n) of the columns, as a fresh contiguous array."""
+
+    @abstractmethod
+    def evaluate(self, columns: Array, out: Array) -> Array:
+        """Write the columns of the map's values into ``out``, which is not ``columns``, and return it."""
+
+
+class TransposedPass(ColumnPass):
+    """A map given by a function of batches (batch, n)."""
+
+    def __init__(self, respond: Callable[[Array], Array]) -> None:
+        self._respond = respond
+
+    def enter(self, x: Array) -> Array:
+        """Return the transpose."""
+        return np.array(x.T, order="C")
+
+    def leave(self, columns: Array) -> Array:
+        """Return the transpose."""
+        return np.array(columns.T, order="C")
+
+    def evaluate(self, columns: Array, out: Array) -> Array:
+        """Write the transposed values into ``out``."""
+        out[...] = self._respond(columns.T).T
+        return out
+
+
+class _Stage(NamedTuple):
+    """A dense layer: out[:n] = respond(weight @ argument), its last column the bias."""
+
+    weight: Array
+    activation: Activation
+    source: slice
+    where: slice
+
+    def write(self, argument: Array, block: Array) -> None:
+        """Write the layer's output into ``block`` (n, batch), contiguous."""
+        np.matmul(self.weight, argument, out=block)
+        if self.activation.separable and self.activation.size is None:
+            self.activation(block, out=block)
+        else:
+            block[...] = self.activation(np.array(block.T, order="C")).T
+
+
+class JointColumns(ColumnPass):
+    """The joint map of dense layers: each stands in its own rows, with a row of ones below."""
+
+    def __init__(self, stages: Sequence[_Stage]) -> None:
+        self._stages = stages
+        self._rows = sum(len(stage.weight) + 1 for stage in stages)
+        starts = {stage.where.start: stage.where.start + place for place, stage in enumerate(stages)}
+        # By layer: its rows, those of its source with the ones, and the stretch of a profile.
+        self._places = []
+        for stage in stages:
+            first, heard = starts[stage.where.start], starts[stage.source.start]
+            rows = slice(first, first + len(stage.weight))
+            self._places.append((stage, rows, slice(heard, heard + stage.weight.shape[1])))
+
+    def enter(self, x: Array) -> Array:
+        """Return the transposed layers with the rows of ones."""
+        columns = np.ones((self._rows, len(x)), dtype=x.dtype)
+        for stage, rows, _ in self._places:
+            columns[rows] = x[:, stage.where].T
+        return columns
+
+    def leave(self, columns: Array) -> Array:
+        """Return the profiles."""
+        x = np.empty((columns.shape[1], self._rows - len(self._stages)), dtype=columns.dtype)
+        for stage, rows, _ in self._places:
+            x[:, stage.where] = columns[rows].T
+        return x
+
+    def evaluate(self, columns: Array, out: Array) -> Array:
+        """Write T of the columns into ``out``."""
+        for stage, rows, heard in self._places:
+            stage.write(columns[heard], out[rows])
+            out[rows.stop] = 1.0
+        return out
+
+
+class CompositeColumns(ColumnPass):
+    """The composite map of a ring of dense layers, on the outputs of the last one with a row of ones below."""
+
+    def __init__(self, stages: Sequence[_Stage]) -> None:
+        self._stages = stages
+        self._between: list[Array] = []
+
+    def enter(self, x: Array) -> Array:
+        """Return the transpose with the row of ones."""
+        columns = np.ones((x.shape[1] + 1, len(x)), dtype=x.dtype)
+        columns[:-1] = x.T
+        return columns
+
+    def leave(self, columns: Array) -> Array:
+        """Return the outputs of the last layer."""
+        return np.array(columns[:-1].T, order="C")
+
+    def evaluate(self, columns: Array, out: Array) -> Array:
+        """Write O of the columns into ``out``."""
+        for stage, buffer in zip(self._stages, (*self._buffers(columns), out), strict=True):
+            stage.write(columns, buffer[:-1])
+            columns = buffer
+        out[-1] = 1.0
+        return out
+
+    def _buffers(self, columns: Array) -> list[Array]:
+        """Return the arrays of the layers between, which are made anew when columns were dropped."""
+        batch = columns.shape[1]
+        if not self._between or self._between[0].shape[1] != batch:
+            shapes = ((len(stage.weight) + 1, batch) for stage in self._stages[:-1])
+            self._between = [np.ones(shape, dtype=columns.dtype) for shape in shapes]
+        return self._between
+
+
+def joint_columns(joint: JointPass, dtype: np.dtype) -> ColumnPass:
+    """Return the joint map on batches of that precision."""
+    stages = None if joint.assembled else _dense_stages(joint.layers(dtype))
+    return TransposedPass(joint) if stages is None else JointColumns(stages)
+
+
+def composite_columns(composite: CompositePass, dtype: np.dtype) -> ColumnPass:
+    """Return the composite map on batches of that precision."""
+    stages = _dense_stages(composite.layers(dtype))
+    if stages is not None:
+        return CompositeColumns(stages)
+    return TransposedPass(lambda state: composite(state)[..., composite.state])
+
+
+def _dense_stages(layers: Sequence[Layer]) -> list[_Stage] | None:
+    """Return the stages of layers with one dense coupling each and activations that refuse nothing; else None."""
+    stages = []
+    for layer in layers:
+        weight, source = layer.single, layer.source
+        if (
+            not isinstance(weight, DenseMap)
+            or source is None
+            or layer.others
+            or not layer.activation.defined_everywhere
+        ):
+            return None
+        widened = np.concatenate([weight.matrix, layer.bias[:, None]], axis=1)
+        stages.append(_Stage(widened, layer.activation, source, layer.where))
+    return stages

@@ -1,0 +1,209 @@
+"""Compiled passes for small dense networks: which networks have them, and when they are used (the extra ``fast``).
+
+Numba takes a quarter of a second to import, and the kernels as long to load from disk or some seconds to compile, which
+no short solve may pay. So they are loaded once the runs of this process that could have used them have taken as long as
+loading takes, and compiled after they have taken as long as compiling does, both before a run without a limit of time;
+or at once by ``compile_passes``. A run uses compiled passes from its beginning to its end or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from nngames.core.errors import NotApplicableError
+from nngames.core.operators import DenseMap
+from nngames.networks.forms import Form, form_of
+
+if TYPE_CHECKING:
+    from nngames.networks.passes import Layer
+
+#: A residual this close to that of a stored iterate, relative to the larger of that and the scale, may belong to a
+#: return to it: compiled steps end there for the rule for cycles to look.
+RECURRENCE = 1e-9
+#: Gram matrices are trusted while each difference keeps this share of its square beside the newer ones.
+GRAM_INDEPENDENCE = 1e-10
+#: Seconds that loading the kernels from disk takes, and compiling them.
+LOADING, COMPILING = 0.5, 10.0
+#: Products of more multiplications gain nothing from compiled loops beside the BLAS.
+LARGEST_PRODUCT = 250_000
+#: Seconds that one multiplication, and one layer, takes at most: what bounds a stretch of compiled steps in time.
+_PER_MULTIPLICATION, _PER_LAYER = 1e-9, 1e-6
+
+
+class FusedMap:
+    """A map of a network packed for the compiled kernels; see ``fused_kernels``.
+
+    Attributes
+    ----------
+    weights, biases, parameters, stages : ndarray
+    shape : tuple of int
+        The shape in which the kernels take an iterate: (L, n), or (1, n_L) for the composite map.
+    seconds : float
+        What a pass takes at most.
+    """
+
+    def __init__(self, layers: Sequence[Layer], forms: Sequence[Form], composite: bool) -> None:
+        n = max(layer.bias.size for layer in layers)
+        rows, columns = -(-n // 4) * 4, max(columns_of(layer) for layer in layers)
+        places = {layer.where.start: place for place, layer in enumerate(layers)}
+        weights, biases = np.zeros((len(layers), rows, columns)), np.zeros((len(layers), rows))
+        self.parameters = np.zeros((2, len(layers), rows))
+        self.stages = np.zeros((len(layers), 4), dtype=np.int64)
+        for place, (layer, (form, first, second)) in enumerate(zip(layers, forms, strict=True)):
+            size, heard, source = layer.bias.size, columns_of(layer), 0
+            if isinstance(layer.single, DenseMap) and layer.source is not None:
+                weights[place, :size, :heard] = layer.single.matrix
+                source = places[layer.source.start]
+            biases[place, :size] = layer.bias
+            self.parameters[0, place, :size], self.parameters[1, place, :size] = first, second
+            self.stages[place] = size, heard, source, form
+        self.weights = weights.reshape(len(layers), -1, 4, columns)
+        self.biases = biases.reshape(len(layers), -1, 4)
+        self.shape = (1, layers[-1].bias.size) if composite else (len(layers), n)
+        passed = float(np.dot(self.stages[:, 0], self.stages[:, 1] + 30))
+        self.seconds = _PER_MULTIPLICATION * passed + _PER_LAYER * len(layers)
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return the first arguments of a kernel: the map, and the work space of one call."""
+        _, layers, rows = self.parameters.shape
+        work = np.empty(rows)
+        outputs = np.empty((layers, rows))
+        return self.weights, self.biases, self.parameters, self.stages, outputs, work, work.reshape(-1, 4)
+
+
+def columns_of(layer: Layer) -> int:
+    """Return the columns of a layer's matrix, 0 where it listens to nobody."""
+    return 0 if layer.single is None else layer.single.shape[1]
+
+
+def fused_map(layers: Sequence[Layer], composite: bool) -> FusedMap | None:
+    """Return the packed map of layers with at most one dense coupling each and compiled activations; else None.
+
+    The layers of a joint map have one size. Where the sizes of a ring's layers differ much, so that most of the packed
+    array would be empty, there is none either.
+    """
+    forms = []
+    for layer in layers:
+        dense = isinstance(layer.single, DenseMap) and layer.single.multiplications <= LARGEST_PRODUCT
+        form = form_of(layer.activation)
+        if layer.others or not (dense or layer.single is None) or form is None:
+            return None
+        forms.append(form)
+    sizes = {layer.bias.size for layer in layers}
+    if not composite and len(sizes) > 1:
+        return None
+    stored = sum(layer.bias.size * columns_of(layer) for layer in layers)
+    packed = len(layers) * max(sizes) * max(map(columns_of, layers))
+    if packed > 4 * stored:
+        return None
+    return FusedMap(layers, forms, composite)
+
+
+class Kernels(NamedTuple):
+    """The compiled kernels."""
+
+    relaxed_steps: Callable[..., int]
+    anderson_steps: Callable[..., int]
+
+
+class _Process:
+    """What this process has of the kernels, and the time that runs without them have taken."""
+
+    def __init__(self) -> None:
+        self.installed = find_spec("numba") is not None
+        self.kernels: Kernels | None = None
+        self.spent = 0.0
+        self._wanted_after = LOADING if self.installed and _on_disk() else COMPILING
+
+    def load(self) -> None:
+        """Load the kernels from disk, or compile them and keep them there."""
+        _drop_stale()
+        from nngames.networks import fused_anderson, fused_kernels
+
+        for kernel, signature in (*fused_kernels.signatures(), *fused_anderson.signatures()):
+            kernel.compile(signature)
+            # An array of another type shall be an error, not seconds of compilation.
+            kernel.disable_compile()
+        self.kernels = Kernels(fused_kernels.relaxed_steps, fused_anderson.anderson_steps)
+
+    def wanted(self) -> bool:
+        """Whether runs have taken as long without the kernels as loading or compiling them takes."""
+        return self.installed and self.spent >= self._wanted_after
+
+
+@cache
+def _process() -> _Process:
+    return _Process()
+
+
+def kernels(limited: bool) -> Kernels | None:
+    """Return the compiled kernels, None while they are not loaded.
+
+    ``limited`` says whether the run that asks has a limit of time, which loading them would use up.
+    """
+    process = _process()
+    if process.kernels is None and not limited and process.wanted():
+        process.load()
+    return process.kernels
+
+
+def installed() -> bool:
+    """Whether Numba is there to compile passes."""
+    return _process().installed
+
+
+def ran_without(seconds: float) -> None:
+    """Count the seconds of a run that could have used the kernels."""
+    _process().spent += seconds
+
+
+def compile_passes() -> None:
+    """Compile the passes of small dense networks now, or load them from disk, so that the next solve uses them.
+
+    It takes some seconds the first time and half a second later. Without this call it happens by itself once the runs
+    of the process have taken that long.
+
+    Raises
+    ------
+    NotApplicableError
+        If Numba, the extra ``fast``, is not installed.
+    """
+    if not _process().installed:
+        raise NotApplicableError("compiled passes need Numba: pip install 'nngames[fast]'")
+    if _process().kernels is None:
+        _process().load()
+
+
+def _indices() -> Iterator[tuple[Path, bool]]:
+    """Yield the indices of Numba's cache that belong to the kernels, and whether each is younger than all sources."""
+    here = Path(__file__)
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    folder = Path(given) if given else here.parent / "__pycache__"
+    try:
+        born = max(source.stat().st_mtime for source in here.parent.glob("fused_*.py"))
+        for index in folder.glob("**/fused_*.nbi"):
+            yield index, index.stat().st_mtime >= born
+    except OSError:
+        return
+
+
+def _on_disk() -> bool:
+    """Whether the kernels of these sources lie where Numba keeps them."""
+    fresh = [young for _, young in _indices()]
+    return bool(fresh) and all(fresh)
+
+
+def _drop_stale() -> None:
+    """Delete indices older than a source: Numba compares each with its own file only, not with those it calls."""
+    for index, young in list(_indices()):
+        if not young:
+            with suppress(OSError):
+                index.unlink()

@@ -1,0 +1,224 @@
+"""The compiled steps of Anderson acceleration of type II with its safeguard, as ``solvers.anderson`` defines them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nngames.core.profiles import Array
+from nngames.networks.fused import GRAM_INDEPENDENCE
+from nngames.networks.fused_kernels import compiled, distance, evaluate
+
+_plain = compiled()
+_summing = compiled(fastmath={"reassoc", "contract"}, forceinline=True)
+
+
+@_summing
+def _product(stack: Array, first: int, x: Array) -> float:
+    """Return the inner product of an array of a stack with x."""
+    total = 0.0
+    rows, columns = x.shape
+    for i in range(rows):
+        for j in range(columns):
+            total += stack[first, i, j] * x[i, j]
+    return total
+
+
+@_plain
+def solve_gram(gram: Array, head: int, right: Array, triangle: Array, pivots: Array) -> bool:
+    """Replace ``right`` by the solution of the system with gram[head:, head:], L D L' being its factorisation.
+
+    False, with ``right`` in pieces, where a row depends on those before it.
+    """
+    n = len(right)
+    for i in range(n):
+        pivot = gram[head + i, head + i]
+        for j in range(i):
+            product = gram[head + i, head + j]
+            for k in range(j):
+                product -= triangle[i, k] * triangle[j, k] * pivots[k]
+            triangle[i, j] = product / pivots[j]
+            pivot -= product * triangle[i, j]
+            right[i] -= triangle[i, j] * right[j]
+        if not pivot > GRAM_INDEPENDENCE * gram[head + i, head + i]:
+            return False
+        pivots[i] = pivot
+    for i in range(n - 1, -1, -1):
+        right[i] /= pivots[i]
+        for k in range(i + 1, n):
+            right[i] -= triangle[k, i] * right[k]
+    return True
+
+
+@_plain
+def _remember(
+    moves: Array, changes: Array, gram: Array, counts: Array, before: Array, after: Array, old: Array, new: Array
+) -> None:
+    """Put after - before and new - old in front of the differences, whose head and number ``counts`` holds."""
+    rows, columns = before.shape
+    head, count, most = counts[3], counts[4], counts[5]
+    if head == 0:
+        # The room before the newest is used up: the block moves to the end.
+        kept = min(count, most - 1)
+        head = len(moves) - kept
+        for r in range(kept - 1, -1, -1):
+            for i in range(rows):
+                for j in range(columns):
+                    moves[head + r, i, j] = moves[r, i, j]
+                    changes[head + r, i, j] = changes[r, i, j]
+            for s in range(kept - 1, -1, -1):
+                gram[head + r, head + s] = gram[r, s]
+    head -= 1
+    count = min(count + 1, most)
+    for i in range(rows):
+        for j in range(columns):
+            moves[head, i, j] = after[i, j] - before[i, j]
+            changes[head, i, j] = new[i, j] - old[i, j]
+    for r in range(count):
+        gram[head, head + r] = gram[head + r, head] = _product(changes, head + r, changes[head])
+    counts[3], counts[4] = head, count
+
+
+@_plain
+def anderson_steps(
+    weights: Array,
+    biases: Array,
+    parameters: Array,
+    stages: Array,
+    outputs: Array,
+    work: Array,
+    blocks: Array,
+    x: Array,
+    g: Array,
+    moves: Array,
+    changes: Array,
+    gram: Array,
+    rules: Array,
+    numbers: Array,
+    counts: Array,
+    residuals: Array,
+    evaluations: Array,
+) -> int:
+    """Make steps of the scheme from x with g = R(x) - x, both overwritten; return how many were made.
+
+    It ends where a Gram matrix is too ill-conditioned, before that step; after ``most`` steps; or where the residual is
+    at most ``target``, above ``bound`` or not finite.
+
+    Parameters
+    ----------
+    weights, biases, parameters, stages, outputs, work, blocks
+        The map and its work space.
+    x, g : ndarray (1 or L, n)
+    moves, changes : ndarray (2 m, 1 or L, n)
+        The differences of iterates and displacements, newest first from a head on; m is the memory.
+    gram : ndarray (2 m, 2 m)
+        That of the changes.
+    rules : ndarray (7,)
+        The constants of the safeguard: the limits of a step and of a residual, the decay, the largest and the smallest
+        relaxation, the factor of a step that pays, the smallest mixing.
+    numbers : ndarray (9,)
+        target, bound, the first residual, growth and the largest mixing; and, also results, the best residual, the
+        relaxation, the mixing and the residual at which the present turn began.
+    counts : ndarray (9,)
+        The most steps, the length of a turn and m, at 0, 6 and 5; and, also results, the evaluations and the accepted
+        steps at 1 and 2, the head and the number of differences at 3 and 4, the accelerated steps of the turn and the
+        plain ones left at 7 and 8.
+    residuals, evaluations : ndarray (at least most,)
+        Those of the new states.
+    """
+    target, bound, initial, growth, most_mixing = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    best, relaxation, mixing = numbers[5], numbers[6], numbers[7]
+    most, length = counts[0], counts[6]
+    rows, columns = x.shape
+    step, trial, image, new = np.empty_like(x), np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    zero = np.zeros_like(x)
+    triangle, pivots, gamma = np.empty((counts[5], counts[5])), np.empty(counts[5]), np.empty(counts[5])
+    residual = distance(g, zero)
+    made = 0
+    while made < most:
+        head, count = counts[3], counts[4]
+        for i in range(rows):
+            for j in range(columns):
+                step[i, j] = mixing * g[i, j]
+        if counts[8] == 0 and count > 0:
+            for r in range(count):
+                gamma[r] = _product(changes, head + r, g)
+            if not solve_gram(gram, head, gamma[:count], triangle, pivots):
+                break
+            for r in range(count):
+                for i in range(rows):
+                    for j in range(columns):
+                        step[i, j] -= gamma[r] * (moves[head + r, i, j] + mixing * changes[head + r, i, j])
+        accepted = False
+        most_residual = rules[1] * initial * (counts[2] + 1.0) ** -(1.0 + rules[2])
+        if residual <= most_residual and distance(step, zero) <= rules[0] * residual:
+            for i in range(rows):
+                for j in range(columns):
+                    trial[i, j] = x[i, j] + step[i, j]
+            evaluate(weights, biases, parameters, stages, outputs, work, blocks, trial, image)
+            following = distance(image, trial)
+            counts[1] += 1
+            accepted = following < math.inf and following <= growth * best
+        if accepted:
+            counts[2] += 1
+        else:
+            for i in range(rows):
+                for j in range(columns):
+                    trial[i, j] = x[i, j] + relaxation * g[i, j]
+            evaluate(weights, biases, parameters, stages, outputs, work, blocks, trial, image)
+            following = distance(image, trial)
+            counts[1] += 1
+            relaxation = min(2 * relaxation, rules[3]) if following <= residual else max(relaxation / 2, rules[4])
+        best = min(best, following)
+        for i in range(rows):
+            for j in range(columns):
+                new[i, j] = image[i, j] - trial[i, j]
+        learns = True
+        if not accepted:
+            counts[4] = counts[7] = counts[8] = 0
+            numbers[8] = following
+            mixing = max(mixing / 2, rules[6])
+        else:
+            mixing = min(2 * mixing, most_mixing)
+            if counts[8] > 0:
+                counts[8] -= 1
+                if counts[8] == 0:
+                    # The plain steps are over: acceleration begins anew, without this difference.
+                    counts[4] = counts[7] = 0
+                    numbers[8] = following
+                    learns = False
+            else:
+                counts[7] += 1
+                if counts[7] > length > 0:
+                    paid = following <= rules[5] ** counts[7] * numbers[8]
+                    counts[7] = 0
+                    counts[8] = 0 if paid else length + 1
+                    numbers[8] = following
+        if learns and counts[5] > 0:
+            _remember(moves, changes, gram, counts, x, trial, g, new)
+        for i in range(rows):
+            for j in range(columns):
+                x[i, j], g[i, j] = trial[i, j], new[i, j]
+        residual = following
+        residuals[made], evaluations[made] = residual, counts[1]
+        made += 1
+        if not target < residual <= bound:
+            break
+    numbers[5], numbers[6], numbers[7] = best, relaxation, mixing
+    return made
+
+
+def signatures() -> list[tuple[Any, Any]]:
+    """Return the kernel with its signature in double precision."""
+    from numba import float64, int64
+
+    vector, matrix, stack, integers = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
+    network = (float64[:, :, :, ::1], stack, stack, int64[:, ::1], matrix, vector, matrix)
+    return [
+        (
+            anderson_steps,
+            (*network, matrix, matrix, stack, stack, matrix, vector, vector, integers, vector, integers),
+        )
+    ]

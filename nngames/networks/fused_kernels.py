@@ -1,0 +1,294 @@
+"""The compiled passes: small dense networks, and the steps of schemes on them, as loops over numbers.
+
+With Numba these functions are compiled and kept on disk; without it they are ordinary functions, which serve to check
+them. Numba compares the cache of a function with this file alone, so all that is compiled together lives here.
+
+A map is given by ``weights`` (L, rows / 4, 4, columns) and ``biases`` (L, rows / 4, 4), in blocks of four rows, which
+load x once; ``parameters`` (2, L, rows), those of each coordinate's activation; and ``stages`` (L, 4): for each layer
+its rows, its columns, the layer that it listens to and its activation's form. Iterates are arrays (L, n), or (1, n) for
+the composite map, whose layers stand in the order of the ring; ``outputs`` (L, rows) is room for what they answer, and
+``work`` (rows,), which ``blocks`` shows as (rows / 4, 4), for one pre-activation.
+
+Nothing is sliced, for counting the references to a slice takes as long as a small product, and indices that a compiler
+cannot prove nonnegative are kept out of inner loops, which it would otherwise not turn into loops over several numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nngames.core.profiles import Array
+from nngames.networks.forms import (
+    AFFINE,
+    ARCTAN,
+    CLIP,
+    IDENTITY,
+    RECTIFIED,
+    RISE,
+    SIGMOID,
+    SOFT_THRESHOLD,
+    SOFTSIGN,
+    TANH,
+    TWO_SLOPES,
+)
+from nngames.networks.fused import RECURRENCE
+
+try:
+    from numba import njit
+except ImportError:
+    njit = None
+
+_LOG2_E = 1.4426950408889634
+#: ln 2 in two parts, the first of which has trailing zeros: its product with an integer is exact.
+_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+#: Added to a number below 2^51 it leaves the nearest integer in the last bits.
+_ROUND = 6755399441055744.0
+_ONE_BITS = np.int64(4607182418800017408)
+_C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9, _C10, _C11, _C12, _C13 = (1 / math.factorial(k) for k in range(2, 14))
+
+
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return the decorator that compiles a function where Numba is installed, with its cache where there is a place."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        if njit is None:
+            return function
+        try:
+            return njit(cache=True, error_model="numpy", **options)(function)
+        except RuntimeError:
+            # No folder for the cache can be written.
+            return njit(error_model="numpy", **options)(function)
+
+    return decorate
+
+
+#: Sums in any order, so that they can be made several terms at a time; NaN and infinities keep their meaning.
+_inlined_sum = compiled(fastmath={"reassoc", "contract"}, forceinline=True)
+#: Term by term as written.
+_plain = compiled()
+_inlined = compiled(forceinline=True)
+
+
+@_inlined
+def _exponential(y: float) -> tuple[float, float]:
+    """Return (s, p) with e^y = s (1 + p), s a power of two and |p| < 1/2, for y in [-708, 0].
+
+    Without a branch, so that several are made at a time. y = k ln 2 + r with |r| <= ln(2)/2, s = 2^k and p = e^r - 1 by
+    its Taylor polynomial of degree 13, the rest of which is below 5e-18 r.
+    """
+    shifted = y * _LOG2_E + _ROUND
+    k = shifted - _ROUND
+    r = (y - k * _LN2_HIGH) - k * _LN2_LOW
+    q = r * r
+    low = _C2 + r * _C3 + q * (_C4 + r * _C5)
+    high = (_C6 + r * _C7) + q * (_C8 + r * _C9) + (q * q) * ((_C10 + r * _C11) + q * (_C12 + r * _C13))
+    bits = (np.float64(shifted).view(np.int64) << 52) + _ONE_BITS
+    return np.int64(bits).view(np.float64), r + q * (low + (q * q) * high)
+
+
+@_plain
+def respond(form: int, parameters: Array, layer: int, rows: int, v: Array, out: Array, row: int) -> None:
+    """Write the activations of a layer at ``v[:rows]`` into a row of ``out``."""
+    if form == IDENTITY:
+        for i in range(rows):
+            out[row, i] = v[i]
+    elif form == AFFINE:
+        for i in range(rows):
+            out[row, i] = parameters[0, layer, i] * v[i] + parameters[1, layer, i]
+    elif form == RECTIFIED:
+        for i in range(rows):
+            line = parameters[0, layer, i] * v[i] + parameters[1, layer, i]
+            out[row, i] = 0.0 if line <= 0.0 else line
+    elif form == TWO_SLOPES:
+        for i in range(rows):
+            out[row, i] = (parameters[0, layer, i] if v[i] < 0.0 else 1.0) * v[i]
+    elif form == TANH:
+        for i in range(rows):
+            y = -2.0 * abs(v[i])
+            s, p = _exponential(-80.0 if y < -80.0 else y)
+            # e^y - 1 without cancellation, for s - 1 is exact.
+            t = s * p + (s - 1.0)
+            out[row, i] = parameters[0, layer, i] * math.copysign(t / (2.0 + t), v[i])
+    elif form == SIGMOID:
+        for i in range(rows):
+            y = -abs(v[i])
+            s, p = _exponential(-708.0 if y < -708.0 else y)
+            # Where e^y is no normal number, it is nothing.
+            e = 0.0 if y < -708.0 else s + s * p
+            out[row, i] = (e if v[i] < 0.0 else 1.0) / (1.0 + e)
+    elif form == CLIP:
+        for i in range(rows):
+            low, high = parameters[0, layer, i], parameters[1, layer, i]
+            above = low if v[i] < low else v[i]
+            out[row, i] = high if above > high else above
+    elif form == RISE:
+        for i in range(rows):
+            width = parameters[0, layer, i]
+            raised = v[i] + 0.5 * width
+            above = 0.0 if raised < 0.0 else raised
+            out[row, i] = (width if above > width else above) / width
+    elif form == SOFTSIGN:
+        for i in range(rows):
+            # An infinity over itself would be NaN.
+            w = math.copysign(1e300, v[i]) if abs(v[i]) > 1e300 else v[i]
+            out[row, i] = w / (1.0 + abs(w))
+    elif form == SOFT_THRESHOLD:
+        for i in range(rows):
+            level = parameters[0, layer, i]
+            above = -level if v[i] < -level else v[i]
+            out[row, i] = v[i] - (level if above > level else above)
+    elif form == ARCTAN:
+        for i in range(rows):
+            out[row, i] = math.atan(v[i])
+    else:
+        for i in range(rows):
+            out[row, i] = parameters[0, layer, i] * math.expm1(v[i]) if v[i] < 0.0 else v[i]
+
+
+@_inlined_sum
+def drive(
+    weights: Array, biases: Array, layer: int, rows: int, columns: int, x: Array, source: int, blocks: Array
+) -> None:
+    """Write the pre-activations of a layer that listens to a row of x into ``blocks``, four rows at a time."""
+    for k in range((rows + 3) // 4):
+        first, second, third, fourth = 0.0, 0.0, 0.0, 0.0
+        for j in range(columns):
+            heard = x[source, j]
+            first += weights[layer, k, 0, j] * heard
+            second += weights[layer, k, 1, j] * heard
+            third += weights[layer, k, 2, j] * heard
+            fourth += weights[layer, k, 3, j] * heard
+        blocks[k, 0] = first + biases[layer, k, 0]
+        blocks[k, 1] = second + biases[layer, k, 1]
+        blocks[k, 2] = third + biases[layer, k, 2]
+        blocks[k, 3] = fourth + biases[layer, k, 3]
+
+
+@_inlined_sum
+def distance(x: Array, y: Array) -> float:
+    """Return |x - y|_2."""
+    total = 0.0
+    rows, columns = x.shape
+    for i in range(rows):
+        for j in range(columns):
+            difference = x[i, j] - y[i, j]
+            total += difference * difference
+    return math.sqrt(total)
+
+
+@_plain
+def evaluate(
+    weights: Array,
+    biases: Array,
+    parameters: Array,
+    stages: Array,
+    outputs: Array,
+    work: Array,
+    blocks: Array,
+    x: Array,
+    image: Array,
+) -> None:
+    """Write R(x) into ``image``: the composite map where x is one row, with the layers' outputs in ``outputs``."""
+    layers, last = len(stages), len(stages) - 1
+    if len(x) > 1:
+        for layer in range(layers):
+            drive(weights, biases, layer, stages[layer, 0], stages[layer, 1], x, stages[layer, 2], blocks)
+            respond(stages[layer, 3], parameters, layer, stages[layer, 0], work, image, layer)
+        return
+    for i in range(x.shape[1]):
+        outputs[last, i] = x[0, i]
+    for layer in range(layers):
+        drive(weights, biases, layer, stages[layer, 0], stages[layer, 1], outputs, stages[layer, 2], blocks)
+        respond(stages[layer, 3], parameters, layer, stages[layer, 0], work, outputs, layer)
+    for i in range(x.shape[1]):
+        image[0, i] = outputs[last, i]
+
+
+@_plain
+def relaxed_steps(
+    weights: Array,
+    biases: Array,
+    parameters: Array,
+    stages: Array,
+    outputs: Array,
+    work: Array,
+    blocks: Array,
+    x: Array,
+    image: Array,
+    anchor: Array,
+    numbers: Array,
+    counts: Array,
+    residuals: Array,
+) -> int:
+    """Make steps x + lambda (R(x) - x) from x with R(x) = ``image``, both overwritten; return how many were made.
+
+    It ends at a state at which the loop has to look: after ``most`` steps, or where the residual is at most ``target``,
+    above ``bound``, not finite, or close to that of the anchor, the stored iterate of the rule for cycles, which is
+    renewed at powers of two.
+
+    Parameters
+    ----------
+    weights, biases, parameters, stages, outputs, work, blocks
+        The map and its work space.
+    x, image, anchor : ndarray (1 or L, n)
+    numbers : ndarray (5,)
+        lambda, target, bound, the anchor's residual (also a result), the scale.
+    counts : ndarray (5,)
+        The most steps, the iteration, whether cycles are watched for, and the iterations of the anchor and of its next
+        renewal (also results).
+    residuals : ndarray (at least most,)
+        The residuals of the new states.
+    """
+    relaxation, target, bound, scale = numbers[0], numbers[1], numbers[2], numbers[4]
+    most, iteration, watched = counts[0], counts[1], counts[2] != 0
+    rows, columns = x.shape
+    layers, joint = len(stages), rows > 1
+    for k in range(most):
+        iteration += 1
+        for i in range(rows):
+            for j in range(columns):
+                # With relaxation 1 the image itself, to the last bit.
+                x[i, j] = image[i, j] if relaxation == 1.0 else x[i, j] + relaxation * (image[i, j] - x[i, j])
+        # What ``evaluate`` does, for a call counts the references to all arrays, which takes as long as a small pass.
+        if joint:
+            for layer in range(layers):
+                drive(weights, biases, layer, stages[layer, 0], stages[layer, 1], x, stages[layer, 2], blocks)
+                respond(stages[layer, 3], parameters, layer, stages[layer, 0], work, image, layer)
+        else:
+            for j in range(columns):
+                outputs[layers - 1, j] = x[0, j]
+            for layer in range(layers):
+                drive(weights, biases, layer, stages[layer, 0], stages[layer, 1], outputs, stages[layer, 2], blocks)
+                respond(stages[layer, 3], parameters, layer, stages[layer, 0], work, outputs, layer)
+            for j in range(columns):
+                image[0, j] = outputs[layers - 1, j]
+        residual = distance(image, x)
+        residuals[k] = residual
+        if not target < residual <= bound:
+            return k + 1
+        if watched and k + 1 < most:
+            reference = numbers[3]
+            near = RECURRENCE * max(reference, scale)
+            if reference < math.inf and residual > 1e3 * target and abs(residual - reference) <= near:
+                return k + 1
+            if iteration >= counts[4]:
+                for i in range(rows):
+                    for j in range(columns):
+                        anchor[i, j] = x[i, j]
+                numbers[3] = residual
+                counts[3] = iteration
+                counts[4] = 2 * iteration
+    return most
+
+
+def signatures() -> list[tuple[Any, Any]]:
+    """Return the kernel with its signature in double precision."""
+    from numba import float64, int64
+
+    vector, matrix, stack, integers = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
+    network = (float64[:, :, :, ::1], stack, stack, int64[:, ::1], matrix, vector, matrix)
+    return [(relaxed_steps, (*network, matrix, matrix, matrix, vector, integers, vector))]

@@ -1,0 +1,60 @@
+"""Orders in which players may answer: whether the listed one passes signals forward only, and whether any does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from nngames.core.operators import DenseMap
+
+if TYPE_CHECKING:
+    from nngames.networks.network import Network
+
+
+def answers_in_order(network: Network) -> bool:
+    """Whether every player listens only to players listed before it, so that one sweep in turn ends the run."""
+    place = {player: i for i, player in enumerate(network.players)}
+    return all(place[s] < place[coupling.target] for coupling in network.couplings for s in coupling.sources)
+
+
+_acyclic: WeakKeyDictionary[Network, bool] = WeakKeyDictionary()
+
+
+def is_acyclic(network: Network) -> bool:
+    """Whether no coordinate's signal returns to it: the coupling matrix can be permuted to a strictly triangular one.
+
+    Then the N-th power of the joint map is constant, and N plain passes end at the unique equilibrium. False also where
+    a coupling is not linear or not stored, and on a ring of two layers or more, which pass signals round.
+    """
+    if network not in _acyclic:
+        _acyclic[network] = _may_be_acyclic(network) and _without_cycles(network)
+    return _acyclic[network]
+
+
+def _may_be_acyclic(network: Network) -> bool:
+    if not network.linear or (network.ring_order is not None and len(network.players) > 1):
+        return False
+    if not all(hasattr(weight, "matrix") for weight in network.weights.values()):
+        return False
+    n, entries = network.size, 0
+    for weight in network.weights.values():
+        matrix = getattr(weight, "matrix")  # noqa: B009  (only stored weights have one)
+        entries += int(np.count_nonzero(matrix) if isinstance(weight, DenseMap) else matrix.count_nonzero())
+    # More than half of a square of N places do not fit under its diagonal.
+    return bool(entries <= n * (n - 1) / 2)
+
+
+def _without_cycles(network: Network) -> bool:
+    from scipy.sparse.csgraph import connected_components
+
+    from nngames.networks.passes import assembled_weight
+
+    weight: Any = assembled_weight(network)
+    matrix = weight.matrix
+    matrix.eliminate_zeros()
+    if matrix.diagonal().any():
+        return False
+    count, _ = connected_components(matrix, directed=True, connection="strong")
+    return int(count) == matrix.shape[0]
