@@ -44,7 +44,7 @@ class Trace:
     evaluations : ndarray (k,)
         Passes over the network made before the iterate was known.
     seconds : ndarray (k,)
-        Time since the start; callbacks are not counted.
+        Time since the start; callbacks are not counted. Steps that compiled passes make at once share it evenly.
     nash_gap : ndarray (k,) or None
         The sum of the regrets of each iterate, where it was asked for.
     """
@@ -130,25 +130,16 @@ class Result:
     @property
     def provenance(self) -> dict[str, Any]:
         """The versions, the seed and the options behind the result."""
-        import platform
-
-        import scipy
-
-        from nngames import __version__
-
         return {
-            "nngames": __version__,
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-            "python": platform.python_version(),
+            **versions(),
             "method": self.method,
             "options": plain(dict(self.options)),
             "seed": plain(self.seed),
         }
 
-    def to_dict(self, trace: bool = True) -> dict[str, Any]:
-        """Return the result as plain JSON-ready data."""
-        data = {
+    def figures(self) -> dict[str, Any]:
+        """Return how the run ended and its figures as plain data, without the profile and what is proved about it."""
+        return {
             "method": self.method,
             "status": self.status.value,
             "message": self.message,
@@ -159,6 +150,12 @@ class Result:
             "scale": plain(self.scale),
             "tolerance": self.tolerance,
             "nash_gap": plain(self.nash_gap),
+        }
+
+    def to_dict(self, trace: bool = True) -> dict[str, Any]:
+        """Return the result as plain JSON-ready data."""
+        data = {
+            **self.figures(),
             "profile": plain(self.profile),
             "guarantee": self.guarantee.to_dict(),
             "provenance": self.provenance,
@@ -172,6 +169,22 @@ class Result:
         from nngames.report.plots import plot_results
 
         return plot_results({self.method: self}, path)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that results here depend on."""
+    import platform
+
+    import scipy
+
+    from nngames import __version__
+
+    return {
+        "nngames": __version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def empty_trace() -> Trace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,54 @@ from nngames.core.errors import NotApplicableError, OptionError, UnknownNameErro
 from nngames.core.profiles import Profile
 from nngames.core.seeds import Seed
 from nngames.games import Game
+from nngames.results.batch import BatchResult
 from nngames.results.result import Result
+from nngames.solvers import external
 from nngames.solvers.loop import Callback, Interrupted, Run, check_stopping
 from nngames.solvers.solver import Guarantee, Iterate, Rate, Solver, check_game, registry, solver_named
 
 registry.discover(
     sys.modules[__name__],
-    infrastructure=("advice", "auto", "fixed_point", "inclusion", "loop", "options", "safeguard", "solver", "stopping"),
+    infrastructure=(
+        "absence",
+        "advice",
+        "auto",
+        "batch",
+        "batch_stopping",
+        "covering_ray",
+        "differences",
+        "external",
+        "fixed_point",
+        "forecast",
+        "inclusion",
+        "last_resorts",
+        "loop",
+        "options",
+        "piecewise_equation",
+        "potential_program",
+        "reflections",
+        "safeguard",
+        "solver",
+        "stages",
+        "stopping",
+    ),
 )
+registry.discover(external, infrastructure=("formulas", "jax_library", "network_maps", "torch_library", "whole_run"))
 
-from nngames.solvers.auto import solve_automatically  # noqa: E402  (needs the registry filled)
+from nngames.solvers.auto import Auto, AutoRun  # noqa: E402  (needs the registry filled)
+from nngames.solvers.batch import BatchRun, check_starts  # noqa: E402
 
 
-def methods() -> tuple[str, ...]:
-    """Return the names of all methods, ``auto`` included, sorted."""
-    return tuple(sorted((*registry.names(), "auto")))
+def methods(external: bool = True) -> tuple[str, ...]:
+    """Return the names of all methods, ``auto`` included, sorted.
+
+    Parameters
+    ----------
+    external : bool
+        Whether the solvers of other packages are among them, whose names have a colon.
+    """
+    own = (name for name in registry.names() if external or not registry[name].external)
+    return tuple(sorted((*own, "auto")))
 
 
 def solver(method: str | Solver, **options: Any) -> Solver:
@@ -42,7 +76,13 @@ def solver(method: str | Solver, **options: Any) -> Solver:
         return method
     if not isinstance(method, str) or method not in registry:
         raise UnknownNameError("method", method, methods())
-    return registry.create(method, **options)
+    return registry.create(method, **options) if options else _with_defaults(registry[method])
+
+
+@cache
+def _with_defaults(kind: type[Solver]) -> Solver:
+    """Return the solver with its default options; it is frozen, so one serves every run."""
+    return kind()
 
 
 def solve(
@@ -101,12 +141,65 @@ def solve(
     given = start is not None
     profile = game.space.array(np.zeros(game.size) if start is None else start, what="start")
 
-    def run(scheme: Solver, most: int, seconds: float | None) -> Result:
-        return Run(game, scheme, profile, float(tolerance), most, seconds, seed, callback, trace_nash_gap, given).run()
+    automatic = isinstance(method, str) and method == "auto"
+    if automatic and options:
+        raise OptionError(f"auto chooses the options itself; name a method to set {', '.join(map(repr, options))}")
+    scheme, kind = (Auto(), AutoRun) if automatic else (solver(method, **options), Run)
+    return kind(
+        game,
+        scheme,
+        profile,
+        float(tolerance),
+        int(max_iterations),
+        max_seconds,
+        seed,
+        callback,
+        trace_nash_gap,
+        given,
+    ).run()
 
+
+def solve_batch(
+    game: Game,
+    starts: Profile,
+    method: str | Solver = "picard",
+    tolerance: float = 1e-9,
+    max_iterations: int = 10_000,
+    max_seconds: float | None = None,
+    **options: Any,
+) -> BatchResult:
+    """Solve from many starts at once: one product of matrices a layer and pass; starts that are done are dropped.
+
+    Each start goes as ``solve`` from it alone, up to the rounding of the products, and ends by the same rules.
+
+    Parameters
+    ----------
+    game : Game
+    starts : array_like (batch, N), or mapping player -> (batch, n_l)
+    method : str or Solver
+        A scheme that does to each start what it does to it alone: picard, km, halpern, best_response with
+        ``order="simultaneous"``, and the schemes on the inclusion with a constant step.
+    tolerance, max_iterations, max_seconds, **options
+        As for ``solve``; the limit of time is for all starts together.
+
+    Returns
+    -------
+    BatchResult
+
+    Raises
+    ------
+    NotApplicableError
+        If the method takes one start at a time, or cannot run on this game, with the reason.
+    UnknownNameError, OptionError, ShapeError, InputError
+        If an argument is not usable.
+    """
+    game = check_game(game)
+    check_stopping(tolerance, max_iterations, max_seconds)
+    array = check_starts(game, starts)
     if isinstance(method, str) and method == "auto":
-        return solve_automatically(game, run, options, int(max_iterations), max_seconds)
-    return run(solver(method, **options), int(max_iterations), max_seconds)
+        raise NotApplicableError("auto chooses a scheme for one start at a time: name a method, such as 'picard'")
+    scheme = solver(method, **options)
+    return BatchRun(game, scheme, array, float(tolerance), int(max_iterations), max_seconds).run()
 
 
 __all__ = [
@@ -119,6 +212,7 @@ __all__ = [
     "methods",
     "registry",
     "solve",
+    "solve_batch",
     "solver",
     "solver_named",
 ]

@@ -64,9 +64,10 @@ def convergence_proved(game: Game, solver: Solver) -> bool:
 
 
 def existence_proved(guarantee: Guarantee) -> bool:
-    """Whether a guarantee of convergence comes with an equilibrium: only contractions and strong monotonicity do."""
+    """Whether a guarantee of convergence comes with a proof that there is an equilibrium."""
     distance = guarantee.rate is not None and guarantee.rate.quantity == "distance"
-    return distance or bool((guarantee.witness or {}).get("unique"))
+    witness = guarantee.witness or {}
+    return distance or bool(witness.get("unique") or witness.get("exists"))
 
 
 def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> str:
@@ -78,6 +79,9 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> st
         if existence_proved(solver.guarantee(game)):
             return f"convergence is proved, so allow more: {more}"
         return f"convergence is proved if there is an equilibrium, which is not proved: allow more, {more}"
+    if solver.steered:
+        # It has tried whatever is proved.
+        return f"no certificate licenses a scheme here: try another start, nng.solve(game, start=...), or {more}"
     better = next(licensed_methods(game, besides=solver.name), None)
     if better is not None:
         name, reason = better
@@ -95,7 +99,7 @@ def licensed_methods(game: Game, besides: str) -> Iterator[tuple[str, str]]:
     A proof is made when it is reached: whoever takes the first method only does not pay for the others.
     """
     without_existence = []
-    many = len(game.players) > SWEPT_PLAYERS
+    many = game.space.count > SWEPT_PLAYERS
     order = ("picard", "extragradient", "km", "best_response") if many else ("best_response", "extragradient", "km")
     for name in order:
         solver = registry.create(name)

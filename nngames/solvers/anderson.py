@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nngames.core.errors import check_choice
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game
+from nngames.networks.fused import FusedMap, Kernels
+from nngames.solvers.differences import LARGEST_GRAM, Differences
 from nngames.solvers.fixed_point import check_map
 from nngames.solvers.options import nonnegative_integer, number_that, share
-from nngames.solvers.safeguard import SafeguardedProblem, SafeguardedSolver, Turns, growth_option
+from nngames.solvers.safeguard import (
+    DECAY,
+    PAYING,
+    RELAXATION,
+    RESIDUAL_LIMIT,
+    SMALLEST_RELAXATION,
+    STEP_LIMIT,
+    SafeguardedProblem,
+    SafeguardedSolver,
+    Turns,
+    growth_option,
+)
 from nngames.solvers.solver import State, solver_named
+from nngames.solvers.stopping import Stretch
 
 TYPES = ("II", "I")
 #: A difference is dropped if newer ones explain all but this share of it.
 INDEPENDENCE = 1e-7
 #: The smallest mixing that rejections lead to.
 SMALLEST_MIXING = 1 / 64
+#: What the compiled steps go by, in their order.
+_RULES = np.array(
+    [STEP_LIMIT, RESIDUAL_LIMIT, DECAY, RELAXATION, SMALLEST_RELAXATION, PAYING, SMALLEST_MIXING], dtype=np.float64
+)
 
 
 @solver_named("anderson")
@@ -30,7 +48,8 @@ class Anderson(SafeguardedSolver):
     The columns of X_k and G_k are the last differences of the iterates and of their displacements. Type II takes the
     gamma that minimises |g_k - G_k gamma|, a multisecant method for the inverse Jacobian; type I the one with
     X_k' (g_k - G_k gamma) = 0, for the Jacobian. Both are solved through a QR factorisation that begins with the newest
-    difference and leaves out those that depend on newer ones.
+    difference and leaves out those that depend on newer ones; type II without regularisation and with a short memory
+    through the Gram matrix of G_k where its pivots show that no difference nearly depends on newer ones.
 
     Two things end a stretch of acceleration. Where the residual of a proposal exceeds ``growth`` times the smallest one
     so far, a relaxed step x_k + lambda g_k, lambda <= 1/2, is taken instead, the memory begins anew, and beta is halved
@@ -109,21 +128,63 @@ class AndersonProblem(SafeguardedProblem):
         super().__init__(view, scheme.growth)
         self._scheme, self._mixing = scheme, scheme.mixing
         most = min(scheme.memory, view.size)
-        self._moves: deque[Array] = deque(maxlen=most)
-        self._changes: deque[Array] = deque(maxlen=most)
+        by_gram = scheme.type == "II" and not scheme.regularization and most <= LARGEST_GRAM
+        self._differences = Differences(most, by_gram)
         self.turns = Turns(most)
+
+    @property
+    def fused(self) -> FusedMap | None:
+        """The map for compiled steps, of type II through the Gram matrix."""
+        return self.view.fused if self._differences.keeps_gram else None
+
+    def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
+        """Return the state after compiled steps, or after one other step where the Gram matrix does not serve."""
+        fused: Any = self.view.fused
+        x, g, known, turns = state.x.copy(), state.memory.copy(), self._differences, self.turns
+        if not len(known.moves):
+            known.make_room(x)
+        residuals, evaluations = np.empty(stretch.steps), np.empty(stretch.steps, dtype=np.int64)
+        given = (stretch.target, stretch.bound, self._initial, self.growth, self._scheme.mixing)
+        numbers = np.array((*given, self._best, self._relaxation, self._mixing, turns.residual))
+        kept = (stretch.steps, state.evaluations, self._accepted, known.head, known.count, known.most)
+        counts = np.array((*kept, turns.length, turns.accelerated, turns.left), dtype=np.int64)
+        made = kernels.anderson_steps(
+            *fused.arguments(),
+            *(array.reshape(fused.shape) for array in (x, g)),
+            *(array.reshape(-1, *fused.shape) for array in (known.moves, known.changes)),
+            known.gram,
+            _RULES,
+            numbers,
+            counts,
+            residuals,
+            evaluations,
+        )
+        if not made:
+            following = self._scheme.step(self, state)
+            return following, np.array([following.residual]), np.array([following.evaluations])
+        self._best, self._relaxation, self._mixing = numbers[5:8].tolist()
+        _, passes, self._accepted, known.head, known.count, _, _, accelerated, left = counts.tolist()
+        turns.resume(float(numbers[8]), accelerated, left)
+        return State(x, float(residuals[made - 1]), passes, g), residuals[:made], evaluations[:made]
 
     def proposal(self, state: State) -> Array:
         """Return the step x_{k+1} - x_k of the scheme."""
         g, beta = state.memory, self._mixing
-        if self.turns.plain or not self._moves:
+        known = self._differences
+        if self.turns.plain or not known.count:
             return g if beta == 1.0 else beta * g
-        moves, changes = np.array(self._moves), np.array(self._changes)
-        tests = changes if self._scheme.type == "II" else moves
-        chosen, gamma = coefficients(tests, changes, g, self._scheme.regularization)
-        if beta == 1.0:
-            return g - gamma @ (moves[chosen] + changes[chosen])
-        return beta * g - gamma @ (moves[chosen] + beta * changes[chosen])
+        moves, changes = known.moves[known.used], known.changes[known.used]
+        gamma = known.least_squares(g)
+        if gamma is None:
+            tests = changes if self._scheme.type == "II" else moves
+            chosen, gamma = coefficients(tests, changes, g, self._scheme.regularization)
+            if not chosen.all():
+                moves, changes = moves[chosen], changes[chosen]
+        move, change = gamma.dot(moves), gamma.dot(changes)
+        if beta != 1.0:
+            g, change = beta * g, beta * change
+        move += change
+        return np.subtract(g, move, move)
 
     def learn(self, state: State, following: State) -> None:
         """Keep the differences of a step and decide whose turn the next one is."""
@@ -136,12 +197,10 @@ class AndersonProblem(SafeguardedProblem):
             if self.turns.passed(following.residual):
                 self._forget()
                 return
-        self._moves.appendleft(following.x - state.x)
-        self._changes.appendleft(following.memory - state.memory)
+        self._differences.push(state.x, following.x, state.memory, following.memory)
 
     def _forget(self) -> None:
-        self._moves.clear()
-        self._changes.clear()
+        self._differences.clear()
 
 
 def coefficients(tests: Array, changes: Array, g: Array, regularization: float) -> tuple[Array, Array]:

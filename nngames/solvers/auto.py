@@ -1,137 +1,122 @@
-"""The default method: the scheme whose convergence is proved, else the schemes in turn with a share of the budget."""
+"""The default method: plain passes, then what they show to be fastest, and in the end a scheme that is proved."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from math import isnan
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-from nngames.core.errors import DomainError, OptionError
+import numpy as np
+
+from nngames.core.profiles import Array
 from nngames.games import Game
+from nngames.networks.fused import FusedMap, Kernels
 from nngames.results.result import Result, Status
-from nngames.solvers.advice import licensed_methods
-from nngames.solvers.solver import Solver, registry
-
-#: Tried in this order where nothing is proved.
-FALLBACKS = ("best_response", "km", "extragradient")
-
-
-def plan(game: Game) -> list[tuple[Solver, str]]:
-    """Return the schemes to run, each with the reason."""
-    licensed = next(licensed_methods(game, besides=""), None)
-    if licensed is not None:
-        return [(registry.create(licensed[0]), licensed[1])]
-    return _fallbacks(game, "", "no certificate licenses a scheme")
+from nngames.solvers.advice import existence_proved
+from nngames.solvers.last_resorts import licensed_scheme
+from nngames.solvers.loop import Run
+from nngames.solvers.solver import Budget, Guarantee, Problem, Solver, State, no_guarantee
+from nngames.solvers.stages import Course
+from nngames.solvers.stopping import Stretch
 
 
-def _fallbacks(game: Game, besides: str, reason: str) -> list[tuple[Solver, str]]:
-    chosen = [registry.create(name) for name in FALLBACKS if name != besides]
-    return [(solver, reason) for solver in chosen if solver.applies(game) is None]
+@dataclass(frozen=True)
+class Auto(Solver):
+    """A run through several schemes, each left when it does not keep what it promised.
 
+    1. Plain passes; where the players answer in an order in which nobody listens to a later one, a sweep.
+    2. After a few passes a forecast (``forecast``): as it says, plain passes, the Krasnoselskii-Mann scheme with
+       relaxation 1/2, Anderson acceleration or Newton's method. Each is forecast again from what it does, and left for
+       good unless the smallest residual so far falls by a fixed factor in every window of steps.
+    3. A scheme whose convergence is proved on the game, if there is one, for as long as it takes; else several in turn,
+       from the best profile so far. Now and then Newton's method is tried from where it stands.
 
-def solve_automatically(
-    game: Game, run: Any, options: dict[str, Any], max_iterations: int, max_seconds: float | None
-) -> Result:
-    """Run the plan until a scheme converges; return that result, or the one with the smallest residual.
-
-    A scheme fails where an activation is not defined at its start or at a later step; the next one is then tried, after
-    a licensed scheme too. The evaluations and the seconds of the result are those of all schemes together.
-
-    Parameters
-    ----------
-    game : Game
-    run : callable (Solver, max_iterations, max_seconds) -> Result
-    options : dict
-        Must be empty: ``auto`` chooses every option itself.
-    max_iterations : int
-        Shared evenly among the schemes.
-    max_seconds : float or None
-        For all schemes together.
-
-    Raises
-    ------
-    OptionError
-        If options are given.
-    DomainError
-        If no scheme can start where the user wants it to.
+    Guarantee
+    ---------
+    If some scheme of ``advice.licensed_methods`` is PROVED to converge, the run reaches every positive tolerance (in
+    exact arithmetic): in part 2 either the residual falls by the fixed factor for ever, or each scheme is left after
+    finitely many steps, and part 3 does not change the iterates of the proved scheme. No rate.
     """
-    if options:
-        raise OptionError(f"auto chooses the options itself; name a method to set {', '.join(map(repr, options))}")
-    attempts = _Attempts(run, max_seconds)
-    schemes = plan(game)
-    attempts.make(schemes, max_iterations)
-    if len(schemes) == 1 and attempts.failed:
-        name = schemes[0][0].name
-        reason = f"{name}, whose convergence is proved where it is defined, left that set"
-        attempts.make(_fallbacks(game, name, reason), max_iterations - attempts.iterations)
-    return attempts.outcome()
 
-
-class _Attempts:
-    """The schemes tried so far, with one budget of seconds."""
-
-    def __init__(self, run: Any, max_seconds: float | None) -> None:
-        self._run, self._max_seconds = run, max_seconds
-        self._results: list[tuple[Result, str]] = []
-        self._ended: dict[str, str] = {}
-        self._refusal: DomainError | None = None
+    name: ClassVar[str] = "auto"
+    steered: ClassVar[bool] = True
 
     @property
-    def iterations(self) -> int:
-        """The iterations made."""
-        return sum(result.iterations for result, _ in self._results)
+    def autonomous(self) -> bool:
+        """Never: a run depends on its past."""
+        return False
 
-    @property
-    def failed(self) -> bool:
-        """Whether no scheme stayed where the activations are defined."""
-        return all(result.status is Status.FAILED for result, _ in self._results)
-
-    def make(self, schemes: list[tuple[Solver, str]], max_iterations: int) -> None:
-        """Run the schemes, with a share of the iterations each, until one converges."""
-        share = -(-max_iterations // max(1, len(schemes)))
-        for number, (solver, reason) in enumerate(schemes):
-            most = min(share, max_iterations - number * share)
-            left = None
-            if self._max_seconds is not None:
-                left = self._max_seconds - sum(result.seconds for result, _ in self._results)
-            if self._ended and (most <= 0 or (left is not None and left <= 0)):
-                return
-            try:
-                result = self._run(solver, most, left)
-            except DomainError as error:
-                self._ended[solver.name], self._refusal = "cannot start", self._refusal or error
-                continue
-            unstarted = result.status is Status.FAILED and result.iterations == 0
-            self._ended[solver.name] = "failed at the start" if unstarted else str(result.status)
-            self._results.append((result, reason))
-            if result.converged:
-                return
-
-    def outcome(self) -> Result:
-        """Return the result that converged, or the one with the smallest residual, with the figures of all."""
-        if not self._results:
-            raise self._refusal or DomainError("no scheme can start")
-        results = [result for result, _ in self._results]
-        best, why = min(
-            self._results, key=lambda pair: (not pair[0].converged, isnan(pair[0].residual), pair[0].residual)
-        )
+    def guarantee(self, game: Game) -> Guarantee:
+        """Return whether a scheme that the run ends with is proved to converge."""
+        found = licensed_scheme(game)
+        if found is None:
+            return no_guarantee("no scheme is proved to converge on this game, so neither is the run through several")
+        scheme, verdict = found
         return replace(
-            best,
-            method=f"auto:{best.method}",
-            evaluations=sum(result.evaluations for result in results),
-            seconds=sum(result.seconds for result in results),
-            message=self._message(best, why, results),
+            verdict,
+            statement=f"auto ends with {scheme.name}, and {verdict.statement}",
+            margin=None,
+            rate=None,
+            witness={**verdict.witness, "scheme": scheme.name, "unique": existence_proved(verdict)},
         )
 
-    def _message(self, best: Result, why: str, results: list[Result]) -> str:
-        tried = ", ".join(f"{name}: {end}" for name, end in self._ended.items() if name != best.method)
-        if best.converged or len(self._ended) == 1:
-            return f"auto chose {best.method} ({why}{'; ' * bool(tried)}{tried}): {best.message}"
-        tried = ", ".join(f"{name}: {end}" for name, end in self._ended.items())
-        found = f"auto found no equilibrium, and {why} ({tried})"
-        if self.failed:
-            return f"{found}: {best.message}"
-        return (
-            f"{found}; closest was {best.method} with residual {best.residual:.2e}: "
-            f"try another start, or --max-iterations {10 * sum(max(result.iterations, 100) for result in results)}"
-        )
+    def problem(self, game: Game, rng: np.random.Generator) -> AutoProblem:
+        """Return the run, with nothing decided yet."""
+        return AutoProblem(game, rng)
+
+    def prepare(self, problem: AutoProblem, budget: Budget) -> None:
+        """Tell the run what it has to reach."""
+        problem.course = Course(problem.game, problem.rng, budget.target)
+
+    def start(self, problem: AutoProblem, x0: Array) -> State:
+        """Return the state of the first scheme that can start at the profile x0."""
+        return problem.course.begin(x0)
+
+    def step(self, problem: AutoProblem, state: State) -> State:
+        """Return the next state of the scheme whose turn it is."""
+        return problem.course.advance(state)
+
+
+class AutoProblem(Problem):
+    """The variables of whichever scheme has its turn."""
+
+    course: Course
+
+    def __init__(self, game: Game, rng: np.random.Generator) -> None:
+        self.game, self.rng = game, rng
+        self.course = Course(game, rng, 0.0)
+
+    @property
+    def fused(self) -> FusedMap | None:
+        """The map for compiled steps of the present scheme."""
+        return self.course.fused
+
+    def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
+        """Return the state after several steps of the present scheme."""
+        return self.course.several_steps(kernels, state, stretch)
+
+    def restrict(self, profile: Array) -> Array:
+        """Return a copy of the profile: each scheme restricts it itself."""
+        return np.array(profile)
+
+    def profile(self, x: Array) -> Array:
+        """Return the profile of the present scheme's variables."""
+        return self.course.profile(x)
+
+
+class AutoRun(Run):
+    """An automatic run, whose result names the scheme it ended with and says what it tried."""
+
+    def _result(self, *arguments: Any, **named: Any) -> Result:
+        result = super()._result(*arguments, **named)
+        course: Course = self._problem.course  # type: ignore[attr-defined]
+        if not hasattr(course, "turn"):
+            return result
+        scheme, left, message = course.turn.scheme.name, dict(course.left), result.message
+        left.pop(scheme, None)
+        tried = "; ".join(f"{name}: {why}" for name, why in left.items())
+        if result.status is Status.CONVERGED:
+            message = f"{message}, with {scheme}" + f" (before, {tried})" * bool(tried)
+        elif tried and result.status not in (Status.FAILED, Status.INTERRUPTED):
+            # A message ends with what to do next.
+            message = f"tried {tried}; then {scheme}: {message}"
+        return replace(result, method=f"auto:{scheme}", message=message)

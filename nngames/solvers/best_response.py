@@ -1,30 +1,49 @@
-"""Best-response dynamics: the players answer one after the other, all at once, or in random order."""
+"""Best-response dynamics: the players answer in turn, all at once, in random order, or to what they heard late."""
 
 from __future__ import annotations
 
+import sys
+from collections import deque
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nngames.certificates import verdict_of
 from nngames.certificates.figures import shown
-from nngames.core.errors import check_choice
-from nngames.core.profiles import Array
+from nngames.core.errors import OptionError, check_choice
+from nngames.core.profiles import Array, Player
 from nngames.core.verdicts import Decision
 from nngames.games import Game
 from nngames.solvers.fixed_point import weighted_max_norm
-from nngames.solvers.options import share
-from nngames.solvers.solver import Guarantee, Problem, Rate, Solver, State, no_guarantee, norm, solver_named
+from nngames.solvers.options import nonnegative_integer, share
+from nngames.solvers.solver import Guarantee, Problem, Rate, Solver, State, no_guarantee, norm, row_norms, solver_named
 
-ORDERS = ("sequential", "simultaneous", "random")
+ORDERS = ("sequential", "simultaneous", "random", "asynchronous")
+#: Whose steps depend on the profile alone.
+FIXED_ORDERS = ("sequential", "simultaneous")
 
 
 class ResponseProblem(Problem):
-    """The players' best responses, with the generator of a random order."""
+    """The players' best responses, with the generator of a random order and the last ``delay`` answers."""
 
-    def __init__(self, game: Game, rng: np.random.Generator) -> None:
+    def __init__(self, game: Game, rng: np.random.Generator, delay: int = 0) -> None:
         self.game = game
         self.rng = rng
+        self._delay = delay
+        # Who answered, and the action that the answer replaced.
+        self._replaced: deque[tuple[Player, Array]] = deque(maxlen=min(delay, sys.maxsize))
+
+    #: The norm of the moves: of each row where there are many starts.
+    norm: Callable[[Array], Any] = staticmethod(norm)
+
+    def batched(self, dtype: np.dtype[Any]) -> ResponseProblem:
+        """Return the problem on rows, for simultaneous answers."""
+        batched = copy(self)
+        batched.norm = row_norms
+        return batched
 
     def restrict(self, profile: Array) -> Array:
         """Return a copy of the profile."""
@@ -36,19 +55,51 @@ class ResponseProblem(Problem):
 
     def sweep(self, x: Array, order: str, damping: float) -> float:
         """Let every player answer once, in place; return the norm of the undamped displacements."""
-        players = self.game.players
         if order == "simultaneous":
-            moves = self.game.answers(x) - x
-            x += damping * moves
-            return norm(moves)
-        chosen = players if order == "sequential" else [players[i] for i in self.rng.permutation(len(players))]
+            moves = self.game.answers(x)
+            moves -= x
+            moved = self.norm(moves)
+            if damping != 1.0:
+                moves *= damping
+            x += moves
+            return moved
         squares = 0.0
-        for player in chosen:
+        for player in self.game.players if order == "sequential" else self._shuffled():
             where = self.game.space.slices[player]
             move = self.game.answer(player, x) - x[where]
             squares += float(move @ move)
             x[where] += damping * move if damping != 1.0 else move
         return float(np.sqrt(squares))
+
+    def late_sweep(self, x: Array, damping: float) -> None:
+        """Let every player answer once, in place, in a fresh random order and to outdated actions of the others."""
+        slices, heard = self.game.space.slices, x.copy()
+        for player in self._shuffled():
+            where = slices[player]
+            late = self._turn_back(heard, player)
+            move = self.game.answer(player, heard) - x[where]
+            for other in late:
+                heard[slices[other]] = x[slices[other]]
+            self._replaced.append((player, x[where].copy()))
+            x[where] += damping * move if damping != 1.0 else move
+            heard[where] = x[where]
+
+    def _turn_back(self, heard: Array, listener: Player) -> set[Player]:
+        """Give each other player the action of a random earlier event; return those whose action differs."""
+        late: set[Player] = set()
+        if self._replaced:
+            lags: dict[Player, int] = {}
+            draws = self.rng.integers(self._delay, size=len(self._replaced), endpoint=True)
+            for age, (player, action) in enumerate(reversed(self._replaced)):
+                # The newest answer of a player draws its lag: all later events than that are undone.
+                if lags.setdefault(player, int(draws[age])) > age and player != listener:
+                    heard[self.game.space.slices[player]] = action
+                    late.add(player)
+        return late
+
+    def _shuffled(self) -> list[Player]:
+        players = self.game.players
+        return [players[i] for i in self.rng.permutation(len(players))]
 
 
 @solver_named("best_response")
@@ -56,37 +107,62 @@ class ResponseProblem(Problem):
 class BestResponse(Solver):
     """Best-response dynamics: x_l <- x_l + damping (BR_l(x) - x_l) for the players in turn.
 
-    One sweep over all players is one evaluation.
+    One sweep over all N players is one evaluation. ``asynchronous``: N events make a sweep, at each of which one player
+    answers, in a fresh random order each sweep, so that any 2N - 1 events in a row have an answer of every player; it
+    hears each other player's action as it was after a random one of the last ``delay`` + 1 events. Players that act
+    together are the case in which each hears nothing of the others' last events. What a player hears there says
+    nothing about the residual, which is computed after each sweep: a second evaluation.
 
     Parameters
     ----------
-    order : {"sequential", "simultaneous", "random"}
-        In the order of the players, all at once, or in a fresh random order each sweep.
+    order : {"sequential", "simultaneous", "random", "asynchronous"}
+        In the order of the players, all at once, in a fresh random order each sweep, or that with delays.
     damping : float
         In (0, 1]; 1 is the full best response.
+    delay : int
+        By how many events an action may be outdated, for ``asynchronous``; 0 is ``random``. Beside its answer an event
+        takes time in proportion to it.
 
     Guarantee
     ---------
     If the joint best-response map contracts by q in a weighted maximum norm over the players, each sweep, in any order,
-    contracts by 1 - damping (1 - q): max_l |x_l - x*_l| / u_l falls at that rate. With a self-loop a player's own share
-    a of the row sum is solved for, and (q - a)/(1 - a) <= q.
+    contracts by p = 1 - damping (1 - q): max_l |x_l - x*_l| / u_l falls at that rate. With a self-loop a player's own
+    share a of the row sum is solved for, and (q - a)/(1 - a) <= q. Asynchronous: after k sweeps the distance is at most
+    p^ceil(k/c) times that of the start, c = 1 + ceil(delay/N).
+
+    Proof. Let all distances e_l = |x_l - x*_l| / u_l be at most m after every event from s - delay to s. An answer
+    makes e_l <= (1 - damping) e_l + damping q m, so they stay at most m; one is at most p m from its player's first
+    answer after s on, as (1 - damping) p + damping q <= p. If s ends a sweep, all are at most p m from event s + N on,
+    so the same holds with p m at s + N + delay and at the end of that sweep, c sweeps after s. The actions before the
+    start are those of the start, so s = 0 begins. These are the boxes of the asynchronous convergence theorem.
 
     References
     ----------
-    Bertsekas and Tsitsiklis (1989), Section 3.1, Propositions 1.1 and 1.4.
+    Bertsekas and Tsitsiklis (1989), Section 3.1, Propositions 1.1 and 1.4; Sections 6.2, Proposition 2.1, and 6.3.
     """
 
     order: str = "sequential"
     damping: float = 1.0
+    delay: int = 0
 
     def __post_init__(self) -> None:
         check_choice("best_response: order", self.order, ORDERS)
         object.__setattr__(self, "damping", share("best_response", "damping", self.damping))
+        object.__setattr__(self, "delay", nonnegative_integer("best_response", "delay", self.delay))
+        if self.delay and self.order != "asynchronous":
+            raise OptionError(
+                f"best_response: delay={self.delay} is for order='asynchronous'; the order is {self.order!r}"
+            )
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether all answer at once."""
+        return self.order == "simultaneous"
 
     @property
     def autonomous(self) -> bool:
         """Whether the order is fixed."""
-        return self.order != "random"
+        return self.order in FIXED_ORDERS
 
     def guarantee(self, game: Game) -> Guarantee:
         """Return whether a contraction in a weighted maximum norm over the players is proved."""
@@ -99,31 +175,40 @@ class BestResponse(Solver):
         sweep = (1 - self.damping * (1 - factor)) * (1 + 4e-16)
         if sweep >= 1:
             return no_guarantee(f"the joint map contracts by {shown(factor)} only: no rate is left after rounding")
+        sweeps = 1 + -(-self.delay // game.space.count)
+        pace, power = (
+            ("every sweep contracts", "k")
+            if sweeps == 1
+            else (f"{sweeps} sweeps with delays of up to {self.delay} events contract", f"ceil(k/{sweeps})")
+        )
         return Guarantee(
             Decision.PROVED,
-            f"the joint map contracts by {shown(factor)} in a weighted maximum norm over the players, so every sweep "
-            f"contracts by {shown(sweep)}, to the unique equilibrium",
+            f"the joint map contracts by {shown(factor)} in a weighted maximum norm over the players, so {pace} by "
+            f"{shown(sweep)}, to the unique equilibrium",
             f"{name}, Bertsekas and Tsitsiklis (1989)",
             margin=1 - sweep,
-            witness={"map": "joint", "factor": sweep, "weights": weights},
+            witness={"map": "joint", "factor": sweep, "sweeps": sweeps, "weights": weights},
             references=("bertsekas1989",),
             rate=Rate(
                 "distance",
                 weighted_max_norm(game, weights),
-                lambda k, d: sweep**k * d,
-                f"max_l |x_l - x*_l| / u_l <= {sweep:.6g}^k of its start",
+                lambda k, d: sweep ** -(-k // sweeps) * d,
+                f"max_l |x_l - x*_l| / u_l <= {sweep:.6g}^{power} of its start",
             ),
         )
 
     def problem(self, game: Game, rng: np.random.Generator) -> ResponseProblem:
         """Return the best-response view."""
-        return ResponseProblem(game, rng)
+        return ResponseProblem(game, rng, self.delay)
 
     def start(self, problem: ResponseProblem, x0: Array) -> State:
         """Return the state at x0, with its residual."""
-        return State(x0, norm(problem.game.residuals(x0)), 1)
+        return State(x0, problem.norm(problem.game.residuals(x0)), 1)
 
     def step(self, problem: ResponseProblem, state: State) -> State:
         """Return the state after one sweep."""
+        if self.order == "asynchronous":
+            problem.late_sweep(state.x, self.damping)
+            return State(state.x, norm(problem.game.residuals(state.x)), state.evaluations + 2)
         moved = problem.sweep(state.x, self.order, self.damping)
         return State(state.x, moved, state.evaluations + 1)

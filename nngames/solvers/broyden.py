@@ -80,17 +80,40 @@ class Broyden(SafeguardedSolver):
 
 
 class BroydenProblem(SafeguardedProblem):
-    """A fixed-point map with H = -Id + sum_j u_j v_j', and the turns of accelerated and plain steps."""
+    """A fixed-point map with the updates of one run, and the turns of accelerated and plain steps."""
 
     def __init__(self, view: FixedPoint, growth: float, memory: int) -> None:
         super().__init__(view, growth)
+        self.inverse = InverseJacobian(memory)
         # More updates than the dimension are of use: the method ends on a linear map after twice as many steps.
+        self.turns = Turns(min(memory, view.size))
+
+    def learn(self, state: State, following: State) -> None:
+        """Update H by a step and decide whose turn the next one is."""
+        if self.rejected:
+            self.inverse.forget()
+            self.turns.begin(following.residual)
+        elif self.turns.passed(following.residual):
+            self.inverse.forget()
+            return
+        if not self.turns.plain:
+            self.inverse.update(following.x - state.x, following.memory - state.memory)
+
+
+class InverseJacobian:
+    """H = -Id + sum_j u_j v_j', an approximate inverse of the derivative of R(x) - x, with at most ``memory`` terms."""
+
+    def __init__(self, memory: int) -> None:
         most = min(memory, sys.maxsize)
         self._left: deque[Array] = deque(maxlen=most)
         self._right: deque[Array] = deque(maxlen=most)
-        self.turns = Turns(min(memory, view.size))
 
-    def inverse(self, g: Array) -> Array:
+    @property
+    def full(self) -> bool:
+        """Whether the next update drops the oldest one."""
+        return len(self._left) == self._left.maxlen
+
+    def __call__(self, g: Array) -> Array:
         """Return H g."""
         result = -g
         for left, right in zip(self._left, self._right, strict=True):
@@ -104,25 +127,15 @@ class BroydenProblem(SafeguardedProblem):
             result += float(left @ s) * right
         return result
 
-    def learn(self, state: State, following: State) -> None:
-        """Update H by a step and decide whose turn the next one is."""
-        if self.rejected:
-            self._forget()
-            self.turns.begin(following.residual)
-        elif self.turns.passed(following.residual):
-            self._forget()
-            return
-        if not self.turns.plain:
-            self._update(following.x - state.x, following.memory - state.memory)
-
-    def _update(self, s: Array, y: Array) -> None:
+    def update(self, s: Array, y: Array) -> None:
         """Let H y = s, unless the update is not defined up to rounding."""
-        image, row = self.inverse(y), self.adjoint(s)
+        image, row = self(y), self.adjoint(s)
         curvature = float(row @ y)
         if abs(curvature) > CURVATURE * norm(row) * norm(y) and np.isfinite(image).all():
             self._left.append((s - image) / curvature)
             self._right.append(row)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Return to H = -Id."""
         self._left.clear()
         self._right.clear()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nngames.certificates import verdict_of
-from nngames.core.errors import check_choice
+from nngames.core.errors import NotApplicableError, check_choice
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import Game
@@ -34,6 +34,10 @@ class DisplacementProblem(InclusionProblem):
         self.map = game.fixed_point("auto")
         # Id - R is 2-Lipschitz for every nonexpansive R.
         self.step = STEP_SHARE / 2 if step is None else step
+
+    def batched(self, dtype: np.dtype[Any]) -> InclusionProblem:
+        """Refuse: Id - R is evaluated for one argument at a time."""
+        raise NotApplicableError("Id - R is evaluated for one start at a time: use the operator 'inclusion'")
 
     def restrict(self, profile: Array) -> Array:
         """Return the map's argument, float64."""

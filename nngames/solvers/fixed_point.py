@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nngames.certificates import verdict_of
-from nngames.certificates.figures import shown
+from nngames.certificates.figures import round_down, shown
 from nngames.core.errors import check_choice
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
-from nngames.games import FixedPoint, Game
+from nngames.games import BatchView, FixedPoint, Game
 from nngames.networks import Constant
-from nngames.solvers.solver import Guarantee, Problem, Rate, State, no_guarantee, norm
+from nngames.networks.fused import FusedMap, Kernels
+from nngames.solvers.solver import Guarantee, Problem, Rate, State, column_norms, no_guarantee, norm
+from nngames.solvers.stopping import Stretch
 
 MAPS = ("auto", "composite", "joint")
 
@@ -28,8 +33,52 @@ def check_map(owner: str, kind: str) -> None:
 class FixedPointProblem(Problem):
     """A fixed-point map with the buffers of one run."""
 
+    #: lambda where every step is x + lambda (R(x) - x); None where a step follows another rule.
+    constant: float | None = None
+    batch_axis = 1
+
     def __init__(self, view: FixedPoint) -> None:
         self.view = view
+        self._evaluate = view.evaluate
+        self._norm: Callable[[Array], Any] = norm
+        self.difference: Array
+        self._spare: Array
+
+    def batched(self, dtype: np.dtype[Any]) -> FixedPointProblem:
+        """Return the problem with the map on columns."""
+        batched: Any = copy(self)
+        batched.view = BatchView(self.view, dtype)
+        batched._evaluate, batched._norm = batched.view.evaluate, column_norms
+        return batched
+
+    def keep(self, kept: NDArray[np.intp]) -> None:
+        """Drop columns of the buffers."""
+        self.difference = self.difference[:, kept]
+        self._spare = np.empty_like(self.difference)
+
+    @property
+    def fused(self) -> FusedMap | None:
+        """The map for compiled steps, where they all have one relaxation."""
+        return None if self.constant is None else self.view.fused
+
+    def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
+        """Return the state after steps x + lambda (R(x) - x), with the residuals and passes on the way."""
+        fused: Any = self.view.fused
+        x, image, residuals = state.x.copy(), state.memory.copy(), np.empty(stretch.steps)
+        anchor = x if stretch.anchor is None else stretch.anchor
+        numbers = np.array([self.constant, stretch.target, stretch.bound, stretch.anchor_residual, stretch.scale])
+        watched = stretch.anchor is not None
+        counts = np.array(
+            [stretch.steps, stretch.iteration, watched, stretch.anchor_at, stretch.renew_at], dtype=np.int64
+        )
+        iterates = (array.reshape(fused.shape) for array in (x, image, anchor))
+        made = kernels.relaxed_steps(*fused.arguments(), *iterates, numbers, counts, residuals)
+        stretch.anchor_residual, stretch.anchor_at, stretch.renew_at = float(numbers[3]), int(counts[3]), int(counts[4])
+        # What the next single step finds in the buffer.
+        np.subtract(image, x, self.difference)
+        evaluations = np.arange(state.evaluations + 1, state.evaluations + made + 1)
+        following = State(x, float(residuals[made - 1]), state.evaluations + made, image)
+        return following, residuals[:made], evaluations
 
     def restrict(self, profile: Array) -> Array:
         """Return the map's argument."""
@@ -57,9 +106,9 @@ class FixedPointProblem(Problem):
         return self._state(following, free, state.evaluations)
 
     def _state(self, x: Array, spare: Array, evaluations: int) -> State:
-        image = self.view.evaluate(x, spare)
-        np.subtract(image, x, out=self.difference)
-        return State(x, norm(self.difference), evaluations + 1, image)
+        image, difference = self._evaluate(x, spare), self.difference
+        np.subtract(image, x, difference)
+        return State(x, self._norm(difference), evaluations + 1, image)
 
 
 class Accumulated:
@@ -80,10 +129,12 @@ def contraction(game: Game, kind: str) -> tuple[float, Callable[[Array], float],
     if kind == "composite":
         verdict = verdict_of("composite_contraction", game)
         return (float(verdict.witness["factor"]), norm, "composite_contraction") if verdict.proved else None
-    for name in ("joint_contraction", "neuron_contraction"):
+    for name in ("joint_contraction", "neuron_contraction", "euclidean_contraction"):
         verdict = verdict_of(name, game)
         if verdict.proved:
-            return float(verdict.witness["factor"]), weighted_max_norm(game, verdict.witness["weights"]), name
+            weights = verdict.witness.get("weights")
+            measure = norm if weights is None else weighted_max_norm(game, weights)
+            return float(verdict.witness["factor"]), measure, name
     return None
 
 
@@ -100,12 +151,18 @@ def weighted_max_norm(game: Game, weights: Any) -> Callable[[Array], float]:
 
 
 def relaxed_guarantee(game: Game, kind: str, relaxation: Any) -> Guarantee:
-    """Decide the convergence of x + lambda_t (R(x) - x) for a constant relaxation, or a sequence in (0, 1].
+    """Decide the convergence of x + lambda_t (R(x) - x) for a constant relaxation, or a sequence of known form.
 
     Contraction: |R x - R y| <= q |x - y| gives |x_k - x*| <= prod (|1 - lambda_t| + lambda_t q) |x_0 - x*| [Banach].
-    Nonexpansiveness of the composite map: if a fixed point exists, |x_{t+1} - x*|^2 <= |x_t - x*|^2 -
-    lambda_t (1 - lambda_t) |R x_t - x_t|^2, and the residual does not increase, so
-    |R x_k - x_k| <= |x_0 - x*| / sqrt(sum_{t <= k} lambda_t (1 - lambda_t)) [bauschke2017, Theorem 5.15].
+    Averagedness: R = (1 - alpha) Id + alpha N with N nonexpansive, so with mu_t = alpha lambda_t in (0, 1] the iterates
+    are those of N relaxed by mu_t, and |R x - x| = alpha |N x - x|. If a fixed point exists, |x_{t+1} - x*|^2 <=
+    |x_t - x*|^2 - mu_t (1 - mu_t) |N x_t - x_t|^2 = |x_t - x*|^2 - lambda_t (1/alpha - lambda_t) |R x_t - x_t|^2, and
+    the residual does not increase, so |R x_k - x_k| <= |x_0 - x*| / sqrt(sum_{t <= k} lambda_t (1/alpha - lambda_t)),
+    and the iterates converge if the sum diverges [bauschke2017, Theorem 5.15 and Proposition 5.16]. A nonexpansive R is
+    the case alpha = 1.
+
+    Nonnegative networks: R is monotone and concave on the nonnegative orthant, which its values do not leave, and its
+    one fixed point is reached from everywhere (``nonnegative``; O's iterates are every L-th of T's).
     """
     if relaxation.satisfies(0.5) is None:
         return no_guarantee("the relaxation is a user's function: no property of its sequence is proved")
@@ -115,10 +172,20 @@ def relaxed_guarantee(game: Game, kind: str, relaxation: Any) -> Guarantee:
         if guarantee is not None:
             return guarantee
     if kind == "composite":
+        verdict = verdict_of("composite_averaged", game)
+        if verdict.proved and relaxation.satisfies(verdict.witness["alpha"]):
+            return _by_averagedness(relaxation, verdict.witness["alpha"], "composite_averaged")
         verdict = verdict_of("composite_nonexpansive", game)
         if verdict.proved and relaxation.satisfies(1.0):
-            return _by_nonexpansiveness(relaxation)
-    return no_guarantee(f"neither a contraction nor nonexpansiveness of the {kind} map licenses {relaxation}")
+            return _by_averagedness(relaxation, 1.0, "composite_nonexpansive")
+    if isinstance(relaxation, Constant) and relaxation.value == 1:
+        verdict = verdict_of("nonnegative", game)
+        if verdict.proved and verdict.witness["unique"]:
+            return _by_concavity(kind, verdict.margin)
+    return no_guarantee(
+        f"neither a contraction nor nonexpansiveness (averagedness, for 1 or more) of the {kind} map licenses "
+        f"{relaxation}"
+    )
 
 
 def _by_contraction(
@@ -147,18 +214,34 @@ def _by_contraction(
     )
 
 
-def _by_nonexpansiveness(relaxation: Any) -> Guarantee:
-    sums = Accumulated(lambda k, total: total + relaxation(k) * (1 - relaxation(k)), 0.0)
+def _by_concavity(kind: str, margin: float | None) -> Guarantee:
+    return Guarantee(
+        Decision.PROVED,
+        f"the {kind} map is positive and concave on the nonnegative orthant, so from every start its iterates converge "
+        "to the unique equilibrium",
+        "nonnegative, standard interference mappings",
+        margin=margin,
+        witness={"map": kind, "certificate": "nonnegative", "unique": True},
+        references=("yates1995", "cavalcante2019"),
+    )
+
+
+def _by_averagedness(relaxation: Any, alpha: float, certificate: str) -> Guarantee:
+    # Below 1/alpha; lambda_t <= 1/alpha was decided exactly, so what is below 0 is rounding.
+    most = round_down(1 / Fraction(alpha))
+    sums = Accumulated(lambda k, total: total + max(0.0, relaxation(k) * (most - relaxation(k))), 0.0)
 
     def bound(k: int, distance: float) -> float:
         total = sums(k + 1)
         return distance / math.sqrt(total) * (1 + 1e-12) if total > 0 else math.inf
 
+    known = "nonexpansive" if alpha == 1 else f"averaged with alpha = {shown(alpha)}"
+    divisor = "lambda_t (1 - lambda_t)" if alpha == 1 else f"lambda_t ({most:.6g} - lambda_t)"
     return Guarantee(
         Decision.PROVED,
-        f"the composite map is nonexpansive, so with {relaxation} it converges to an equilibrium, if there is one",
-        "composite_nonexpansive, Krasnoselskii-Mann theorem",
-        witness={"map": "composite", "certificate": "composite_nonexpansive"},
+        f"the composite map is {known}, so with {relaxation} it converges to an equilibrium, if there is one",
+        f"{certificate}, Krasnoselskii-Mann theorem",
+        witness={"map": "composite", "certificate": certificate, "alpha": alpha},
         references=("bauschke2017", "cominetti2014"),
-        rate=Rate("residual", norm, bound, "|O(x_k) - x_k| <= |x_0 - x*| / sqrt(sum_(t<=k) lambda_t (1 - lambda_t))"),
+        rate=Rate("residual", norm, bound, f"|O(x_k) - x_k| <= |x_0 - x*| / sqrt(sum_(t<=k) {divisor})"),
     )

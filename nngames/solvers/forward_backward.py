@@ -33,28 +33,31 @@ class ForwardBackward(InclusionSolver):
     Parameters
     ----------
     step_size : float, optional
-        tau > 0. Default, with mu the proved modulus of strong monotonicity, or 0, and a safe upper bound on |M|:
-        2 / (mu + |M|) for a symmetric monotone M with mu > 0, mu / |M|^2 for any other with mu > 0, else 1 / |M|.
+        tau > 0. Default: 2 / (mu + |M|) for a symmetric M that is strongly monotone with a proved modulus mu > 0, with
+        a safe upper bound on |M|; beta for any other that is proved beta-cocoercive; else 1 / |M|.
 
     Guarantee
     ---------
-    With t = tau |M|. If M is strongly monotone and tau < 2 mu / |M|^2: |x_k - x*| <= r^k |x_0 - x*| with r^2 = 1 - 2
-    tau mu + t^2. If M is symmetric and monotone, it is (1/|M|)-cocoercive, and t < 2 is enough: the same with r = max(1
-    - tau mu, t - 1) where mu > 0; where mu = 0 and a solution exists, convergence to one with |R(x_k) - x_k| <= c |x_0
-    - x*| / sqrt((1 - t/2)(k + 1)), c of ``residual_factor``. A merely monotone M is not enough: the scheme turns away
-    from the solution of a skew one.
+    If M is beta-cocoercive, <M d, d> >= beta |M d|^2 (symmetric and monotone: beta = 1/|M|; strongly monotone: at least
+    mu/|M|^2), and tau < 2 beta: |x_k - x*| <= r^k |x_0 - x*| with r^2 = 1 - tau mu (2 - tau/beta) where mu > 0, for a
+    symmetric M with r = max(1 - tau mu, tau |M| - 1); where mu = 0 and a solution exists, convergence to one with
+    |R(x_k) - x_k| <= c |x_0 - x*| / sqrt((1 - tau/(2 beta))(k + 1)), c of ``residual_factor``. A merely monotone M is
+    not enough: the scheme turns away from the solution of a skew one.
 
     Derivation
     ----------
-    The prox is nonexpansive, and |d - tau M d|^2 = |d|^2 - 2 tau <M d, d> + tau^2 |M d|^2 <= r^2 |d|^2. For a symmetric
-    M the eigenvalues of Id - tau M lie in [1 - t, 1 - tau mu]. A firmly nonexpansive prox and |M| <M d, d> >= |M d|^2
-    give |x_{k+1} - x*|^2 <= |x_k - x*|^2 - (1 - t/2) |x_{k+1} - x_k|^2, and |x_{k+1} - x_k| does not increase.
+    The prox is nonexpansive, and |d - tau M d|^2 = |d|^2 - 2 tau <M d, d> + tau^2 |M d|^2 <= |d|^2 - tau (2 - tau/beta)
+    <M d, d>, which is at most r^2 |d|^2. For a symmetric M the eigenvalues of Id - tau M lie in [1 - tau |M|, 1 - tau
+    mu]. With a firmly nonexpansive prox and s = x_{k+1} - x_k: |x_{k+1} - x*|^2 <= |x_k - x*|^2 - |s|^2 - 2 tau
+    <M(x_k - x*), x_{k+1} - x*>, and <M d, d + s> >= beta |M d|^2 - |M d| |s| >= -|s|^2/(4 beta), so the squared
+    distance falls by (1 - tau/(2 beta)) |s|^2; and |s| does not increase.
 
     References
     ----------
     Bauschke and Combettes (2017), Chapter 26.
     """
 
+    #: Here of tau/beta.
     steps: ClassVar[StepRange] = StepRange(2.0, "2")
     sources: ClassVar[Sources] = Sources(
         "Bauschke and Combettes (2017), Chapter 26", "Bauschke and Combettes (2017), Chapter 26", ("bauschke2017",)
@@ -74,32 +77,32 @@ class ForwardBackward(InclusionSolver):
         return State(x, problem.residual(x, value), state.evaluations + 1, value)
 
     def guarantee(self, game: Game) -> Guarantee:
-        """Return whether strong monotonicity or cocoercivity is proved and licenses the step."""
-        verdict = verdict_of("monotone", game)
+        """Return whether cocoercivity is proved and licenses the step."""
+        monotone, verdict = verdict_of("monotone", game), verdict_of("cocoercive", game)
+        if not monotone.proved and not verdict.proved:
+            return no_guarantee(f"M is not proved monotone: {monotone.statement}")
         if not verdict.proved:
-            return no_guarantee(f"M is not proved monotone: {verdict.statement}")
-        problem, modulus = self.problem(game, np.random.default_rng(0)), proved_modulus(verdict)
-        tau, bound = problem.step, problem.view.norm_bound
-        # Off the diagonal an entry of M is one of -W or one of a block Q as it is given, so nothing is rounded there.
-        reach, symmetric = upper_product(tau, bound), is_symmetric(problem.view.matrix)
-        factor = _factor(reach, tau * modulus, symmetric)
-        if modulus > 0 and factor < 1:
-            kind, condition = ("symmetric and ", self.steps.condition) if symmetric else ("", "tau < 2 mu/|M|^2")
-            premise = f"M is {kind}strongly monotone with modulus mu = {modulus:.6g} and {condition}"
-            return self.linear(premise, problem, factor)
-        if not symmetric:
-            longest = 2 * modulus / bound**2 if bound > 0 else math.inf
-            return no_guarantee(
-                f"M is not symmetric, so cocoercivity is proved by strong monotonicity only, and the step {tau:.6g} is "
-                f"not below 2 mu/|M|^2 = {longest:.6g}"
-            )
+            return no_guarantee(f"M is not proved cocoercive: {verdict.statement}")
+        problem, beta = self.problem(game, np.random.default_rng(0)), float(verdict.witness["beta"])
+        tau, modulus = problem.step, proved_modulus(monotone)
+        # tau/beta, rounded up.
+        reach = tau / beta * (1 + 5e-16)
         if not self.steps.allows(reach):
-            return self.steps.refusal(tau, bound)
-        premise = f"M is symmetric and monotone, so cocoercive, and {self.steps.condition}"
+            return no_guarantee(
+                f"M is cocoercive with beta = {beta:.6g}, but the step {tau:.6g} is not below 2 beta = {2 * beta:.6g}"
+            )
+        factor = _factor(game, tau, modulus, reach)
+        if modulus > 0 and factor < 1:
+            premise = (
+                f"M is strongly monotone with modulus mu = {modulus:.6g}, cocoercive with beta = {beta:.6g}, and tau < "
+                "2 beta"
+            )
+            return self.linear(premise, problem, factor)
+        premise = f"M is cocoercive with beta = {beta:.6g} and tau < 2 beta"
         return self.sublinear(premise, game, problem, self.bounds(reach, tau * modulus), modulus)
 
     def bounds(self, reach: float, gain: float) -> Bounds:
-        """Return the bounds of the derivation above for a symmetric M."""
+        """Return the bounds of the derivation above for ``reach`` >= tau/beta."""
         slack = 1 - reach / 2
         return Bounds(residual=1 / math.sqrt(slack), slack=slack, last=True)
 
@@ -107,16 +110,18 @@ class ForwardBackward(InclusionSolver):
 def _default_step(game: Any, bound: float) -> float:
     if bound == 0:
         return 1.0
-    verdict = verdict_of("monotone", game)
-    modulus = proved_modulus(verdict) if verdict.proved else 0.0
-    if modulus == 0:
-        return 1 / bound
-    return 2 / (modulus + bound) if is_symmetric(game.inclusion().matrix) else modulus / bound**2
+    modulus = proved_modulus(verdict_of("monotone", game))
+    if modulus > 0 and is_symmetric(game.inclusion().matrix):
+        return 2 / (modulus + bound)
+    verdict = verdict_of("cocoercive", game)
+    return float(verdict.witness["beta"]) if verdict.proved else 1 / bound
 
 
-def _factor(reach: float, gain: float, symmetric: bool) -> float:
-    """Return a factor by which the distance falls, rounded up."""
+def _factor(game: Any, tau: float, modulus: float, reach: float) -> float:
+    """Return a factor by which the distance falls, rounded up, for ``reach`` >= tau/beta."""
     # Absolute rounding: the terms are of order 1, and their sum may nearly vanish.
-    if symmetric:
-        return max(1 - gain, reach - 1) + 1e-15
-    return math.sqrt(max(0.0, 1 - 2 * gain + reach**2) + 1e-15)
+    factor = math.sqrt(max(0.0, 1 - tau * modulus * (2 - reach)) + 1e-15)
+    inclusion = game.inclusion()
+    if is_symmetric(inclusion.matrix):
+        factor = min(factor, max(1 - tau * modulus, upper_product(tau, inclusion.norm_bound) - 1) + 1e-15)
+    return factor

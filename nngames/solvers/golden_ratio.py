@@ -94,6 +94,11 @@ class GoldenRatio(InclusionSolver):
             raise OptionError(f"golden_ratio: adaptive must be true or false; got {self.adaptive!r}")
 
     @property
+    def rowwise(self) -> bool:
+        """Whether the step is constant: adaptive steps differ from start to start."""
+        return not self.adaptive
+
+    @property
     def autonomous(self) -> bool:
         """False: a step also depends on the mean."""
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nngames.certificates import verdict_of
 from nngames.certificates.figures import shown
@@ -53,6 +54,11 @@ class Halpern(Solver):
     def autonomous(self) -> bool:
         """Never: a step depends on its number and on the start."""
         return False
+
+    @property
+    def rowwise(self) -> bool:
+        """Always: every start of a batch takes the same step."""
+        return True
 
     def guarantee(self, game: Game) -> Guarantee:
         """Return whether a contraction or nonexpansiveness of the map is proved."""
@@ -111,6 +117,11 @@ class AnchoredProblem(FixedPointProblem):
     """A fixed-point map with the anchor of one run."""
 
     anchor: Array
+
+    def keep(self, kept: NDArray[np.intp]) -> None:
+        """Drop columns of the buffers and of the anchor."""
+        super().keep(kept)
+        self.anchor = self.anchor[:, kept]
 
     def pull(self, state: State, share: float) -> State:
         """Return the state at share * anchor + (1 - share) R(x); x itself stays whole."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +18,7 @@ from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game
 from nngames.solvers.options import positive_number
-from nngames.solvers.solver import Guarantee, Problem, Rate, Solver, State, no_guarantee, norm
+from nngames.solvers.solver import Guarantee, Problem, Rate, Solver, State, no_guarantee, norm, row_norms
 
 #: The default step is this share of the largest one that the proofs allow.
 STEP_SHARE = 0.9
@@ -50,6 +52,15 @@ class InclusionProblem(Problem):
             step = STEP_SHARE * limit / bound if bound > 0 else 1.0
         self.step = step
 
+    #: The norm of the game's residual: of each row where there are many starts.
+    norm: Callable[[Array], Any] = staticmethod(norm)
+
+    def batched(self, dtype: np.dtype[Any]) -> InclusionProblem:
+        """Return the problem on rows."""
+        batched = copy(self)
+        batched.norm = row_norms
+        return batched
+
     def restrict(self, profile: Array) -> Array:
         """Return a copy of the profile, float64."""
         return np.array(profile, dtype=np.float64)
@@ -64,7 +75,7 @@ class InclusionProblem(Problem):
 
     def residual(self, x: Array, value: Array) -> float:
         """Return the game's residual at x, from ``value`` = M x + q."""
-        return norm(self.view.response(x, value) - x)
+        return self.norm(self.view.response(x, value) - x)
 
     def advance(self, x: Array, value: Array) -> Array:
         """Return the prox step from x along ``value``."""
@@ -169,6 +180,11 @@ class InclusionSolver(Solver):
 
     steps: ClassVar[StepRange]
     sources: ClassVar[Sources]
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether every start of a batch takes the same step: with a constant step."""
+        return True
 
     def __post_init__(self) -> None:
         if self.step_size is not None:

@@ -29,13 +29,15 @@ class KrasnoselskiiMann(Solver):
 
     Guarantee
     ---------
-    If R contracts by q: |x_k - x*| <= prod (|1 - lambda_t| + lambda_t q) |x_0 - x*|. If O is nonexpansive with a fixed
-    point, lambda_t in (0, 1) and sum lambda_t (1 - lambda_t) = infinity: convergence to a fixed point, with
-    |O(x_k) - x_k| <= |x_0 - x*| / sqrt(sum_{t <= k} lambda_t (1 - lambda_t)).
+    If R contracts by q: |x_k - x*| <= prod (|1 - lambda_t| + lambda_t q) |x_0 - x*|. If O is averaged with alpha and
+    has a fixed point, lambda_t in (0, 1/alpha) and sum lambda_t (1 - alpha lambda_t) = infinity: convergence to a fixed
+    point, with |O(x_k) - x_k| <= |x_0 - x*| / sqrt(sum_{t <= k} lambda_t (1/alpha - lambda_t)). A nonexpansive O is the
+    case alpha = 1.
 
     References
     ----------
-    Bauschke and Combettes (2017), Theorem 5.15; Cominetti, Soto and Vaisman (2014) for the rate.
+    Bauschke and Combettes (2017), Theorem 5.15 and Proposition 5.16; Combettes and Pesquet (2020); Cominetti, Soto and
+    Vaisman (2014) for the rate.
     """
 
     relaxation: Any = 0.5
@@ -46,12 +48,17 @@ class KrasnoselskiiMann(Solver):
         as_relaxation(self.relaxation)
 
     @property
+    def rowwise(self) -> bool:
+        """Always: every start of a batch takes the same step."""
+        return True
+
+    @property
     def autonomous(self) -> bool:
         """Whether the relaxation is constant."""
         return isinstance(as_relaxation(self.relaxation), Constant)
 
     def guarantee(self, game: Game) -> Guarantee:
-        """Return whether a contraction or nonexpansiveness licenses the relaxation."""
+        """Return whether a contraction or averagedness licenses the relaxation."""
         return relaxed_guarantee(game, game.fixed_point(self.map).name, as_relaxation(self.relaxation))
 
     def problem(self, game: Game, rng: np.random.Generator) -> RelaxedProblem:
@@ -73,3 +80,5 @@ class RelaxedProblem(FixedPointProblem):
     def __init__(self, view: Any, relaxation: Any) -> None:
         super().__init__(view)
         self.relaxation = relaxation
+        if isinstance(relaxation, Constant):
+            self.constant = relaxation.value

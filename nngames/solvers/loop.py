@@ -13,13 +13,17 @@ from nngames.core.profiles import Array
 from nngames.core.seeds import Seed, generator
 from nngames.core.threads import blas_threads
 from nngames.games import Game
+from nngames.networks.fused import installed, kernels, ran_without
 from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status, Trace
 from nngames.solvers.advice import cannot_start, convergence_proved, existence_proved, left_domain, message_for
-from nngames.solvers.solver import Iterate, Solver, State
-from nngames.solvers.stopping import Watch
+from nngames.solvers.solver import Budget, Ended, Iterate, Solver, State, norm
+from nngames.solvers.stopping import Stretch, Watch
 
 Callback = Callable[[Iterate], Any]
+
+#: Seconds for which compiled steps may go on before the loop looks at the clock, and Ctrl-C is heard.
+UNINTERRUPTED = 0.02
 
 
 class Interrupted(KeyboardInterrupt):
@@ -62,11 +66,14 @@ class Run:
         self.game, self.solver, self.start, self.tolerance = game, solver, start, tolerance
         self.max_iterations, self.max_seconds, self.seed = max_iterations, max_seconds, seed
         self.callback, self.trace_nash_gap, self.given = callback, trace_nash_gap, given
+        self._unwatched = callback is None and not trace_nash_gap
         self._residuals: list[float] = []
         self._evaluations: list[int] = []
         self._seconds: list[float] = []
         self._gaps: list[float] = []
         self._excluded = 0.0
+        self._fusible = False
+        self._kernels: Any = None
 
     def run(self) -> Result:
         """Run the scheme and return its result.
@@ -88,7 +95,15 @@ class Run:
                 self._problem = self.solver.problem(self.game, rng)
             except NotApplicableError as error:
                 raise NotApplicableError(f"{self.solver.name} does not apply: {error}") from None
-            self._watch = Watch(self.tolerance * self._scale, self._scale, self.solver.autonomous, self.max_iterations)
+            self._watch = Watch(
+                self.tolerance * self._scale,
+                self._scale,
+                self.solver.autonomous,
+                self.max_iterations,
+                self.solver.steered,
+            )
+            budget = Budget(self._watch.target, self.max_iterations, self.max_seconds)
+            self.solver.prepare(self._problem, budget)
             try:
                 self._last = self.solver.start(self._problem, self._problem.restrict(self.start))
             except DomainError as error:
@@ -96,6 +111,7 @@ class Run:
                 if self.given:
                     raise DomainError(message) from None
                 return self._unstarted(message)
+            self._kernels = self._compiled(self._last)
             try:
                 return self._iterate(self._last)
             except KeyboardInterrupt:
@@ -118,12 +134,51 @@ class Run:
             status = status or self._budget(iteration)
             if status is not None:
                 return self._result(*self._recomputed(state), status)
+            stretch = self._stretch(state, iteration) if self._kernels is not None else None
             try:
+                if stretch is not None:
+                    state, iteration = self._several(state, stretch)
+                    continue
                 state = solver.step(problem, state)
             except DomainError as error:
                 return self._outside(state, error)
+            except Ended as end:
+                return self._result(*self._recomputed(state), end.status, said=end.said)
             self._last = state
             iteration += 1
+
+    def _compiled(self, state: State) -> Any:
+        """Return the compiled kernels if the run may and can use them; None else."""
+        if not (installed() and self._unwatched and state.x.dtype == np.float64):
+            return None
+        # A steered run changes its problems on the way.
+        first = self.game.fixed_point() if self.solver.steered else self._problem
+        self._fusible = first.fused is not None
+        return kernels(limited=self.max_seconds is not None) if self._fusible else None
+
+    def _stretch(self, state: State, iteration: int) -> Stretch | None:
+        """Return how many steps may be made at once; None if the next one is made alone."""
+        fused = self._problem.fused
+        if fused is None:
+            return None
+        seconds = UNINTERRUPTED
+        if self.max_seconds is not None:
+            seconds = min(seconds, self.max_seconds - self._seconds[-1])
+        steps = max(1, min(self.max_iterations - iteration, int(seconds / fused.seconds)))
+        return self._watch.stretch(state, iteration, steps)
+
+    def _several(self, state: State, stretch: Stretch) -> tuple[State, int]:
+        """Make several steps at once; return the state, which is still to be recorded, and its iteration."""
+        state, residuals, evaluations = self._problem.several_steps(self._kernels, state, stretch)
+        passed = residuals[:-1].tolist()
+        self._watch.passed(stretch, passed)
+        # Nobody looked at the clock in between: the steps share the time evenly.
+        began, ended = self._seconds[-1], time.perf_counter() - self._began - self._excluded
+        self._seconds += (began + (ended - began) / len(residuals) * np.arange(1, len(residuals))).tolist()
+        self._residuals += passed
+        self._evaluations += evaluations[:-1].tolist()
+        self._last = state
+        return state, stretch.iteration + len(residuals)
 
     def _will_settle(self) -> bool:
         """Whether the run is proved to reach an equilibrium in the end, however far it goes meanwhile."""
@@ -141,7 +196,7 @@ class Run:
         self._evaluations.append(state.evaluations)
         now = time.perf_counter()
         self._seconds.append(now - self._began - self._excluded)
-        if self.callback is None and not self.trace_nash_gap:
+        if self._unwatched:
             return
         profile = np.array(self._problem.profile(state.x))
         if self.trace_nash_gap:
@@ -181,21 +236,32 @@ class Run:
 
     def _residual_at(self, profile: Array) -> float:
         try:
-            return float(np.linalg.norm(self.game.residuals(profile)))
+            return norm(self.game.residuals(profile))
         except DomainError:
             return float("nan")
 
     def _recomputed(self, state: State) -> tuple[Array, float]:
         profile = np.array(self._problem.profile(state.x))
-        return profile, float(np.linalg.norm(self.game.residuals(profile)))
+        return profile, norm(self.game.residuals(profile))
 
-    def _result(self, profile: Array, residual: float, status: Status, message: str | None = None) -> Result:
+    def _result(
+        self, profile: Array, residual: float, status: Status, message: str | None = None, said: str = ""
+    ) -> Result:
         game, solver = self.game, self.solver
         # The message may prove things about the game; that is not the scheme's time.
         seconds = time.perf_counter() - self._began - self._excluded
+        if self._fusible and self._kernels is None:
+            ran_without(seconds)
         iterations = max(0, len(self._residuals) - 1)
-        if message is None:
+        # A run that could not start has no state.
+        last = getattr(self, "_last", None)
+        if last is not None and last.iterations is not None:
+            iterations = last.iterations
+        if message is None and status is Status.FAILED:
+            message = said
+        elif message is None:
             message = message_for(game, solver, status, iterations, residual, self._watch.target, self._watch.period)
+            message = f"{said}; {message}" if said else message
         return Result(
             profile=profile,
             status=status,

@@ -26,11 +26,14 @@ class Picard(Solver):
     Guarantee
     ---------
     If R contracts by q < 1 in some norm: |x_k - x*| <= q^k |x_0 - x*| (Banach). The 2-norm for O, a weighted block
-    maximum norm for T. Nonexpansiveness is not enough: a rotation cycles.
+    maximum norm, or the 2-norm, for T. If O is averaged with alpha < 1 and has a fixed point: convergence to one, with
+    |O(x_k) - x_k| <= |x_0 - x*| / sqrt((1/alpha - 1)(k + 1)). Nonexpansiveness is not enough: a rotation cycles.
+    A nonnegative network whose responses are concave and nowhere negative converges from every start, if its asymptotic
+    map has a spectral radius below 1 (the certificate ``nonnegative``).
 
     References
     ----------
-    Bauschke and Combettes (2017), Theorem 1.50.
+    Bauschke and Combettes (2017), Theorem 1.50 and Proposition 5.16; Combettes and Pesquet (2020).
     """
 
     map: str = "auto"
@@ -38,13 +41,20 @@ class Picard(Solver):
     def __post_init__(self) -> None:
         check_map("picard", self.map)
 
+    @property
+    def rowwise(self) -> bool:
+        """Always: every start of a batch takes the same step."""
+        return True
+
     def guarantee(self, game: Game) -> Guarantee:
-        """Return whether a contraction of the map is proved."""
+        """Return whether the map is proved to contract or to be averaged."""
         return relaxed_guarantee(game, game.fixed_point(self.map).name, Constant(1.0))
 
     def problem(self, game: Game, rng: np.random.Generator) -> FixedPointProblem:
         """Return the fixed-point view."""
-        return FixedPointProblem(game.fixed_point(self.map))
+        problem = FixedPointProblem(game.fixed_point(self.map))
+        problem.constant = 1.0
+        return problem
 
     def start(self, problem: FixedPointProblem, x0: Array) -> State:
         """Return the state at x0."""

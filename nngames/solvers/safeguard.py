@@ -43,21 +43,16 @@ RELAXATION, SMALLEST_RELAXATION = 0.5, 1 / 64
 PAYING = 0.7
 
 
-class SafeguardedProblem(Problem):
-    """A fixed-point map with the safeguard of one run; the memory of a state is its displacement R(x) - x.
+class DisplacementProblem(Problem):
+    """A fixed-point map; the memory of a state is its displacement R(x) - x.
 
     Attributes
     ----------
     view : FixedPoint
-    growth : float
-        How many times the smallest residual an accepted proposal may reach.
-    rejected : bool
-        Whether the last step was a relaxed one because the proposal failed.
     """
 
-    def __init__(self, view: FixedPoint, growth: float) -> None:
-        self.view, self.growth = view, growth
-        self.rejected = False
+    def __init__(self, view: FixedPoint) -> None:
+        self.view = view
 
     def restrict(self, profile: Array) -> Array:
         """Return the map's argument."""
@@ -66,6 +61,36 @@ class SafeguardedProblem(Problem):
     def profile(self, x: Array) -> Array:
         """Return the profile of the map's argument."""
         return self.view.profile(x)
+
+    def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
+        """Return the state at x + step, or None where the map is undefined or not finite, and the passes so far."""
+        try:
+            trial = self._at(state.x + step, state.evaluations)
+        except DomainError:
+            return None, state.evaluations + 1
+        return (trial if math.isfinite(trial.residual) else None), trial.evaluations
+
+    def _at(self, x: Array, evaluations: int) -> State:
+        displacement = self.view.evaluate(x, np.empty_like(x))
+        displacement -= x
+        return State(x, norm(displacement), evaluations + 1, displacement)
+
+
+class SafeguardedProblem(DisplacementProblem):
+    """A fixed-point map with the safeguard of one run.
+
+    Attributes
+    ----------
+    growth : float
+        How many times the smallest residual an accepted proposal may reach.
+    rejected : bool
+        Whether the last step was a relaxed one because the proposal failed.
+    """
+
+    def __init__(self, view: FixedPoint, growth: float) -> None:
+        super().__init__(view)
+        self.growth = growth
+        self.rejected = False
 
     def begin(self, x0: Array) -> State:
         """Return the state at x0."""
@@ -79,14 +104,6 @@ class SafeguardedProblem(Problem):
         """Whether the proposal is short enough and the residual low enough for the proof of convergence."""
         most = RESIDUAL_LIMIT * self._initial * (self._accepted + 1.0) ** -(1 + DECAY)
         return state.residual <= most and norm(step) <= STEP_LIMIT * state.residual
-
-    def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
-        """Return the state at x + step, or None where the map is undefined or not finite, and the passes so far."""
-        try:
-            trial = self._at(state.x + step, state.evaluations)
-        except DomainError:
-            return None, state.evaluations + 1
-        return (trial if math.isfinite(trial.residual) else None), trial.evaluations
 
     def accept(self, state: State) -> State:
         """Return the state of a proposal after counting it."""
@@ -115,11 +132,6 @@ class SafeguardedProblem(Problem):
                 return self.accept(trial)
         return self.relax(state, evaluations)
 
-    def _at(self, x: Array, evaluations: int) -> State:
-        displacement = self.view.evaluate(x, np.empty_like(x))
-        displacement -= x
-        return State(x, norm(displacement), evaluations + 1, displacement)
-
 
 class Turns:
     """Whose turn a step is: stretches of accelerated steps, and of plain ones after a stretch that did not pay.
@@ -128,35 +140,49 @@ class Turns:
     ``length`` + 1 accelerated steps (of which the first knows nothing) that do not lower the residual enough are
     followed by as many plain ones, after which the scheme must forget what it learnt: the steps that acceleration
     wastes are about as many as the plain ones.
+
+    Attributes
+    ----------
+    length : int
+    accelerated : int
+        Steps of the present stretch.
+    left : int
+        Plain steps that are still to be taken.
+    residual : float
+        At the beginning of the stretch.
     """
 
     def __init__(self, length: int) -> None:
-        self._length = length
-        self._accelerated, self._plain = 0, 0
-        self._residual = math.inf
+        self.length = length
+        self.accelerated, self.left = 0, 0
+        self.residual = math.inf
 
     @property
     def plain(self) -> bool:
         """Whether the next step is a plain one."""
-        return self._plain > 0
+        return self.left > 0
 
     def begin(self, residual: float) -> None:
         """Begin a stretch of accelerated steps at a state with this residual."""
-        self._accelerated, self._plain, self._residual = 0, 0, residual
+        self.accelerated, self.left, self.residual = 0, 0, residual
+
+    def resume(self, residual: float, accelerated: int, left: int) -> None:
+        """Go on in a stretch that began at this residual, after so many accelerated steps, or with plain ones left."""
+        self.residual, self.accelerated, self.left = residual, accelerated, left
 
     def passed(self, residual: float) -> bool:
         """Count a step that was not rejected; return whether the scheme has to forget what it learnt."""
-        if self._plain:
-            self._plain -= 1
-            if not self._plain:
+        if self.left:
+            self.left -= 1
+            if not self.left:
                 self.begin(residual)
                 return True
             return False
-        self._accelerated += 1
-        if self._accelerated > self._length > 0:
-            paid = residual <= PAYING**self._accelerated * self._residual
+        self.accelerated += 1
+        if self.accelerated > self.length > 0:
+            paid = residual <= PAYING**self.accelerated * self.residual
             self.begin(residual)
-            self._plain = 0 if paid else self._length + 1
+            self.left = 0 if paid else self.length + 1
         return False
 
 

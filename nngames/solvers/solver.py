@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from itertools import count
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nngames.core.errors import NotApplicableError
 from nngames.core.profiles import Array
@@ -16,6 +18,11 @@ from nngames.core.registry import Registry
 from nngames.core.seeds import Seed, generator
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game, required_game
+from nngames.networks.fused import FusedMap, Kernels
+from nngames.results.result import Status
+
+if TYPE_CHECKING:
+    from nngames.solvers.stopping import Stretch
 
 #: Every solver, by name.
 registry: Registry[type[Solver]] = Registry("method")
@@ -76,12 +83,49 @@ class State:
         Passes made so far.
     memory : Any
         What the scheme carries along.
+    iterations : int, optional
+        Iterations so far, where one call of ``step`` makes many.
     """
 
     x: Array
     residual: float
     evaluations: int
     memory: Any = None
+    iterations: int | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run is to reach and what it may spend.
+
+    Attributes
+    ----------
+    target : float
+        tolerance * scale.
+    max_iterations : int
+    max_seconds : float or None
+    """
+
+    target: float
+    max_iterations: int
+    max_seconds: float | None
+
+
+class Ended(Exception):
+    """Raised by ``step`` of a scheme that goes no further.
+
+    Parameters
+    ----------
+    status : Status
+    said : str
+        Why, for the result's message; the whole message where the status is ``failed``.
+    decided : bool
+        Whether it is proved that no scheme can find an equilibrium.
+    """
+
+    def __init__(self, status: Status, said: str, decided: bool = False) -> None:
+        super().__init__(said)
+        self.status, self.said, self.decided = status, said, decided
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +150,34 @@ class Iterate:
 class Problem(ABC):
     """A problem view bound to one run: it turns profiles into the scheme's variables and back."""
 
+    @property
+    def fused(self) -> FusedMap | None:
+        """The map for which ``several_steps`` makes compiled steps; None where the scheme goes step by step."""
+        return None
+
+    def several_steps(self, kernels: Kernels, state: Any, stretch: Stretch) -> tuple[State, Array, Any]:
+        """Return the state after at least one step of a stretch, and the residuals and passes of all states on the way.
+
+        ``state`` and its arrays stay whole. Only called where ``fused`` is a map.
+        """
+        raise NotImplementedError
+
+    def batched(self, dtype: np.dtype[Any]) -> Problem:
+        """Return the problem for many starts at once, whose iterates have one more axis and whose residuals are arrays.
+
+        Raises
+        ------
+        NotApplicableError
+            If it takes one start at a time.
+        """
+        raise NotApplicableError("its steps are made for one start at a time")
+
+    #: The axis of the starts in a batched problem's iterates.
+    batch_axis: ClassVar[int] = 0
+
+    def keep(self, kept: NDArray[np.intp]) -> None:  # noqa: B027  (most problems have no buffers)
+        """Drop the starts of a batched problem but for those at the indices ``kept``."""
+
     @abstractmethod
     def restrict(self, profile: Array) -> Array:
         """Return the scheme's variables of a profile, as a fresh array."""
@@ -122,6 +194,15 @@ class Solver(ABC):
     """
 
     name: ClassVar[str]
+    #: Whether the scheme is another package's.
+    external: ClassVar[bool] = False
+    #: Whether the scheme itself notices that it diverges or stalls.
+    steered: ClassVar[bool] = False
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether a step does to each of many starts what it does to it alone, so that ``solve_batch`` takes it."""
+        return False
 
     @property
     def autonomous(self) -> bool:
@@ -143,6 +224,9 @@ class Solver(ABC):
     @abstractmethod
     def problem(self, game: Game, rng: np.random.Generator) -> Problem:
         """Return the view of the game that the scheme works on. Raises NotApplicableError if there is none."""
+
+    def prepare(self, problem: Any, budget: Budget) -> None:  # noqa: B027  (most schemes have nothing to prepare)
+        """Tell the problem, before ``start``, what the run is to reach: for schemes that a step runs to their end."""
 
     @abstractmethod
     def start(self, problem: Any, x0: Array) -> State:
@@ -176,7 +260,10 @@ class Solver(ABC):
         for iteration in count():
             shown = np.array(quiet(problem.profile)(state.x))
             yield Iterate(iteration, state.evaluations, shown, state.residual)
-            state = quiet(self.step)(problem, state)
+            try:
+                state = quiet(self.step)(problem, state)
+            except Ended:
+                return
 
     @property
     def options(self) -> dict[str, Any]:
@@ -191,4 +278,14 @@ def check_game(game: Any) -> Game:
 
 def norm(d: Array) -> float:
     """Return the Euclidean norm of a vector."""
-    return float(np.sqrt(np.dot(d, d)))
+    return math.sqrt(d.dot(d))
+
+
+def row_norms(d: Array) -> Any:
+    """Return the Euclidean norms of the rows."""
+    return np.sqrt(np.einsum("ij,ij->i", d, d))
+
+
+def column_norms(d: Array) -> Any:
+    """Return the Euclidean norms of the columns."""
+    return np.sqrt(np.einsum("ij,ij->j", d, d))

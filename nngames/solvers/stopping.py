@@ -23,17 +23,18 @@ stalled
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from nngames.core.profiles import Array
+from nngames.networks.fused import RECURRENCE
 from nngames.results.result import Status
 from nngames.solvers.solver import State, norm
 
 DIVERGENCE = 1e10
 STALL_ITERATIONS = 1000
 STALL_FACTOR = 0.999
-RECURRENCE = 1e-9
 
 
 class Watch:
@@ -49,12 +50,17 @@ class Watch:
         Whether the scheme's step depends on the state alone.
     max_iterations : int
         The budget of the run.
+    steered : bool
+        Whether the scheme itself notices that it diverges or stalls, and does something about it.
     """
 
-    def __init__(self, target: float, scale: float, autonomous: bool, max_iterations: int) -> None:
+    def __init__(
+        self, target: float, scale: float, autonomous: bool, max_iterations: int, steered: bool = False
+    ) -> None:
         self.target = target
         self.scale = scale
         self.max_iterations = max_iterations
+        self._steered = steered
         self.period: int | None = None
         self._bound = math.inf
         self._best = self._checkpoint = math.inf
@@ -68,6 +74,8 @@ class Watch:
             return Status.NOT_FINITE
         if residual <= self.target:
             return Status.CONVERGED
+        if self._steered:
+            return None
         if iteration == 0:
             self._bound = DIVERGENCE * max(residual, self.scale)
         elif residual > self._bound:
@@ -80,6 +88,8 @@ class Watch:
 
     def stalls(self, state: State, residual: float, iteration: int) -> Status | None:
         """Return STALLED once the rule for stalling holds; ``residual`` counts for the state."""
+        if self._steered:
+            return None
         self._best = min(self._best, residual)
         if iteration % STALL_ITERATIONS:
             return None
@@ -91,10 +101,54 @@ class Watch:
         out_of_reach = self._best * (self._best / before) ** windows > self.target
         return Status.STALLED if out_of_reach and norm(state.x - start) < residual else None
 
+    def stretch(self, state: State, iteration: int, steps: int) -> Stretch | None:
+        """Return how far at most ``steps`` steps from this state may be made at once; None if it has to go singly."""
+        steps = min(steps, STALL_ITERATIONS - iteration % STALL_ITERATIONS)
+        if self._returns is None:
+            return Stretch(steps, iteration, self.target, self._bound, self.scale)
+        return self._returns.stretch(Stretch(steps, iteration, self.target, self._bound, self.scale), state)
+
+    def passed(self, stretch: Stretch, residuals: list[float]) -> None:
+        """Take note of the states of a stretch but for the last one, which is still to be looked at."""
+        if residuals:
+            self._best = min(self._best, *residuals)
+            if self._returns is not None:
+                self._returns.passed(stretch, len(residuals))
+
     def keep_going(self) -> None:
         """Widen the bound of divergence and look for no cycle: the run is proved to settle."""
         self._bound *= DIVERGENCE
         self._returns, self.period = None, None
+
+
+@dataclass(slots=True)
+class Stretch:
+    """How far several steps may be made at once: up to the first state at which a rule might end the run.
+
+    Attributes
+    ----------
+    steps : int
+        The most that may be made: the rule for stalling looks at the last one.
+    iteration : int
+        Of the state from which they start.
+    target, bound, scale : float
+        A residual that is at most ``target``, above ``bound`` or not finite ends the stretch.
+    anchor : ndarray or None
+        The stored iterate of the rule for cycling, None if that is not applied. A residual as close to that of the
+        anchor as a return needs ends the stretch. At iteration ``renew_at`` the anchor is overwritten.
+    anchor_residual, anchor_at, renew_at
+        The anchor's residual and iteration, and the iteration of its next renewal: overwritten with it.
+    """
+
+    steps: int
+    iteration: int
+    target: float
+    bound: float
+    scale: float
+    anchor: Array | None = None
+    anchor_residual: float = math.inf
+    anchor_at: int = 0
+    renew_at: int = 0
 
 
 class _Returns:
@@ -129,6 +183,22 @@ class _Returns:
             self._anchor, self._anchor_residual = np.array(state.x), state.residual
             self._anchor_at, self._renew_at, self._away = iteration, 2 * iteration, False
         return None
+
+    def stretch(self, stretch: Stretch, state: State) -> Stretch | None:
+        """Return the stretch with the anchor; None after a first return."""
+        if self._first is not None:
+            return None
+        if self._anchor is None:
+            self._anchor = np.empty_like(state.x)
+        stretch.anchor, stretch.anchor_residual = self._anchor, self._anchor_residual
+        stretch.anchor_at, stretch.renew_at = self._anchor_at, self._renew_at
+        return stretch
+
+    def passed(self, stretch: Stretch, states: int) -> None:
+        """Take note of so many states of a stretch, none of which returned."""
+        self._anchor_residual = stretch.anchor_residual
+        self._anchor_at, self._renew_at = stretch.anchor_at, stretch.renew_at
+        self._away = stretch.iteration + states > stretch.anchor_at
 
     def _is_return(self, state: State, miss: float, steps: int, first_miss: float) -> bool:
         unit = float(np.finfo(state.x.dtype).eps) * max(self._scale, norm(state.x))

@@ -315,7 +315,7 @@ def test_an_assembled_pass_is_the_plain_loop(network_of: Any, monkeypatch: pytes
     plain = network_of()
     batch = drawn(plain, 0, 3)
     monkeypatch.undo()
-    assert assembled.joint._assemble
+    assert assembled.joint.assembled
     np.testing.assert_allclose(assembled.joint(batch), plain.joint(batch), rtol=1e-13, atol=1e-15)
     np.testing.assert_allclose(assembled.joint(batch[0]), plain.joint(batch[0]), rtol=1e-13, atol=1e-15)
     small = batch.astype(np.float32)
@@ -325,7 +325,7 @@ def test_an_assembled_pass_is_the_plain_loop(network_of: Any, monkeypatch: pytes
 
 def test_large_dense_layers_are_not_assembled() -> None:
     network = nng.Network.ring([np.eye(60)] * 12, [np.zeros(60)] * 12, ["tanh"] * 12)
-    assert not network.joint._assemble
+    assert not network.joint.assembled
 
 
 @pytest.mark.parametrize("method", ["best_response", "km", "extragradient", "picard"])

@@ -405,9 +405,9 @@ def ring_of(*weights: float) -> Any:
         (ring_of(-2.0, -2.0, -2.0), "golden_ratio", {"step_size": 0.2698}, "above (phi/2)/|M|"),
         (ring_of(-2.0, -2.0, -2.0), "forward_backward_forward", {"step_size": 1 / 3}, "not below 1/|M|"),
         (ring_of(-2.0, -2.0, -2.0), "anchored_extragradient", {"step_size": 0.334}, "above 1/|M|"),
-        (ring_of(-2.0, -2.0, -2.0), "forward_backward", {}, "M is not symmetric"),
-        (ring_of(-3.0, 3.0), "forward_backward", {"step_size": 0.21}, "not below 2 mu/|M|^2 = 0.2"),
-        (ring_of(1.0, 1.0), "forward_backward", {"step_size": 1.0}, "not below 2/|M| = 1"),
+        (ring_of(-2.0, -2.0, -2.0), "forward_backward", {}, "M is not proved cocoercive"),
+        (ring_of(-3.0, 3.0), "forward_backward", {"step_size": 0.21}, "not below 2 beta = 0.2"),
+        (ring_of(1.0, 1.0), "forward_backward", {"step_size": 1.0}, "not below 2 beta = 1"),
         *(
             (ring_of(2.0, 2.0), name, options, "M is not proved monotone")
             for name, options in [*((name, {}) for name in LIMITS), ADAPTIVE, ("forward_backward", {})]
@@ -423,14 +423,16 @@ def test_no_guarantee_where_no_theorem_applies(game: Any, name: str, options: di
 
 def test_forward_backward_takes_the_best_proved_step() -> None:
     for family, expected in (
-        (symmetric, lambda mu, bound: 2 / (mu + bound)),
-        (strong, lambda mu, bound: mu / bound**2),
-        (symmetric_singular, lambda mu, bound: 1 / bound),
+        (symmetric, lambda mu, bound, beta: 2 / (mu + bound)),
+        (strong, lambda mu, bound, beta: beta),
+        (symmetric_singular, lambda mu, bound, beta: 1 / bound),
     ):
         game = case_of(family, *((1, 2.0) if family is symmetric_singular else (4, 2.0))).game
-        witness = nng.certify(game)["monotone"].witness
+        verdicts = nng.certify(game)
+        witness, beta = verdicts["monotone"].witness, verdicts["cocoercive"].witness["beta"]
+        assert beta >= witness["modulus"] / witness["norm_bound"] ** 2
         problem = nng.solver("forward_backward").problem(game, np.random.default_rng(0))
-        assert problem.step == pytest.approx(expected(witness["modulus"], witness["norm_bound"]), rel=1e-12)
+        assert problem.step == pytest.approx(expected(witness["modulus"], witness["norm_bound"], beta), rel=1e-12)
 
 
 @pytest.mark.parametrize(("step", "factor"), [(None, 2 / 3), (0.1, 0.9), (0.35, 0.75)])

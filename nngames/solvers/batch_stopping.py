@@ -1,0 +1,178 @@
+"""When the runs of a batch end: the rules of ``nngames.solvers.stopping``, for all starts at once.
+
+What each rule says, and when, is as for a single run; only the arithmetic is done on arrays with an entry for each
+start.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nngames.core.profiles import Array
+from nngames.networks.fused import RECURRENCE
+from nngames.results.result import Status
+from nngames.solvers.stopping import DIVERGENCE, STALL_FACTOR, STALL_ITERATIONS
+
+#: What a rule may say; its place here is the code of a start to which it applies, 0 for none.
+CODES = (None, Status.CONVERGED, Status.NOT_FINITE, Status.DIVERGED, Status.CYCLING, Status.STALLED)
+CONVERGED, NOT_FINITE, DIVERGED, CYCLING, STALLED = range(1, 6)
+
+Codes = NDArray[np.int8]
+
+
+class BatchWatch:
+    """Watches the states of a batch; see ``Watch``.
+
+    Parameters
+    ----------
+    target, scale : float
+    autonomous : bool
+        Whether the scheme's step depends on the state alone.
+    max_iterations : int
+    axis : {0, 1}
+        The axis of the starts in the iterates.
+    count : int
+        The number of starts.
+    """
+
+    def __init__(
+        self, target: float, scale: float, autonomous: bool, max_iterations: int, axis: int, count: int
+    ) -> None:
+        self.target, self._scale, self._max_iterations, self._axis = target, scale, max_iterations, axis
+        self._best, self._checkpoint = np.full(count, np.inf), np.full(count, np.inf)
+        self._checkpoint_x: Array | None = None
+        # Which starts the rule for cycles is applied to, and what it keeps of each.
+        self._watched = np.full(count, autonomous)
+        self._anchor: Array | None = None
+        # No start has a stored iterate yet, and none is near it.
+        self._anchor_residual, self._allowed = np.full(count, np.inf), np.full(count, -1.0)
+        self._anchor_at, self._renew_at = np.zeros(count, np.int64), np.ones(count, np.int64)
+        self._away = np.zeros(count, bool)
+        self._first_steps, self._first_miss = np.zeros(count, np.int64), np.zeros(count)
+        # Whether some start has returned once, and when the next stored iterate is renewed.
+        self._pending, self._next_renewal = False, 1
+
+    def look(self, x: Array, residuals: Array, iteration: int, active: NDArray[np.bool_]) -> Codes | None:
+        """Return the code of each start whose run the rules but that for stalling end, 0 where they do not.
+
+        None if no run ends, which most often two comparisons tell.
+        """
+        if iteration == 0:
+            self._set_bounds(DIVERGENCE * np.maximum(residuals, self._scale))
+        going = residuals if active.all() else residuals[active]
+        plain = self.target < going.min() and going.max() <= self._least_bound
+        codes = np.zeros(len(residuals), np.int8)
+        if not plain:
+            codes[residuals <= self.target] = CONVERGED
+            codes[~np.isfinite(residuals)] = NOT_FINITE
+            if iteration > 0:
+                codes[(residuals > self._bounds) & (codes == 0)] = DIVERGED
+        if self._watched.any():
+            returned = self._returned(x, residuals, iteration, active & (codes == 0) & self._watched)
+            if returned:
+                codes[returned], plain = CYCLING, False
+        codes[~active] = 0
+        return None if plain else codes
+
+    def _set_bounds(self, bounds: Array) -> None:
+        self._bounds, self._least_bound = bounds, float(bounds.min())
+
+    def stalled(self, x: Array, residuals: Array, iteration: int, among: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """Return which of the starts ``among`` stall; None if the rule does not look at this iteration."""
+        np.fmin(self._best, residuals, out=self._best)
+        if iteration % STALL_ITERATIONS:
+            return None
+        before, self._checkpoint = self._checkpoint, self._best.copy()
+        start, self._checkpoint_x = self._checkpoint_x, np.array(x)
+        if start is None:
+            return None
+        windows = (self._max_iterations - iteration) / STALL_ITERATIONS
+        slow = self._best > STALL_FACTOR * before
+        out_of_reach = self._best * (self._best / before) ** windows > self.target
+        return among & slow & out_of_reach & (self._norms(x - start) < residuals)
+
+    def keep_going(self, those: NDArray[np.bool_]) -> None:
+        """Widen the bound of divergence of these starts and look for no cycle: they are proved to settle."""
+        self._set_bounds(np.where(those, self._bounds * DIVERGENCE, self._bounds))
+        self._watched[those] = False
+
+    def keep(self, kept: NDArray[np.int64]) -> None:
+        """Drop the starts but for those at the indices ``kept``."""
+        for name in [
+            "_best",
+            "_checkpoint",
+            "_watched",
+            "_anchor_residual",
+            "_anchor_at",
+            "_renew_at",
+            "_away",
+            "_first_steps",
+            "_first_miss",
+            "_allowed",
+        ]:
+            setattr(self, name, getattr(self, name)[kept])
+        self._set_bounds(self._bounds[kept])
+        for name in ("_anchor", "_checkpoint_x"):
+            if getattr(self, name) is not None:
+                setattr(self, name, np.take(getattr(self, name), kept, axis=self._axis))
+
+    def _returned(self, x: Array, residuals: Array, iteration: int, going: NDArray[np.bool_]) -> list[int]:
+        """Return the indices of the starts to which the rule for cycles applies."""
+        found: list[int] = []
+        # The residuals agree if the states do; comparing them first costs little.
+        near = np.flatnonzero(np.abs(residuals - self._anchor_residual) <= self._allowed)
+        near = near[going[near] & (residuals[near] > 1e3 * self.target)]
+        if near.size or self._pending:
+            found = self._look_closely(x, iteration, near)
+        else:
+            self._away[:] = True
+        if iteration >= self._next_renewal:
+            due = (iteration >= self._renew_at) & (self._first_steps == 0)
+            if due.any():
+                self._renew(x, residuals, iteration, due)
+        return found
+
+    def _look_closely(self, x: Array, iteration: int, near: NDArray[np.int64]) -> list[int]:
+        """Return for which of the starts ``near`` their stored iterates the rule applies; take note of the returns."""
+        found: list[int] = []
+        steps = iteration - self._anchor_at
+        back, misses = np.zeros(len(steps), bool), np.zeros(len(steps))
+        if near.size and self._anchor is not None:
+            there = np.take(x, near, axis=self._axis)
+            misses[near] = self._norms(there - np.take(self._anchor, near, axis=self._axis))
+            back[near] = misses[near] <= RECURRENCE * np.maximum(self._scale, self._norms(there))
+        returned = back & self._away
+        for k in np.flatnonzero(returned):
+            if self._first_steps[k] == 0:
+                self._first_steps[k], self._first_miss[k] = steps[k], misses[k]
+            elif steps[k] == 2 * self._first_steps[k] and self._is_return(x, int(k), misses[k]):
+                found.append(int(k))
+            else:
+                self._first_steps[k] = 0
+        self._first_steps[~back & (steps >= 2 * self._first_steps)] = 0
+        self._away = ~back | (self._away & ~returned)
+        self._pending = bool(self._first_steps.any())
+        return found
+
+    def _renew(self, x: Array, residuals: Array, iteration: int, due: NDArray[np.bool_]) -> None:
+        if self._anchor is None or due.all():
+            self._anchor = np.array(x)
+        elif self._axis:
+            self._anchor[:, due] = x[:, due]
+        else:
+            self._anchor[due] = x[due]
+        self._anchor_residual = np.where(due, residuals, self._anchor_residual)
+        self._allowed = RECURRENCE * np.maximum(self._anchor_residual, self._scale)
+        self._anchor_at[due], self._renew_at[due], self._away[due] = iteration, 2 * iteration, False
+        self._next_renewal = int(self._renew_at.min())
+
+    def _is_return(self, x: Array, k: int, miss: float) -> bool:
+        size = float(np.linalg.norm(np.take(x, k, axis=self._axis)))
+        unit = float(np.finfo(x.dtype).eps) * max(self._scale, size)
+        return bool(miss <= 1.5 * self._first_miss[k] or miss <= 16 * self._first_steps[k] * unit)
+
+    def _norms(self, x: Array) -> Any:
+        return np.linalg.norm(x, axis=1 - self._axis)

@@ -1,0 +1,117 @@
+"""The last differences of a run's iterates and displacements, newest first in one block, with their Gram matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nngames.core.profiles import Array
+from nngames.networks.fused import GRAM_INDEPENDENCE
+
+
+def _factor(gram: Array) -> Array:
+    """Return the lower factor of a Gram matrix, NaN where there is none."""
+    try:
+        return np.linalg.cholesky(gram)
+    except np.linalg.LinAlgError:
+        return np.full_like(gram, np.nan)
+
+
+# For a few rows NumPy's checks take ten times as long as LAPACK, so they are left out where its functions are found.
+_LAPACK: Any = getattr(np.linalg, "_umath_linalg", None)
+_cholesky: Callable[[Array], Array] = getattr(_LAPACK, "cholesky_lo", _factor)
+_solve: Callable[[Array, Array], Array] = getattr(_LAPACK, "solve1", np.linalg.solve)
+
+#: Up to this many differences the Gram matrix is kept.
+LARGEST_GRAM = 16
+
+
+class Differences:
+    """The last differences, newest first.
+
+    The arrays have room before the newest; when that is used up the block moves to their end.
+
+    Parameters
+    ----------
+    most : int
+        How many are kept.
+    gram : bool
+        Whether to keep the Gram matrix of the changes.
+
+    Attributes
+    ----------
+    moves, changes : ndarray (2 most, n)
+        The differences of the iterates and of the displacements: rows ``head`` to ``head + count`` are in use.
+    gram : ndarray (2 most, 2 most) or None
+    """
+
+    def __init__(self, most: int, gram: bool) -> None:
+        self.most, self.head, self.count = most, 0, 0
+        self.keeps_gram = gram
+        self.moves: Array = np.empty((0, 0))
+        self.changes: Array = np.empty((0, 0))
+        self.gram: Array = np.empty((0, 0))
+
+    @property
+    def used(self) -> slice:
+        """The rows in use."""
+        return slice(self.head, self.head + self.count)
+
+    def clear(self) -> None:
+        """Forget all differences."""
+        self.count = 0
+
+    def push(self, before: Array, after: Array, old: Array, new: Array) -> None:
+        """Put after - before and new - old in front."""
+        if not self.most:
+            return
+        if not self.head:
+            self.make_room(before)
+        self.head -= 1
+        self.count = min(self.count + 1, self.most)
+        change = self.changes[self.head]
+        np.subtract(after, before, self.moves[self.head])
+        np.subtract(new, old, change)
+        if self.keeps_gram:
+            products = self.changes[self.used].dot(change)
+            self.gram[self.head, self.used] = products
+            self.gram[self.used, self.head] = products
+
+    def make_room(self, like: Array) -> None:
+        """Move the block that stays to the end of the arrays, which grow with it up to twice ``most`` rows."""
+        kept = min(self.count, self.most - 1)
+        rows = min(2 * self.most, max(2 * LARGEST_GRAM, 4 * kept))
+        moves, changes, gram = self.moves, self.changes, self.gram
+        if rows > len(moves):
+            self.moves, self.changes = (np.empty((rows, like.size), dtype=like.dtype) for _ in range(2))
+            # In single precision squares say too little about dependence.
+            self.keeps_gram &= like.dtype == np.float64
+            if self.keeps_gram:
+                self.gram = np.empty((rows, rows))
+        self.head = len(self.moves) - kept
+        if kept:
+            self.moves[self.head :], self.changes[self.head :] = moves[:kept], changes[:kept]
+            if self.keeps_gram:
+                self.gram[self.head :, self.head :] = gram[:kept, :kept]
+
+    def least_squares(self, g: Array) -> Array | None:
+        """Return the gamma that minimises |g - changes' gamma|, None where the Gram matrix does not tell it."""
+        if not self.keeps_gram:
+            return None
+        used = self.used
+        return solve_gram(self.gram[used, used], self.changes[used].dot(g))
+
+
+def solve_gram(gram: Array, right: Array) -> Array | None:
+    """Return the solution of the system with a Gram matrix; None where a row depends on those before it.
+
+    That is where less than ``GRAM_INDEPENDENCE`` of the square of a difference is left beside those before it, or a
+    number is not finite.
+    """
+    left = _cholesky(gram).diagonal().tolist()
+    for pivot, square in zip(left, gram.diagonal().tolist(), strict=True):
+        if not pivot * pivot > GRAM_INDEPENDENCE * square:
+            return None
+    return _solve(gram, right)

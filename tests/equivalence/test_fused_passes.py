@@ -1,0 +1,350 @@
+"""Compiled passes against the passes in NumPy: activations, maps, and whole runs step by step.
+
+Without Numba the kernels are ordinary functions, so all but the last tests run there too, on few steps.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import nngames as nng
+from nngames.networks import forms, fused, fused_anderson, fused_kernels
+from nngames.networks.fused import Kernels
+from nngames.results.result import Status
+from nngames.solvers import loop
+from nngames.solvers.differences import solve_gram
+
+FORMS = {
+    "identity": nng.activation("identity"),
+    "linear": nng.activation("linear", slope=0.7, bias=-0.2),
+    "constant": nng.activation("linear", slope=0.0, bias=0.3),
+    "relu": nng.activation("relu"),
+    "shifted relu": nng.activation("relu", slope=0.5, bias=0.1),
+    "leaky_relu": nng.activation("leaky_relu"),
+    "prelu": nng.activation("prelu", slope=-0.3),
+    "prelu 0": nng.activation("prelu", slope=0.0),
+    "steep prelu": nng.activation("prelu", slope=2.0),
+    "tanh": nng.activation("tanh"),
+    "scaled tanh": nng.activation("tanh", scale=0.8),
+    "sigmoid": nng.activation("sigmoid"),
+    "hard_tanh": nng.activation("hard_tanh"),
+    "relu6": nng.activation("relu6"),
+    "nonnegative": nng.activation("nonnegative"),
+    "box": nng.activation("box", lower=-0.5, upper=np.inf),
+    "piecewise_linear": nng.activation("piecewise_linear"),
+    "hard_sigmoid": nng.activation("hard_sigmoid"),
+    "softsign": nng.activation("softsign"),
+    "soft_threshold": nng.activation("soft_threshold"),
+    "softshrink": nng.activation("softshrink"),
+    "arctan": nng.activation("arctan"),
+    "elu": nng.activation("elu", alpha=0.5),
+}
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The kernels in use: compiled with Numba, interpreted without."""
+    kernels = Kernels(fused_kernels.relaxed_steps, fused_anderson.anderson_steps)
+    monkeypatch.setattr(loop, "installed", lambda: True)
+    monkeypatch.setattr(loop, "kernels", lambda limited: kernels)
+    # Where nothing is compiled, the kernels warn of overflow as any function of NumPy's numbers does.
+    with np.errstate(all="ignore"):
+        yield
+
+
+def ring(sizes: list[int], activations: list[object], norm: float, seed: int = 0) -> nng.NetworkGame:
+    """Return the game of a ring with weights of one norm."""
+    rng = np.random.default_rng(seed)
+    weights = []
+    for layer, n in enumerate(sizes):
+        weight = rng.standard_normal((n, sizes[layer - 1]))
+        weights.append(norm * weight / np.linalg.norm(weight, 2))
+    biases = [rng.standard_normal(n) for n in sizes]
+    return nng.Network.ring(weights, biases, activations).game(players="neurons" if len(sizes) == 1 else "auto")
+
+
+@pytest.mark.parametrize("label", FORMS)
+def test_a_compiled_activation_agrees_with_the_activation(label: str) -> None:
+    rng = np.random.default_rng(1)
+    near, far = rng.standard_normal(120), 10.0 ** rng.uniform(-300, 2.8, 40)
+    v = np.concatenate([near, far, -far, [0.0, -0.0, 700.0, -700.0, np.inf, -np.inf, np.nan]])
+    form, first, second = forms.form_of(FORMS[label])
+    parameters = np.zeros((2, 1, v.size))
+    parameters[0], parameters[1] = first, second
+    out = np.empty((1, v.size))
+    with np.errstate(all="ignore"):
+        fused_kernels.respond(form, parameters, 0, v.size, v, out, 0)
+        expected = FORMS[label](v)
+    np.testing.assert_allclose(out[0], expected, rtol=6e-16, atol=5e-324)
+
+
+def test_the_table_of_forms_has_no_activation_untested() -> None:
+    assert {type(activation) for activation in FORMS.values()} | {type(nng.activation("singleton", point=1.0))} >= set(
+        forms._FORMS
+    )
+
+
+def test_ends_of_a_box_may_differ_by_coordinate() -> None:
+    box = nng.activation("box", lower=[-1.0, 0.0, -np.inf], upper=[0.5, 0.25, 3.0])
+    game = ring([3], [box], 2.0)
+    view = game.fixed_point()
+    x = np.array([1.0, -2.0, 3.0])
+    image = np.empty((1, 3))
+    fused_kernels.evaluate(*view.fused.arguments(), x.reshape(1, 3), image)
+    np.testing.assert_allclose(image[0], view.evaluate(x, np.empty(3)), rtol=1e-15)
+
+
+@pytest.mark.parametrize("kind", ["composite", "joint"])
+@pytest.mark.parametrize("sizes", [[5], [4, 4, 4], [3, 9, 6]])
+def test_a_compiled_map_agrees_with_the_view(sizes: list[int], kind: str) -> None:
+    names = ["tanh", "relu", "sigmoid"][: len(sizes)]
+    view = ring(sizes, names, 1.5).fixed_point(kind)
+    if kind == "joint" and len(set(sizes)) > 1:
+        assert view.fused is None
+        return
+    x = np.random.default_rng(3).standard_normal(view.size)
+    image = np.empty(view.fused.shape)
+    fused_kernels.evaluate(*view.fused.arguments(), x.reshape(view.fused.shape), image)
+    np.testing.assert_allclose(image.ravel(), view.evaluate(x, np.empty(view.size)), rtol=1e-14, atol=1e-15)
+
+
+def test_networks_that_the_kernels_do_not_take() -> None:
+    from scipy import sparse
+
+    biases = {"a": np.ones(3), "b": np.ones(3)}
+    dense = np.eye(3) / 2
+    two = nng.Network.graph({("a", "b"): dense, ("a", "a"): dense, ("b", "a"): dense}, biases, "tanh")
+    assert two.joint.fused is None
+    assert nng.Network.graph({("a", "b"): sparse.eye(3), ("b", "a"): dense}, biases, "tanh").joint.fused is None
+    assert nng.Network.graph({("a", "b"): dense, ("b", "a"): dense}, biases, "softmax").joint.fused is None
+    open_chain = nng.Network.chain([dense, dense], [np.ones(3), np.ones(3)], ["tanh", "relu"], input=np.ones(3))
+    x, image = np.zeros((2, 3)), np.empty((2, 3))
+    fused_kernels.evaluate(*open_chain.joint.fused.arguments(), x, image)
+    np.testing.assert_allclose(image.ravel(), open_chain.joint(x.ravel()), rtol=1e-15)
+
+
+CASES = [
+    ("picard", {}, "composite", "converged"),
+    ("picard", {}, "joint", "converged"),
+    ("km", {"relaxation": 0.3}, "composite", "converged"),
+    ("anderson", {}, "composite", "converged"),
+    ("anderson", {"memory": 3, "mixing": 0.5}, "joint", "converged"),
+    ("anderson", {"memory": 0}, "composite", "converged"),
+    ("anderson", {"type": "I"}, "composite", "converged"),
+    ("anderson", {"regularization": 1e-12}, "composite", "converged"),
+]
+
+
+@pytest.mark.parametrize(("method", "options", "kind", "status"), CASES)
+def test_a_compiled_run_is_the_run(
+    request: pytest.FixtureRequest, method: str, options: dict, kind: str, status: str
+) -> None:
+    game = ring([6, 6], ["tanh", "relu"], 0.9)
+    plain = nng.solve(game, method, map=kind, **options)
+    request.getfixturevalue("compiled")
+    result = nng.solve(game, method, map=kind, **options)
+    same(result, plain)
+    assert result.status == status
+
+
+def same(result: nng.Result, plain: nng.Result, rtol: float = 1e-6) -> None:
+    """Assert that two runs took the same steps up to rounding."""
+    assert (result.status, result.iterations, result.evaluations) == (plain.status, plain.iterations, plain.evaluations)
+    np.testing.assert_array_equal(result.trace.evaluations, plain.trace.evaluations)
+    np.testing.assert_allclose(result.trace.residual, plain.trace.residual, rtol=rtol, atol=1e-13)
+    np.testing.assert_allclose(result.profile, plain.profile, rtol=1e-9, atol=1e-11)
+    assert len(result.trace.seconds) == result.iterations + 1
+    assert (np.diff(result.trace.seconds) >= 0).all()
+    assert result.trace.seconds[-1] <= result.seconds
+
+
+def linear_ring(matrix: np.ndarray, bias: np.ndarray, activation: str = "identity") -> nng.NetworkGame:
+    """Return the game whose composite map is r(W x + b): a ring, for a layer that feeds itself need not be a game."""
+    identity, none = np.eye(len(bias)), np.zeros(len(bias))
+    return nng.Network.ring([identity, matrix], [none, bias], ["identity", activation]).game()
+
+
+def rotation(angle: float, factor: float = 1.0) -> np.ndarray:
+    """Return a rotation of the plane times a factor."""
+    return factor * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+@pytest.mark.parametrize("period", [3, 7, 50])
+def test_compiled_runs_find_cycles_at_the_same_iteration(request: pytest.FixtureRequest, period: int) -> None:
+    game = linear_ring(rotation(2 * np.pi / period), np.array([1.0, 0.5]))
+    plain = nng.solve(game, "picard", max_iterations=900)
+    request.getfixturevalue("compiled")
+    result = nng.solve(game, "picard", max_iterations=900)
+    assert plain.status is Status.CYCLING
+    assert f"period {period}" in result.message
+    same(result, plain)
+
+
+def test_a_slow_spiral_is_no_cycle_in_compiled_steps_either(request: pytest.FixtureRequest) -> None:
+    game = linear_ring(rotation(2 * np.pi / 5, 1 - 1e-4), np.array([1.0, 0.5]))
+    plain = nng.solve(game, "picard", max_iterations=300)
+    request.getfixturevalue("compiled")
+    same(nng.solve(game, "picard", max_iterations=300), plain)
+    assert plain.status is Status.MAX_ITERATIONS
+
+
+def test_compiled_runs_diverge_and_overflow_alike(request: pytest.FixtureRequest) -> None:
+    diverging = linear_ring(rotation(1.0, 3.0), np.array([1.0, 0.5]))
+    overflowing = linear_ring(np.diag([1e200, 0.1]), np.array([1.0, 0.5]))
+    plain = [nng.solve(game, method) for game in (diverging, overflowing) for method in ("picard", "anderson")]
+    request.getfixturevalue("compiled")
+    results = [nng.solve(game, method) for game in (diverging, overflowing) for method in ("picard", "anderson")]
+    for result, expected in zip(results, plain, strict=True):
+        assert (result.status, result.iterations) == (expected.status, expected.iterations)
+    assert plain[0].status is Status.DIVERGED
+    assert plain[2].status is Status.NOT_FINITE
+
+
+def test_compiled_runs_stall_alike(request: pytest.FixtureRequest) -> None:
+    # x = x + 1e-3 has no solution: every step is as long as the residual, which never falls.
+    game = linear_ring(np.eye(1), np.array([1e-3]))
+    plain = nng.solve(game, "km", max_iterations=2500)
+    request.getfixturevalue("compiled")
+    same(nng.solve(game, "km", max_iterations=2500), plain)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_compiled_anderson_rejects_and_takes_turns_alike(request: pytest.FixtureRequest, seed: int) -> None:
+    """A ring that expands at first, so that proposals fail, and a shift, on which acceleration does not pay."""
+    rng = np.random.default_rng(seed)
+    wild = linear_ring(3 * rng.standard_normal((4, 4)), rng.standard_normal(4), "tanh")
+    shift = linear_ring(np.eye(24, k=-1) * 0.95, rng.standard_normal(24))
+    limits = {"max_iterations": 14}
+    plain = [nng.solve(wild, "anderson", memory=2, growth=1.2, **limits), nng.solve(shift, "anderson", memory=2)]
+    request.getfixturevalue("compiled")
+    results = [nng.solve(wild, "anderson", memory=2, growth=1.2, **limits), nng.solve(shift, "anderson", memory=2)]
+    for result, expected in zip(results, plain, strict=True):
+        same(result, expected)
+    # Some proposal was rejected, which costs a pass.
+    assert plain[0].evaluations > plain[0].iterations + 1
+
+
+@pytest.mark.usefixtures("compiled")
+def test_dependent_differences_are_left_to_the_factorisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a line in the plane all differences are parallel: no Gram matrix of two of them is trusted."""
+    calls = []
+    step = nng.solvers.anderson.Anderson.step
+    monkeypatch.setattr(
+        nng.solvers.anderson.Anderson, "step", lambda self, *arguments: calls.append(1) or step(self, *arguments)
+    )
+    game = nng.Network.recurrent(np.diag([0.9, 0.0]), np.array([1.0, 0.0]), "arctan").game(players="neurons")
+    result = nng.solve(game, "anderson", memory=2)
+    assert result.converged
+    assert calls
+
+
+@pytest.mark.usefixtures("compiled")
+def test_what_keeps_runs_from_compiled_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    several = []
+    made = nng.solvers.picard.FixedPointProblem.several_steps
+    monkeypatch.setattr(
+        nng.solvers.picard.FixedPointProblem,
+        "several_steps",
+        lambda self, *arguments: several.append(1) or made(self, *arguments),
+    )
+    game = ring([4, 4], ["tanh", "tanh"], 0.5)
+    nng.solve(game, "picard", callback=lambda iterate: None)
+    nng.solve(game, "picard", trace_nash_gap=True)
+    nng.solve(game, "picard", start=np.zeros(8, dtype=np.float32), tolerance=1e-4)
+    nng.solve(game, "km", relaxation="diminishing", max_iterations=20)
+    nng.solve(game, "halpern", max_iterations=20)
+    assert not several
+    result = nng.solve(game, "picard", max_iterations=3)
+    assert several
+    assert (result.status, result.iterations) == (Status.MAX_ITERATIONS, 3)
+    assert nng.solve(game, "picard", max_seconds=10.0).converged
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_limit_of_time_ends_compiled_steps() -> None:
+    game = linear_ring(rotation(1.0), np.array([1.0, 0.5]))
+    result = nng.solve(game, "km", relaxation=1e-6, tolerance=1e-12, max_seconds=0.02, max_iterations=10**9)
+    assert result.status is Status.MAX_SECONDS
+    assert result.seconds < 1.0
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_gram_systems_are_solved_alike(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    changes = rng.standard_normal((rows, 8))
+    right = rng.standard_normal(rows)
+    gram = changes @ changes.T
+    expected = np.linalg.solve(gram, right)
+    found, head = right.copy(), 2
+    shifted = np.zeros((rows + 2, rows + 2))
+    shifted[head:, head:] = gram
+    assert fused_anderson.solve_gram(shifted, head, found, np.empty((rows, rows)), np.empty(rows))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    np.testing.assert_allclose(solve_gram(gram, right), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("share", [1e-7, 0.0, np.nan, np.inf])
+def test_nearly_dependent_rows_are_refused_alike(share: float) -> None:
+    changes = np.array([[1.0, 2.0, 0.0], [1.0, 2.0, share]])
+    with np.errstate(all="ignore"):
+        gram = changes @ changes.T
+        assert solve_gram(gram, np.ones(2)) is None
+        assert not fused_anderson.solve_gram(gram, 0, np.ones(2), np.empty((2, 2)), np.empty(2))
+
+
+def test_import_loads_no_numba() -> None:
+    solving = "n.solve(n.Network.recurrent([[.5]], [1.], 'tanh').game())"
+    code = f"import nngames as n, sys; {solving}; assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_numba_compiling_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused._process(), "installed", False)
+    with pytest.raises(nng.NotApplicableError, match=r"pip install 'nngames\[fast\]'"):
+        nng.compile_passes()
+
+
+class TestPolicy:
+    """When the kernels are loaded by themselves."""
+
+    @pytest.fixture
+    def process(self, monkeypatch: pytest.MonkeyPatch) -> fused._Process:
+        process = fused._Process()
+        process.installed, process.spent = True, 0.0
+        process._wanted_after = 1.0
+        loaded = Kernels(fused_kernels.relaxed_steps, fused_anderson.anderson_steps)
+        monkeypatch.setattr(process, "load", lambda: setattr(process, "kernels", loaded))
+        monkeypatch.setattr(fused, "_process", lambda: process)
+        return process
+
+    def test_not_before_runs_took_as_long(self, process: fused._Process) -> None:
+        fused.ran_without(0.9)
+        assert fused.kernels(limited=False) is None
+        fused.ran_without(0.2)
+        assert fused.kernels(limited=True) is None
+        assert fused.kernels(limited=False) is not None
+        assert fused.kernels(limited=True) is not None
+
+    def test_only_runs_that_could_have_used_them_count(self, process: fused._Process) -> None:
+        game = ring([4, 4], ["tanh", "tanh"], 0.5)
+        nng.solve(game, "best_response")
+        nng.solve(ring([4, 4], ["tanh", "softplus"], 0.5), "picard")
+        assert process.spent == 0
+        nng.solve(game, "picard")
+        assert process.spent > 0
+
+
+@pytest.mark.parametrize("method", ["picard", "anderson"])
+def test_numba_compiles_what_runs_alike(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    pytest.importorskip("numba")
+    game = ring([20] * 3, ["tanh", "sigmoid", "relu"], 1.1)
+    plain = nng.solve(game, method)
+    monkeypatch.setattr(fused._process(), "installed", True)
+    nng.compile_passes()
+    assert type(fused.kernels(limited=True).relaxed_steps).__name__ == "CPUDispatcher"
+    same(nng.solve(game, method), plain)
