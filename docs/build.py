@@ -67,7 +67,8 @@ def activation_rows() -> list[str]:
 def solver_rows() -> list[str]:
     """Return the table of methods."""
     rows = [row("Method", "Scheme", "Options", "Guarantee", "References"), row(*["---"] * 5)]
-    for name in solvers.names():
+    # The solvers of other packages come last.
+    for name in sorted(solvers.names(), key=lambda name: (solvers[name].external, name)):
         entry = solvers[name]
         options = shown(entry().options)
         rows.append(

@@ -28,13 +28,15 @@ from nngames.core.errors import (
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game, NetworkGame, QuadraticGame
 from nngames.networks import BilinearCoupling, LinearCoupling, Network, Perturbation
+from nngames.results.batch import BatchResult
 from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status
-from nngames.solvers import Solver, methods, solve, solver
+from nngames.solvers import Solver, methods, solve, solve_batch, solver
 
 if TYPE_CHECKING:
     from nngames.checks import check_outcomes, check_potential
     from nngames.claims import audit_activations
+    from nngames.networks.fused import compile_passes
     from nngames.report.diagnose import diagnose
     from nngames.scenario import load_scenario, run_scenario
 
@@ -45,6 +47,7 @@ _LATER = {
     "audit_activations": "nngames.claims",
     "check_outcomes": "nngames.checks",
     "check_potential": "nngames.checks",
+    "compile_passes": "nngames.networks.fused",
     "diagnose": "nngames.report.diagnose",
     "load_scenario": "nngames.scenario",
     "run_scenario": "nngames.scenario",
@@ -52,6 +55,7 @@ _LATER = {
 
 __all__ = [
     "Activation",
+    "BatchResult",
     "BilinearCoupling",
     "Comparison",
     "Decision",
@@ -80,11 +84,13 @@ __all__ = [
     "check_outcomes",
     "check_potential",
     "compare",
+    "compile_passes",
     "diagnose",
     "load_scenario",
     "methods",
     "run_scenario",
     "solve",
+    "solve_batch",
     "solver",
 ]
 

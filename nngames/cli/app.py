@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from nngames.cli import auditing, looking, running
+from nngames.cli import auditing, comparing, looking, running
 
 app = typer.Typer(
     name="nngames",
@@ -17,7 +17,7 @@ app = typer.Typer(
 app.callback(invoke_without_command=True)(looking.nngames)
 for verb in (
     running.run,
-    running.compare,
+    comparing.compare,
     running.check,
     running.certify,
     running.diagnose,

@@ -40,7 +40,7 @@ def _chosen(kind: str | None) -> dict[str, Rows]:
 
 
 def page(name: str) -> str | None:
-    """Return the page of a method, activation, certificate or check of that name; None if there is none."""
+    """Return the page of a method, activation, generator, certificate or check of that name; None if there is none."""
     found = [_page(registry, name) for registry in _registries() if name in registry]
     if name == "auto":
         from nngames.solvers import auto
@@ -58,9 +58,10 @@ def _registries() -> Iterator[Registry[Any]]:
     from nngames.activations.foundations.base import registry as activations
     from nngames.certificates import registry as certificates
     from nngames.checks import registry as checks
+    from nngames.networks.generators import registry as generators
     from nngames.solvers import registry as solvers
 
-    yield from (solvers, activations, certificates, checks)
+    yield from (solvers, activations, generators, certificates, checks)
 
 
 def _rows(registry: Registry[Any]) -> Rows:
@@ -70,7 +71,9 @@ def _rows(registry: Registry[Any]) -> Rows:
 def _methods() -> Rows:
     from nngames.solvers import auto
 
-    return sorted([*_registered("method"), ("auto", first_sentence(_plain(auto)))])
+    own = [*_registered("method"), ("auto", first_sentence(_plain(auto)))]
+    # Those of other packages, whose names have a colon, come last.
+    return sorted(own, key=lambda row: (":" in row[0], row[0]))
 
 
 def _registered(kind: str) -> Rows:
@@ -80,8 +83,14 @@ def _registered(kind: str) -> Rows:
 def _gallery() -> Rows:
     from nngames.scenario import gallery, load_scenario
 
-    scenarios = ((name, load_scenario(gallery.PREFIX + name)) for name in gallery.files())
-    return [(gallery.PREFIX + name, first_sentence(scenario.description)) for name, scenario in scenarios]
+    suites = gallery.suites()
+    bench = {folder: suites.pop(folder) for folder in tuple(suites) if folder.split("/")[0] == "bench"}
+    names = sorted(name for suite in suites.values() for name in suite)
+    rows = [(gallery.PREFIX + name, first_sentence(load_scenario(gallery.PREFIX + name).description)) for name in names]
+    # Benchmarks differ in sizes only: one line a suite.
+    return rows + [
+        (f"{gallery.PREFIX}{folder}/NAME", f"{len(s)} benchmarks: {', '.join(s)}") for folder, s in bench.items()
+    ]
 
 
 def _templates() -> Rows:
@@ -93,6 +102,7 @@ def _templates() -> Rows:
 _KINDS: dict[str, Callable[[], Rows]] = {
     "methods": _methods,
     "activations": lambda: _registered("activation"),
+    "generators": lambda: _registered("generator"),
     "certificates": lambda: _registered("certificate"),
     "checks": lambda: _registered("check"),
     "gallery": _gallery,

@@ -30,7 +30,9 @@ def nngames(
 def explain(
     subject: Annotated[
         str,
-        typer.Argument(metavar="SUBJECT", help="A scenario; or a method, activation, certificate or check by name."),
+        typer.Argument(
+            metavar="SUBJECT", help="A scenario; or a method, activation, generator, certificate or check by name."
+        ),
     ],
     latex: Annotated[bool, typer.Option("--latex", help="Write the scenario's game in LaTeX.")] = False,
     json: Json = False,
@@ -43,7 +45,7 @@ def explain(
     from nngames.core.errors import UnknownNameError
 
     found = page(subject)
-    if found is None and subject.isidentifier() and not Path(subject).exists():
+    if found is None and _is_name(subject) and not Path(subject).exists():
         raise UnknownNameError("name or scenario", subject, names())
     if found is None:
         from nngames.scenario import load_scenario
@@ -55,14 +57,25 @@ def explain(
         print(found)
 
 
+def _is_name(subject: str) -> bool:
+    """Whether a subject looks like a registered name: an identifier, or one of an external solver's package."""
+    from nngames.cli.catalogue import names
+
+    package, colon, _ = subject.partition(":")
+    return subject.isidentifier() or (bool(colon) and any(name.startswith(f"{package}:") for name in names()))
+
+
 def show_list(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help="methods, activations, certificates, checks, gallery or templates."),
+        typer.Argument(
+            metavar="[KIND]",
+            help="methods, activations, generators, certificates, checks, gallery or templates.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """List methods, activations, certificates, checks, scenarios."""
+    """List methods, activations, generators, checks, scenarios."""
     from nngames.cli.catalogue import listing, listings
 
     if json:
@@ -72,7 +85,10 @@ def show_list(
 
 
 def new(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="ring, chain, recurrent, graph, adjacency or quadratic.")],
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND", help="ring, chain, recurrent, graph, adjacency, generated or quadratic."),
+    ],
 ) -> None:
     """Print a commented scenario: nngames new ring > mine.yaml"""
     from nngames.scenario.templates import template

@@ -1,4 +1,4 @@
-"""The verbs that solve or decide: run, compare, check, certify, diagnose."""
+"""The verbs that solve or decide on one scenario: run, check, certify, diagnose."""
 
 from __future__ import annotations
 
@@ -45,34 +45,7 @@ def run(
 
     def make() -> ScenarioReport:
         scenario = _loaded(file, tolerance, max_iterations, max_seconds, seed)
-        return run_scenario(scenario, methods=_names(method), progress=say, gaps=plot is not None)
-
-    return _reported(make, json, plot)
-
-
-def compare(
-    file: File,
-    json: Json = False,
-    plot: Plot = None,
-    method: Methods = None,
-    tolerance: Tolerance = None,
-    max_iterations: MaxIterations = None,
-    max_seconds: MaxSeconds = None,
-    seed: Seed = None,
-) -> int:
-    """Solve only, by many methods side by side.
-
-    By the file's methods, or by all if it names none.
-    """
-    from nngames.scenario import run_parts
-    from nngames.scenario.solve_sections import choose_methods
-    from nngames.solvers import registry
-
-    def make() -> ScenarioReport:
-        scenario = _loaded(file, tolerance, max_iterations, max_seconds, seed)
-        names = _names(method)
-        chosen = scenario.methods if names is None else choose_methods(names)
-        return run_parts(scenario, chosen or choose_methods(registry.names()), (), say, gaps=plot is not None)
+        return run_scenario(scenario, methods=names_of(method), progress=say, gaps=plot is not None)
 
     return _reported(make, json, plot)
 
@@ -134,18 +107,19 @@ def _loaded(
     )
 
 
-def _names(given: list[str] | None) -> list[str] | None:
+def names_of(given: list[str] | None) -> list[str] | None:
+    """Return the names in an option that may be given several times, each time with several of them."""
     return [name.strip() for names in given for name in names.split(",")] if given else None
 
 
-def _check_picture(plot: str) -> None:
-    """Raise, before anything runs, if a picture cannot be written there."""
+def check_picture(plot: str, option: str) -> None:
+    """Raise, before anything runs, if a picture cannot be written where the option says."""
     from nngames.core.errors import InputError
     from nngames.report.figures import check_path
 
     check_path(plot)
     if not Path(plot).parent.is_dir():
-        raise InputError(f"--plot {plot}: there is no folder {str(Path(plot).parent)!r} to write into")
+        raise InputError(f"{option} {plot}: there is no folder {str(Path(plot).parent)!r} to write into")
 
 
 def _reported(make: Callable[[], Any], as_json: bool, plot: str | None) -> int:
@@ -153,7 +127,7 @@ def _reported(make: Callable[[], Any], as_json: bool, plot: str | None) -> int:
     from nngames.scenario import RunInterrupted
 
     if plot is not None:
-        _check_picture(plot)
+        check_picture(plot, "--plot")
     try:
         report = make()
     except RunInterrupted as interruption:

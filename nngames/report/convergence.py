@@ -1,4 +1,4 @@
-"""The picture of runs: residual and Nash gap against passes, one line for each method."""
+"""The picture of runs: residual and Nash gap against passes, one line for each method, proved bounds dashed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.report.figures import GREY, legend_columns, line_style, literal
+from nngames.results.bound_curve import BoundCurve
 from nngames.results.result import Result, Status
 
 Array = NDArray[np.floating[Any]]
@@ -21,20 +22,68 @@ HEADROOM = 100.0
 SPREAD = 30
 
 
-def draw_convergence(figure: Any, results: Mapping[str, Result]) -> None:
-    """Draw the runs on an empty figure or subfigure: one panel for the residual, one for the Nash gap where traced."""
+#: A bound may begin this far above the largest residual; what is higher is not drawn.
+BOUND_HEADROOM = 30.0
+#: What a bound is about, for the legend.
+_BOUNDED = {
+    "residual": "proved bound",
+    "best_residual": "proved bound on the best residual so far",
+    "distance": "proved bound on the distance to x*, not on the residual",
+}
+_DASHED = (0, (4, 2.5))
+
+
+def draw_convergence(
+    figure: Any, results: Mapping[str, Result], bounds: Mapping[str, BoundCurve] | None = None
+) -> None:
+    """Draw the runs on an empty figure or subfigure: one panel for the residual, one for the Nash gap where traced.
+
+    Parameters
+    ----------
+    figure : Figure or SubFigure
+    results : mapping label -> Result
+    bounds : mapping label -> BoundCurve, optional
+        The proved bounds of some of the runs, drawn dashed in the panel of the residual.
+    """
+    bounds = bounds or {}
     with_gap = any(result.trace.nash_gap is not None for result in results.values())
     panels = figure.subplots(1, 1 + with_gap, squeeze=False)[0]
     _panel(panels[0], results, "residual")
     panels[0].set_title("How far the players are from their best answers")
     panels[0].set_ylabel("residual: norm of answer minus action")
     _targets(panels[0], results)
+    _draw_bounds(panels[0], bounds, {label: number for number, label in enumerate(results)})
     if with_gap:
         _panel(panels[1], results, "nash_gap")
         panels[1].set_title("What the players could gain by deviating alone")
         panels[1].set_ylabel("Nash gap: sum of the regrets")
     handles = [_handle(number, label, result) for number, (label, result) in enumerate(results.items())]
+    handles += [_bound_handle(number, bounds[label], label) for number, label in enumerate(results) if label in bounds]
+    handles += _target_handles(bounds)
     figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns(handles, 1.5 + 5 * (1 + with_gap)))
+
+
+def draw_cases(
+    figure: Any, cases: Mapping[str, Mapping[str, Result]], bounds: Mapping[str, Mapping[str, BoundCurve]], across: int
+) -> None:
+    """Draw the residuals of the runs on several games, a panel each, ``across`` of them side by side."""
+    labels = list(dict.fromkeys(label for results in cases.values() for label in results))
+    numbers = {label: number for number, label in enumerate(labels)}
+    panels = figure.subplots(-(-len(cases) // across), across, squeeze=False).ravel()
+    for axes, (name, results) in zip(panels, cases.items(), strict=False):
+        _panel(axes, results, "residual", numbers)
+        _targets(axes, results)
+        _draw_bounds(axes, bounds[name], numbers)
+        axes.set_title(literal(name))
+    for axes in panels[len(cases) :]:
+        axes.set_axis_off()
+    figure.supylabel("residual: norm of answer minus action", fontsize=10)
+    handles = [_method_handle(number, label) for label, number in numbers.items()]
+    drawn = {curve.quantity: curve for own in bounds.values() for curve in own.values()}
+    handles += [
+        _bound_handle(None, curve, "dashed in a method's colour") for curve in drawn.values()
+    ] + _target_handles(drawn)
+    figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns(handles, 4.5 * across))
 
 
 def status_words(result: Result) -> str:
@@ -43,10 +92,12 @@ def status_words(result: Result) -> str:
     return f"{words}, {result.evaluations} passes" if result.evaluations else words
 
 
-def _panel(axes: Any, results: Mapping[str, Result], what: str) -> None:
+def _panel(axes: Any, results: Mapping[str, Result], what: str, numbers: Mapping[str, int] | None = None) -> None:
+    numbers = numbers or {label: number for number, label in enumerate(results)}
     curves = {label: _curve(result, what) for label, result in results.items()}
     ceiling, floor = _limits(results, curves)
-    for number, (label, result) in enumerate(results.items()):
+    for label, result in results.items():
+        number = numbers[label]
         passes, values, left = _shown(*curves[label], floor, ceiling)
         if values.size:
             axes.plot(passes, values, label=literal(label), linewidth=1.6, **line_style(number))
@@ -119,6 +170,50 @@ def _targets(axes: Any, results: Mapping[str, Result]) -> None:
         axes.annotate("target", (1, targets[-1]), (3, 0), ha="left", va="center", color=GREY, fontsize=8, **place)
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, targets[0] / 2), high)
+
+
+def _draw_bounds(axes: Any, bounds: Mapping[str, BoundCurve], numbers: Mapping[str, int]) -> None:
+    """Draw bounds dashed in the colours of their runs; what is far above all residuals is left out."""
+    low, high = axes.get_ylim()
+    starts = [curve.values[np.isfinite(curve.values)][:1] for curve in bounds.values()]
+    tallest = max((float(start[0]) for start in starts if start.size), default=0.0)
+    axes.set_ylim(low, max(high, min(2 * tallest, BOUND_HEADROOM * high)))
+    for label, curve in bounds.items():
+        shown = np.isfinite(curve.values) & (curve.values > 0)
+        colour = line_style(numbers[label])["color"]
+        axes.plot(
+            curve.evaluations[shown],
+            curve.values[shown],
+            label=f"_bound of {literal(label)}",
+            color=colour,
+            linewidth=1.1,
+            linestyle=_DASHED,
+            alpha=0.9,
+        )
+
+
+def _bound_handle(number: int | None, curve: BoundCurve, label: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    colour = GREY if number is None else line_style(number)["color"]
+    formula = "" if number is None else f", {curve.description}"
+    text = literal(f"{label}: {_BOUNDED[curve.quantity]}{formula}")
+    return Line2D([], [], linewidth=1.1, linestyle=_DASHED, color=colour, label=text)
+
+
+def _target_handles(bounds: Mapping[str, BoundCurve]) -> list[Any]:
+    """Return the legend's line that says what a bound starts from."""
+    from matplotlib.lines import Line2D
+
+    if not bounds:
+        return []
+    return [Line2D([], [], linestyle="none", label="x*: the profile with the smallest residual that was found")]
+
+
+def _method_handle(number: int, label: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], linewidth=1.6, label=literal(label), **line_style(number))
 
 
 def _handle(number: int, label: str, result: Result) -> Any:

@@ -62,7 +62,7 @@ def _described(game: Game) -> str:
             return f"a recurrent layer of size {game.size} ({names})"
         shape = "a ring" if network.ring_order is not None else "a chain" if network.input is not None else "a network"
         return f"{shape} of {len(network.players)} layers, size {game.size} ({names})"
-    return f"a {game.cost_name} game of {len(game.players)} players, size {game.size}"
+    return f"a {game.cost_name} game of {game.space.count} players, size {game.size}"
 
 
 def _runs(game: Game, rng: np.random.Generator) -> dict[str, Result]:

@@ -1,4 +1,4 @@
-"""The pictures: runs, the game's graph, improvement cycles, phase portraits, and a whole report in one figure.
+"""The pictures: runs, performance profiles, games' graphs, improvement cycles, phase portraits, and whole reports.
 
 Every function returns a matplotlib Figure that no pyplot window knows of and, if a path is given, saves it there in the
 format of its suffix.
@@ -14,7 +14,10 @@ from nngames.core.errors import InputError
 from nngames.core.seeds import Seed
 from nngames.games import Game, required_game
 from nngames.report.figures import check_path, new_figure, save, style
+from nngames.results.bound_curve import BoundCurve
+from nngames.results.comparison import Comparison, Row
 from nngames.results.cycle import Cycle
+from nngames.results.performance_profile import PerformanceProfile
 from nngames.results.result import Result
 
 if TYPE_CHECKING:
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
 Path = str | os.PathLike[str] | None
 
 
-def plot_results(results: Mapping[str, Result], path: Path = None) -> Any:
+def plot_results(
+    results: Mapping[str, Result], path: Path = None, bounds: Mapping[str, BoundCurve] | None = None
+) -> Any:
     """Draw the residual and, where it was traced, the Nash gap of runs against their passes over the network.
 
     Parameters
@@ -31,6 +36,8 @@ def plot_results(results: Mapping[str, Result], path: Path = None) -> Any:
     results : mapping label -> Result
     path : path, optional
         Where to save the picture: .png, .svg or .pdf.
+    bounds : mapping label -> BoundCurve, optional
+        Proved bounds, drawn dashed.
 
     Returns
     -------
@@ -52,8 +59,89 @@ def plot_results(results: Mapping[str, Result], path: Path = None) -> Any:
         raise InputError("there is no run to draw")
     with style():
         panels = 1 + any(result.trace.nash_gap is not None for result in results.values())
-        figure = new_figure(1.5 + 5 * panels, 4.2 + 0.1 * len(results))
-        draw_convergence(figure, results)
+        figure = new_figure(1.5 + 5 * panels, 4.2 + 0.1 * len(results) + 0.2 * len(bounds or {}))
+        draw_convergence(figure, results, bounds)
+    return save(figure, path)
+
+
+def plot_comparison(comparison: Comparison, path: Path = None) -> Any:
+    """Draw the runs of a comparison with their proved bounds; of several games the residuals, a panel each.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    path : path, optional
+        Where to save the picture: .png, .svg or .pdf.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If there is no run.
+    OptionError
+        If the suffix is not supported.
+    """
+    from nngames.report.convergence import draw_cases
+
+    check_path(path)
+    cases = {
+        name: {label: row.result for label, row in rows.items()}
+        for name, rows in comparison.cases().items()
+        if any(row.result.trace.residual.size for row in rows.values())
+    }
+    bounds = {name: proved_bounds(comparison.cases()[name]) for name in cases}
+    if len(cases) < 2:
+        name = next(iter(cases), None)
+        return plot_results(comparison.results(), path, None if name is None else bounds[name])
+    with style():
+        across = min(len(cases), 2 if len(cases) <= 4 else 4)
+        down = -(-len(cases) // across)
+        figure = new_figure(4.5 * across + 0.5, 3.2 * down + 0.8)
+        draw_cases(figure, cases, bounds, across)
+    return save(figure, path)
+
+
+def proved_bounds(rows: Mapping[str, Row]) -> dict[str, BoundCurve]:
+    """Return the proved bounds of the runs on one game, from their distances to the best equilibrium found."""
+    found = [row.result for row in rows.values() if row.result.converged and row.result.profile.size]
+    if not found:
+        return {}
+    best = min(found, key=lambda result: result.residual).profile
+    curves = {label: row.bound(best) for label, row in rows.items()}
+    return {label: curve for label, curve in curves.items() if curve is not None}
+
+
+def plot_profile(profile: PerformanceProfile, path: Path = None) -> Any:
+    """Draw a performance profile: the share of the problems on which each method is within a factor of the best.
+
+    Parameters
+    ----------
+    profile : PerformanceProfile
+    path : path, optional
+        Where to save the picture: .png, .svg or .pdf.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If no method solved a problem.
+    OptionError
+        If the suffix is not supported.
+    """
+    from nngames.report.profile_drawing import draw_profile
+
+    check_path(path)
+    if not any(profile.curve(method)[0].size for method in profile.methods):
+        raise InputError("no method solved a problem: there is no profile to draw")
+    with style():
+        figure = new_figure(7.0, 4.4 + 0.1 * len(profile.methods))
+        draw_profile(figure, profile)
     return save(figure, path)
 
 

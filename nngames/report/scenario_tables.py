@@ -47,7 +47,7 @@ def print_scenario(console: Any, report: ScenarioReport) -> None:
 
 def _game_words(game: Any) -> str:
     names = ", ".join(str(player) for player in game.players[:6]) + (", ..." if len(game.players) > 6 else "")
-    players = f"{len(game.players)} player{'s' * (len(game.players) != 1)} ({names})"
+    players = f"{game.space.count} player{'s' * (game.space.count != 1)} ({names})"
     return f"Game: {players}, profiles in R^{game.size}, {game.cost_name} cost"
 
 

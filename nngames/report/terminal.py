@@ -13,11 +13,12 @@ from nngames.core.verdicts import Verdict
 from nngames.report.diagnosis import Diagnosis, print_diagnosis
 from nngames.report.layout import columns, line
 from nngames.report.outcome_tables import print_outcomes
-from nngames.report.result_tables import print_comparison, print_result
+from nngames.report.result_tables import print_result
 from nngames.report.structure_tables import print_cycle, print_potential, print_verdicts
 from nngames.results.comparison import Comparison
 from nngames.results.cycle import Cycle
 from nngames.results.result import Result
+from nngames.scenario.comparing import ComparisonReport
 from nngames.scenario.scenario_report import NotApplicable, ScenarioReport
 
 #: Characters of a value that a report without a table of its own shows.
@@ -29,18 +30,22 @@ def render(report: Any, console: Any) -> None:
 
     Parameters
     ----------
-    report : Result, Comparison, Verdict, mapping name -> Verdict, report of a check, ScenarioReport or Diagnosis
+    report : Result, Comparison, Verdict, mapping name -> Verdict, report of a check, ScenarioReport,
+        ComparisonReport or Diagnosis
         Anything else with ``to_dict()`` is printed field by field.
     console : rich.console.Console
         Off a terminal the output has no colour, and every row is one line.
     """
+    from nngames.report.comparison_tables import print_comparison_report, print_runs
     from nngames.report.scenario_tables import print_scenario
 
     match report:
         case Result():
             print_result(console, report)
         case Comparison():
-            print_comparison(console, report)
+            print_runs(console, report)
+        case ComparisonReport():
+            print_comparison_report(console, report)
         case ScenarioReport():
             print_scenario(console, report)
         case Diagnosis():

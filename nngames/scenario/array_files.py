@@ -68,6 +68,19 @@ class Folder:
             return _read_csv(path, name)
         raise InputError(f"the file {name!r} is not an .npz or .csv file")
 
+    def content(self, name: str) -> bytes:
+        """Return the bytes of the file ``name``.
+
+        Raises
+        ------
+        InputError
+            If the file lies elsewhere, is too large, or cannot be read.
+        """
+        try:
+            return self._locate(name).read_bytes()
+        except OSError as error:
+            raise InputError(f"the file {name!r} cannot be read: {error.strerror or error}") from None
+
     def _locate(self, name: str) -> Path:
         outside = InputError(f"the file {name!r} lies outside the scenario's folder")
         if not name or "\0" in name or "\\" in name or Path(name).is_absolute():

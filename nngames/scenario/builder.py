@@ -10,10 +10,20 @@ from numpy.typing import NDArray
 
 from nngames.core.errors import InputError, NNGamesError
 from nngames.core.operators import as_linear_map
+from nngames.core.seeds import generator
 from nngames.games import Game, QuadraticGame
 from nngames.networks import Network
 from nngames.scenario.arrays import load_matrix, load_vector
-from nngames.scenario.network_sections import Adjacency, Chain, Graph, Layer, ListedGraph, Quadratic, ShippedGraph
+from nngames.scenario.network_sections import (
+    Adjacency,
+    Chain,
+    GeneratedNetwork,
+    Graph,
+    Layer,
+    ListedGraph,
+    Quadratic,
+    ShippedGraph,
+)
 from nngames.scenario.problems import Path, Problem, ScenarioError
 
 if TYPE_CHECKING:
@@ -41,6 +51,8 @@ def build_network(scenario: Scenario) -> Network | None:
         return _graph(given, parts)
     if isinstance(given, Adjacency):
         return _adjacency(given, parts)
+    if isinstance(given, GeneratedNetwork):
+        return _generated(given, parts, scenario.section.seed)
     return _layered(given, parts)
 
 
@@ -253,6 +265,14 @@ def _shipped(given: Adjacency, shipped: ShippedGraph, parts: _Parts) -> tuple[li
         parts.report(("network", "weighted"), f"the graph {shipped.networkx} has no weights")
     edges = [(a, b, float(data.get("weight", 1.0)) if given.weighted else 1.0) for a, b, data in graph.edges(data=True)]
     return list(graph.nodes), edges
+
+
+def _generated(given: GeneratedNetwork, parts: _Parts, seed: int) -> Network:
+    path, family = ("network", "generator"), given.generator.entry
+    if family.entries > TOTAL_ENTRIES:
+        parts.report(path, f"would have {family.entries} entries; at most {TOTAL_ENTRIES} are allowed")
+    parts.finish()
+    return parts.built(path, lambda: family.build(generator(seed)).network)
 
 
 def _quadratic(given: Quadratic, parts: _Parts) -> Game:

@@ -41,16 +41,23 @@ def load_scenario(source: str | os.PathLike[str]) -> Scenario:
     if not isinstance(source, str | os.PathLike):
         raise InputError(f"a scenario is loaded from a path, 'gallery:NAME' or text; got {type(source).__name__}")
     if isinstance(source, str) and "\n" in source:
-        return _checked(parse_document(source, "<text>"), None)
+        return checked(parse_document(source, "<text>"), None)
     if isinstance(source, str) and source.startswith(PREFIX):
         path = find(source)
         document = read_document(path)
-        return _checked(Document(source, document.root), Folder.of(path))
+        return checked(Document(source, document.root, document.text), Folder.of(path))
     document = read_document(source)
-    return _checked(document, Folder.of(Path(source)))
+    return checked(document, Folder.of(Path(source)))
 
 
-def _checked(document: Document, folder: Folder | None) -> Scenario:
+def checked(document: Document, folder: Folder | None) -> Scenario:
+    """Return the scenario that a document holds.
+
+    Raises
+    ------
+    ScenarioError
+        For everything that is wrong with its keys.
+    """
     try:
         section = ScenarioSection.model_validate(document.data)
     except ValidationError as error:

@@ -25,6 +25,7 @@ from nngames.scenario.sections import (
 )
 
 ActivationChoice = Annotated[Chosen, Choice(registries.activations)]
+GeneratorChoice = Annotated[Chosen, Choice(registries.generators)]
 PenaltyChoice = Annotated[Chosen, Choice(registries.activations, only=registries.sets, kind="set")]
 
 #: The graphs that networkx ships without a download.
@@ -161,9 +162,21 @@ class Adjacency(Section):
     bias: Vector | None = Field(default=None, description="A number for all nodes, or one for each; by default zero.")
 
 
+class GeneratedNetwork(Section):
+    """A network of a family, drawn from the scenario's seed."""
+
+    kind: Literal["generated"]
+    generator: GeneratorChoice
+
+
 NETWORKS: dict[str, type[Section]] = {
-    "ring": Ring, "chain": Chain, "recurrent": Recurrent, "graph": Graph, "adjacency": Adjacency
-}  # fmt: skip
+    "ring": Ring,
+    "chain": Chain,
+    "recurrent": Recurrent,
+    "graph": Graph,
+    "adjacency": Adjacency,
+    "generated": GeneratedNetwork,
+}
 
 
 class QuadraticPlayer(Section):
@@ -235,13 +248,14 @@ def check_pairs(pairs: list[Any], players: list[Any], what: str) -> None:
         raise wrong_inside(findings)
 
 
-NetworkSection = Annotated[Ring | Chain | Recurrent | Graph | Adjacency, by_kind(NETWORKS)]
+NetworkSection = Annotated[Ring | Chain | Recurrent | Graph | Adjacency | GeneratedNetwork, by_kind(NETWORKS)]
 GameSection = Annotated[Quadratic, by_kind(GAMES)]
 
 __all__ = [
     "Adjacency",
     "Chain",
     "GameSection",
+    "GeneratedNetwork",
     "Graph",
     "ListedGraph",
     "NetworkSection",

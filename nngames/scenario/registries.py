@@ -15,6 +15,13 @@ def activations() -> Registry[Any]:
     return registry
 
 
+def generators() -> Registry[Any]:
+    """Return the registry of generators of networks."""
+    from nngames.networks.generators import registry
+
+    return registry
+
+
 def sets() -> Collection[str]:
     """Return the names of the sets whose indicators are penalties."""
     from nngames.games.quadratic_game import set_names

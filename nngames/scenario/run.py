@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,11 @@ class RunInterrupted(KeyboardInterrupt):
 
     Attributes
     ----------
-    report : ScenarioReport
+    report : ScenarioReport or ComparisonReport
         What was reached so far; its expectations are not decided.
     """
 
-    def __init__(self, report: ScenarioReport) -> None:
+    def __init__(self, report: Any) -> None:
         super().__init__("interrupted")
         self.report = report
 
@@ -107,7 +107,7 @@ def run_parts(
     say = progress or (lambda line: None)
     results: dict[str, Result] = {}
     reports: dict[str, Any] = {}
-    _check_paths(scenario, methods, checks)
+    check_paths(scenario, methods, checks)
     _ = scenario.game, scenario.start
     try:
         for method in methods:
@@ -118,11 +118,11 @@ def run_parts(
             reports[check.name] = _check(scenario, check)
     except Interrupted as interruption:
         results[method.label] = interruption.result
-        raise RunInterrupted(_undecided(scenario, results, reports)) from None
+        raise RunInterrupted(undecided(scenario, results, reports)) from None
     except KeyboardInterrupt:
-        raise RunInterrupted(_undecided(scenario, results, reports)) from None
+        raise RunInterrupted(undecided(scenario, results, reports)) from None
     report = ScenarioReport(scenario, results, reports)
-    return ScenarioReport(scenario, results, reports, _decided(report, methods, checks))
+    return ScenarioReport(scenario, results, reports, decided(report, methods, checks))
 
 
 def _check_folders(scenario: Scenario) -> None:
@@ -159,13 +159,21 @@ def _check(scenario: Scenario, check: Chosen) -> Any:
         return NotApplicable(str(error))
 
 
-def _undecided(scenario: Scenario, results: dict[str, Result], reports: dict[str, Any]) -> ScenarioReport:
+def undecided(scenario: Scenario, results: Mapping[str, Result], reports: Mapping[str, Any]) -> ScenarioReport:
+    """Return the report on a run that was interrupted: its expectations are open."""
     return ScenarioReport(scenario, results, reports, [unasked(given) for given in scenario.section.expect])
 
 
-def _decided(report: ScenarioReport, methods: Iterable[Chosen], checks: Iterable[Chosen]) -> list[Statement]:
+def decided(report: ScenarioReport, methods: Iterable[Chosen], checks: Iterable[Chosen]) -> list[Statement]:
+    """Return the scenario's expectations, each compared with a report on methods and checks.
+
+    Raises
+    ------
+    ScenarioError
+        If an expectation's path leads nowhere.
+    """
     asked = _asked(methods, checks)
-    findings = report.findings()
+    findings = report.findings_at([e.what for e in report.scenario.section.expect if _part(e.what, asked) is not None])
     problems: list[Problem] = []
     statements = []
     for i, expectation in enumerate(report.scenario.section.expect):
@@ -190,7 +198,7 @@ def _part(what: str, parts: Iterable[str]) -> str | None:
     return next((part for part in parts if what == part or what.startswith(f"{part}.")), None)
 
 
-def _check_paths(scenario: Scenario, methods: Iterable[Chosen], checks: Iterable[Chosen]) -> None:
+def check_paths(scenario: Scenario, methods: Iterable[Chosen], checks: Iterable[Chosen]) -> None:
     """Raise ScenarioError for expectations about what neither the scenario nor this run asks for."""
     known = _asked(methods, checks) | _asked(scenario.methods, scenario.section.checks)
     problems = []

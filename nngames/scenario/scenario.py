@@ -17,6 +17,7 @@ from nngames.scenario.arrays import ArraySource
 from nngames.scenario.choices import Chosen
 from nngames.scenario.schema import ScenarioSection
 from nngames.scenario.sections import changed
+from nngames.scenario.solve_sections import Stopping
 from nngames.scenario.yaml_reader import Document
 
 
@@ -54,6 +55,16 @@ class Scenario:
         return self.document.file
 
     @property
+    def seed(self) -> int:
+        """The seed of its random arrays, its random start, and the methods that draw."""
+        return self.section.seed
+
+    @property
+    def stopping(self) -> Stopping:
+        """When its solvers stop."""
+        return self.section.stopping
+
+    @property
     def source(self) -> ArraySource:
         """Where its arrays come from."""
         return ArraySource(self.folder, self.section.seed)
@@ -69,6 +80,27 @@ class Scenario:
     def methods(self) -> Sequence[Chosen]:
         """The methods that are to solve it."""
         return () if self.section.solve is None else self.section.solve.methods
+
+    @property
+    def given_methods(self) -> Sequence[Mapping[str, Any]]:
+        """The methods that are to solve it, as ``compare`` takes them."""
+        return [{"method": method.name, "label": method.label, **method.options} for method in self.methods]
+
+    def portable(self) -> tuple[str, dict[str, Any]]:
+        """Return the function, as module:name, and the plain data by which another process builds the scenario."""
+        from nngames.scenario.portable import REBUILD, portable_data
+
+        return REBUILD, portable_data(self)
+
+    def content(self) -> str:
+        """Return a hash of what its runs depend on: its game, start and seed, and the files its arrays come from."""
+        return self._content
+
+    @cached_property
+    def _content(self) -> str:
+        from nngames.scenario.portable import content_hash
+
+        return content_hash(self)
 
     @cached_property
     def network(self) -> Network | None:

@@ -80,23 +80,43 @@ class ScenarioReport:
 
     def findings(self, trace: bool = False) -> dict[str, Any]:
         """Return what was found, without the expectations."""
-        game = self.scenario.game
         return {
-            "scenario": {
-                "name": self.scenario.name,
-                "description": self.scenario.description.strip(),
-                "source": self.scenario.section.source.strip(),
-                "seed": self.scenario.section.seed,
-                "file": self.scenario.file,
-            },
-            "game": {
-                "players": [str(player) for player in game.players],
-                "sizes": {str(player): size for player, size in game.dims.items()},
-                "size": game.size,
-                "cost": game.cost_name,
-            },
+            "scenario": self._scenario_words(),
+            "game": self._game_words(),
             "solve": plain({label: result.to_dict(trace=trace) for label, result in self.results.items()}),
             **{name: plain(report.to_dict()) for name, report in self.checks.items()},
+        }
+
+    def findings_at(self, paths: Sequence[str]) -> dict[str, Any]:
+        """Return the part of ``findings`` that some paths lead into: what nobody asks for is not proved."""
+        solves = {
+            label: plain(result.to_dict(trace=False) if keys - result.figures().keys() else result.figures())
+            for label, result in self.results.items()
+            if (keys := {path.removeprefix(f"solve.{label}.") for path in paths if path.startswith(f"solve.{label}")})
+        }
+        return {
+            "scenario": self._scenario_words(),
+            **({"game": self._game_words()} if any(path.split(".")[0] == "game" for path in paths) else {}),
+            "solve": solves,
+            **{name: plain(report.to_dict()) for name, report in self.checks.items()},
+        }
+
+    def _scenario_words(self) -> dict[str, Any]:
+        return {
+            "name": self.scenario.name,
+            "description": self.scenario.description.strip(),
+            "source": self.scenario.section.source.strip(),
+            "seed": self.scenario.section.seed,
+            "file": self.scenario.file,
+        }
+
+    def _game_words(self) -> dict[str, Any]:
+        game = self.scenario.game
+        return {
+            "players": [str(player) for player in game.players],
+            "sizes": {str(player): size for player, size in game.dims.items()},
+            "size": game.size,
+            "cost": game.cost_name,
         }
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:

@@ -152,12 +152,30 @@ expect:                      # decides the exit code; every value says where it 
     origin: "Cournot 1838: each firm sells a third of the demand at price equal to cost, (4 - 1)/3"
 """
 
+_GENERATED = """
+network:                     # a network of a family, drawn from the seed
+  kind: generated
+  generator: {name: monotone, size: 20, norm: 5}    # nngames list generators; nngames explain monotone
+seed: 1
+
+solve:
+  methods: [extragradient, auto]             # nngames list methods
+stopping: {tolerance: 1e-9, max_iterations: 10000}
+checks: []                                   # nngames list checks
+
+expect:                      # decides the exit code; every value says where it comes from
+  - what: solve.extragradient.status
+    is: converged
+    origin: "Korpelevich 1976: Id - W is monotone by construction, and an equilibrium exists"
+"""
+
 _BODIES = {
     "ring": ("my ring", "Two layers in a ring; the network's outcomes are the equilibria of its game.", _RING),
     "chain": ("my chain", "A feed-forward network with a fixed input.", _CHAIN),
     "recurrent": ("my recurrent layer", "A layer that feeds itself.", _RECURRENT),
     "graph": ("my graph", "Three players, two of them substitutes.", _GRAPH),
     "adjacency": ("my social network", "A public good on a social network.", _ADJACENCY),
+    "generated": ("my generated network", "A recurrent layer whose weight is monotone and no contraction.", _GENERATED),
     "quadratic": ("my duopoly", "Two firms choose quantities.", _QUADRATIC),
 }
 

@@ -27,10 +27,13 @@ class Document:
         Its name, as the user gave it.
     root : Node
         The top-level mapping.
+    text : str
+        What stands in it.
     """
 
     file: str
     root: Node
+    text: str = ""
 
     @cached_property
     def data(self) -> Any:
@@ -106,7 +109,7 @@ def parse_document(text: str, file: str) -> Document:
         _refuse(file, "is empty; 'nngames new ring' writes a scenario to start from")
     if not isinstance(root.value, dict):
         _refuse(file, f"holds {shown(root.value)}; expected the keys of a scenario", root.line, root.column)
-    return Document(file, root)
+    return Document(file, root, text)
 
 
 def _plain(node: Node) -> Any:

@@ -134,7 +134,7 @@ def test_all_errors_of_all_files_are_told(command, folder):
     assert err.splitlines() == [
         "a.yaml:1:7: name: must be text; got 3",
         "a.yaml:2:17: network.kind: unknown value 'rng'; did you mean 'ring'? "
-        "valid: ring, chain, recurrent, graph, adjacency",
+        "valid: ring, chain, recurrent, graph, adjacency, generated",
         "c.yaml:1:1: there is no such file",
     ]
 
@@ -156,7 +156,7 @@ def test_schema_prints_one_json_document(command):
 def test_list_names_everything_with_a_sentence(command):
     code, out, _ = command("list")
     assert code == 0
-    for name in ("methods", "activations", "certificates", "checks", "gallery", "templates"):
+    for name in ("methods", "activations", "generators", "certificates", "checks", "gallery", "templates"):
         assert f"{name}\n  " in out
     methods = command("list", "methods")[1]
     assert methods.splitlines()[0] == "methods"

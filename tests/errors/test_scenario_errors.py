@@ -155,7 +155,7 @@ def test_many_problems_are_counted():
         (
             RING + "solve: {methods: [{method: best_response, order: first}]}\n",
             "<text>:6:50: solve.methods[0].order: best_response: order='first' is unknown; "
-            "valid: sequential, simultaneous, random",
+            "valid: sequential, simultaneous, random, asynchronous",
         ),
         (
             RING + "solve: {methods: [{method: auto, order: first}]}\n",
@@ -197,10 +197,11 @@ def test_an_unknown_method_or_check_names_the_nearest():
     ("network", "line"),
     [
         ("kind: rng", "<text>:3:9: network.kind: unknown value 'rng'; did you mean 'ring'? "
-         "valid: ring, chain, recurrent, graph, adjacency"),
-        ("layers: []", "<text>:3:3: network.kind: is missing; valid: ring, chain, recurrent, graph, adjacency"),
-        ("[1]", "<text>:3:3: network: must be a mapping with a kind (ring, chain, recurrent, graph, adjacency); "
-         "got a list"),
+         "valid: ring, chain, recurrent, graph, adjacency, generated"),
+        ("layers: []", "<text>:3:3: network.kind: is missing; valid: ring, chain, recurrent, graph, adjacency, "
+         "generated"),
+        ("[1]", "<text>:3:3: network: must be a mapping with a kind (ring, chain, recurrent, graph, adjacency, "
+         "generated); got a list"),
         ("{kind: ring, layers: []}", "<text>:3:24: network.layers: is empty"),
         (
             "kind: recurrent\nlayers:\n- {activation: tanh, weight: 1}\n- {activation: tanh, weight: 1}",

@@ -1,0 +1,136 @@
+"""The runs of a comparison made by a Dask cluster; a node that dies loses no finished run."""
+
+from __future__ import annotations
+
+import json
+import queue
+import time
+from collections import deque
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from nngames.compare.execution import Executor
+from nngames.compare.tasks import Task, Watch
+from nngames.core.errors import InputError, MissingExtraError
+from nngames.results.records import record_of, written
+from nngames.results.result import Status
+
+#: Seconds in which the scheduler must answer and have a worker.
+PATIENCE = 10.0
+#: Seconds that a cluster may be without any worker before its runs are given up.
+DESERTED = 60.0
+#: How often a run whose call raised an error is tried again; how often one whose node died is the scheduler's setting.
+RETRIES = 2
+
+
+class Cluster:
+    """Makes runs on the workers of a Dask scheduler.
+
+    The runs of one queue go to one worker, one at a time, as long as it lives; then to another one.
+
+    Raises
+    ------
+    MissingExtraError
+        Without the extra ``dask``.
+    InputError
+        If no scheduler with a worker answers at the address.
+    """
+
+    def __init__(self, address: str, patience: float = PATIENCE) -> None:
+        try:
+            from distributed import Client
+        except ImportError:
+            raise MissingExtraError("a cluster", "dask") from None
+        try:
+            self._client = Client(address, timeout=patience, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise InputError(f"no Dask scheduler answers at {address!r}: {_first_line(error)}") from None
+        try:
+            self._client.wait_for_workers(1, timeout=patience)
+        except TimeoutError:
+            self._client.close()
+            raise InputError(f"the Dask scheduler at {address!r} has no worker") from None
+
+    def execute(self, queues: Sequence[Sequence[Task]], watch: Watch) -> None:
+        """Make all runs."""
+        waiting = deque(deque(tasks) for tasks in queues if tasks)
+        ended: queue.SimpleQueue[tuple[str, deque[Task], Task, Any]] = queue.SimpleQueue()
+        running: dict[str, Any] = {}
+        seen = time.monotonic()
+
+        def begin(worker: str, tasks: deque[Task]) -> None:
+            task = tasks.popleft()
+            watch.began(task)
+            future = self._client.submit(
+                perform, task.payload(), workers=[worker], allow_other_workers=True, pure=False, retries=RETRIES
+            )
+            running[worker] = future
+            future.add_done_callback(lambda done: ended.put((worker, tasks, task, done)))
+
+        try:
+            self._fill(running, waiting, begin)
+            while running:
+                try:
+                    worker, tasks, task, future = ended.get(timeout=1.0)
+                except queue.Empty:
+                    # Workers that have come meanwhile get work too.
+                    self._fill(running, waiting, begin)
+                    if self._workers():
+                        seen = time.monotonic()
+                    elif time.monotonic() - seen > DESERTED:
+                        for future in running.values():
+                            future.cancel()
+                    continue
+                del running[worker]
+                self._note(task, future, watch)
+                if tasks:
+                    waiting.appendleft(tasks)
+                    self._fill(running, waiting, begin, first=worker)
+                else:
+                    self._fill(running, waiting, begin)
+        finally:
+            for future in running.values():
+                future.cancel()
+            self._client.close()
+
+    def _fill(self, running: dict[str, Any], waiting: deque[deque[Task]], begin: Any, first: str = "") -> None:
+        """Give every worker without a run one, and ``first`` the queue that it has worked on."""
+        for worker in sorted(self._workers(), key=lambda address: address != first):
+            if waiting and worker not in running:
+                begin(worker, waiting.popleft())
+        if waiting and not running:
+            # Every worker has gone; the scheduler keeps the run until one comes.
+            begin(first or "none", waiting.popleft())
+
+    def _workers(self) -> list[str]:
+        try:
+            return list(self._client.scheduler_info(n_workers=-1)["workers"])
+        except (OSError, TypeError, KeyError):
+            # The scheduler has gone: the client knows of no worker any more.
+            return []
+
+    def _note(self, task: Task, future: Any, watch: Watch) -> None:
+        error = future.exception() if future.status != "cancelled" else None
+        if future.status == "finished":
+            watch.ended(task, json.loads(future.result()))
+            return
+        what = "it was cancelled" if error is None else f"{type(error).__name__}: {_first_line(error)}"
+        reason = f"the cluster lost the run ({what}); the same command makes this run again"
+        failed = record_of(task.case.unrun(task.label, Status.FAILED, reason), False)
+        watch.ended(task, {**failed, "call": "first", "host": ""}, finished=False)
+
+
+@lru_cache(maxsize=1)
+def _executor() -> Executor:
+    return Executor()
+
+
+def perform(payload: str) -> str:
+    """Return the record of a run; called on a cluster's worker."""
+    return written(_executor().perform_written(payload))
+
+
+def _first_line(error: BaseException) -> str:
+    """Return the first sentence of an error."""
+    return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]

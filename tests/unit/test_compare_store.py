@@ -1,0 +1,431 @@
+"""Comparisons of scenarios in other processes and in a store: what a death loses, and what a second call repeats."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nngames as nng
+from nngames.compare import workers as workers_module
+from nngames.compare.cluster import perform
+from nngames.core.errors import InputError, OptionError
+from nngames.scenario import load_suite
+from nngames.solvers import Interrupted
+
+TEXT = """\
+name: NAME
+seed: 3
+network:
+  kind: ring
+  layers:
+    - {activation: tanh, weight: {random: gaussian, shape: [3, 3], norm: 0.5}, bias: [1, 0, 0]}
+    - {activation: tanh, weight: {random: gaussian, shape: [3, 3], norm: 0.5}}
+solve: {methods: [picard, km], start: random}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def scenario(name: str = "one", **changes: str) -> Any:
+    text = TEXT.replace("NAME", name)
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    Path(f"{name}.yaml").write_text(text)
+    return nng.load_scenario(f"{name}.yaml")
+
+
+def compared(given: Any, **options: Any) -> tuple[Any, list[str]]:
+    lines: list[str] = []
+    return nng.compare(given, progress=lines.append, **options), lines
+
+
+def figures(comparison: Any) -> list[Any]:
+    return [row.to_dict(full=False) for row in comparison.rows]
+
+
+def what(comparison: Any) -> list[Any]:
+    """Return everything but the times and the processes."""
+    rows = figures(comparison)
+    for row in rows:
+        del row["seconds"], row["call"]
+    return rows
+
+
+# The store
+
+
+def test_a_second_call_repeats_no_run() -> None:
+    first, lines = compared(scenario(), repeat=3, store="runs")
+    assert lines == [f"one: {label} ({k} of 3)" for k in (1, 2, 3) for label in ("picard", "km")]
+    files = sorted(Path("runs").iterdir())
+    assert len(files) == 6
+    counts: list[tuple[int, int]] = []
+    again, lines = compared(scenario(), repeat=3, store="runs", finished=lambda *now: counts.append(now))
+    assert (lines, counts) == ([], [(6, 6)])
+    assert figures(again) == figures(first)
+    assert again.notes == ()
+    for new, old in zip(again.rows, first.rows, strict=True):
+        assert new.result.profile.tolist() == old.result.profile.tolist()
+        assert new.result.trace.residual.tolist() == old.result.trace.residual.tolist()
+        assert new.result.guarantee == old.result.guarantee or new.result.guarantee.rate is not None
+        assert new.result.guarantee.statement == old.result.guarantee.statement
+    assert sorted(Path("runs").iterdir()) == files
+
+
+def test_what_is_in_the_store_serves_other_comparisons() -> None:
+    compared(scenario(), repeat=2, store="runs")
+    _, lines = compared(
+        [scenario(), scenario("two", **{"norm: 0.5}, bias": "norm: 0.6}, bias"})], repeat=3, store="runs"
+    )
+    assert lines == [
+        "one: picard (3 of 3)",
+        "one: km (3 of 3)",
+        *(f"two: {label} ({k} of 3)" for k in (1, 2, 3) for label in ("picard", "km")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "runs"),
+    [
+        ({"name: one": "name: one\ndescription: other words"}, {}, 0),
+        ({"methods: [picard, km]": "methods: [km, {method: picard, label: plain}]"}, {}, 0),
+        ({"seed: 3": "seed: 4"}, {}, 2),
+        ({"[1, 0, 0]": "[1, 0, 1]"}, {}, 2),
+        ({"start: random": "start: zero"}, {}, 2),
+        ({}, {"tolerance": 1e-8}, 2),
+        ({}, {"max_iterations": 9000}, 2),
+        ({}, {"trace_nash_gap": True}, 2),
+        ({}, {"start": [0.0] * 6}, 2),
+        ({}, {"seeds": [3]}, 0),
+        ({}, {"seeds": [3, 4]}, 2),
+        ({"methods: [picard, km]": "methods: [picard, {method: km, relaxation: 0.4}]"}, {}, 1),
+        ({"methods: [picard, km]": "methods: [picard, {method: km, relaxation: 0.5}]"}, {}, 0),
+    ],
+)
+def test_a_run_is_known_by_what_it_depends_on(changes: dict[str, str], options: dict[str, Any], runs: int) -> None:
+    compared(scenario(), store="runs")
+    _, lines = compared(scenario(**changes), store="runs", **options)
+    assert len(lines) == runs
+
+
+def test_array_files_are_part_of_a_scenario() -> None:
+    np.savetxt("bias.csv", np.array([[1.0, 0.0, 0.0]]), delimiter=",")
+    changes = {"bias: [1, 0, 0]": "bias: {file: bias.csv}"}
+    compared(scenario(**changes), store="runs")
+    assert compared(scenario(**changes), store="runs")[1] == []
+    np.savetxt("bias.csv", np.array([[2.0, 0.0, 0.0]]), delimiter=",")
+    assert len(compared(scenario(**changes), store="runs")[1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "is not JSON"),
+        ('{"format": 1, "key": {"sc', "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[1, 2]", "is not the run that its name says"),
+        ('{"format": 1, "key": {}, "run": {}}', "is not the run that its name says"),
+    ],
+)
+def test_files_that_are_no_runs_are_left_alone_and_noted(content: str, reason: str) -> None:
+    compared(scenario(), methods=["km"], store="runs")
+    (path,) = Path("runs").iterdir()
+    good = path.read_text()
+    path.write_text(content)
+    comparison, lines = compared(scenario(), methods=["km"], store="runs")
+    note = f"{path} {reason}; it was left as it is, and its run is made again"
+    assert (comparison.notes, lines) == ((note,), ["one: km"])
+    assert path.read_text() == content
+    other = path.with_name(f"{path.stem}-1.json")
+    assert json.loads(other.read_text())["key"] == json.loads(good)["key"]
+    comparison, lines = compared(scenario(), methods=["km"], store="runs")
+    assert (comparison.notes, lines) == ((), [])
+    assert sorted(Path("runs").iterdir()) == sorted([path, other])
+
+
+def test_files_of_others_are_not_looked_at() -> None:
+    Path("runs").mkdir()
+    Path("runs/mine.json").write_text("not JSON at all")
+    comparison, _ = compared(scenario(), methods=["km"], store="runs")
+    assert comparison.notes == ()
+    assert Path("runs/mine.json").read_text() == "not JSON at all"
+
+
+def test_a_store_that_cannot_be_is_refused_before_the_first_run() -> None:
+    Path("file").write_text("")
+    for store, message in (
+        ("file", "the store 'file' is a file; give a folder"),
+        ("no/runs", "the store 'no/runs': there is no folder 'no'"),
+    ):
+        with pytest.raises(InputError) as caught:
+            nng.compare(scenario(), store=store)
+        assert str(caught.value) == message
+
+
+def test_methods_that_cannot_be_written_down_are_refused() -> None:
+    method = nng.solver("km", relaxation=lambda k: 0.5)
+    for options in ({"store": "runs"}, {"workers": 1}):
+        with pytest.raises(OptionError) as caught:
+            nng.compare(scenario(), [method], **options)
+        assert str(caught.value) == (
+            "the options of km cannot be written as plain data, which workers, a cluster and a store need; leave those "
+            "out, or choose the method by name and plain options"
+        )
+    assert nng.compare(scenario(), [method]).rows[0].result.converged
+
+
+def test_an_interrupted_run_is_not_stored_and_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = type(scenario().game.fixed_point("composite"))
+    original = view.evaluate
+    calls: list[int] = []
+
+    def broken(self: Any, x: Any, out: Any) -> Any:
+        calls.append(0)
+        if len(calls) == 20:
+            raise KeyboardInterrupt
+        return original(self, x, out)
+
+    monkeypatch.setattr(view, "evaluate", broken)
+    with pytest.raises(Interrupted) as caught:
+        nng.compare(scenario(), store="runs")
+    assert [row.result.status for row in caught.value.comparison.rows] == ["converged", "interrupted"]
+    assert len(list(Path("runs").iterdir())) == 1
+    monkeypatch.setattr(view, "evaluate", original)
+    assert compared(scenario(), store="runs")[1] == ["one: km"]
+
+
+def test_a_scenario_that_cannot_be_built_fails_and_the_others_go_on() -> None:
+    wrong = scenario("wrong", **{"shape: [3, 3], norm: 0.5}}": "shape: [3, 4], norm: 0.5}}"})
+    comparison, _ = compared([wrong, scenario()], methods=["km"])
+    assert [row.result.status for row in comparison.rows] == ["failed", "converged"]
+    assert comparison.rows[0].result.message.startswith("wrong.yaml:7:34: network.layers[1].weight: ")
+
+
+def test_a_fault_in_one_method_fails_its_run_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NNGAMES_DEBUG", raising=False)
+    monkeypatch.setattr(type(nng.solver("km")), "step", lambda *_: 1 / 0)
+    comparison, _ = compared(scenario())
+    assert [row.result.status for row in comparison.rows] == ["converged", "failed"]
+    assert comparison.rows[1].result.message == "internal error: ZeroDivisionError: division by zero"
+
+
+# Workers
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The worker processes, in the order in which they are started."""
+    started: list[Any] = []
+
+    def popen(*arguments: Any, **options: Any) -> Any:
+        started.append(subprocess.Popen(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(workers_module, "subprocess", SimpleNamespace(Popen=popen, PIPE=subprocess.PIPE))
+    return started
+
+
+def test_a_worker_makes_the_same_runs_and_a_killed_one_takes_one_with_it(processes: list[Any]) -> None:
+    here, _ = compared(scenario(), repeat=2)
+
+    def told(line: str) -> None:
+        if line == "one: km (1 of 2)":
+            os.kill(processes[0].pid, signal.SIGKILL)
+
+    there = nng.compare(scenario(), repeat=2, workers=1, store="runs", progress=told)
+    statuses = [(row.method, row.repeat, str(row.result.status)) for row in there.rows]
+    assert statuses == [
+        ("picard", 0, "converged"),
+        ("picard", 1, "converged"),
+        ("km", 0, "failed"),
+        ("km", 1, "converged"),
+    ]
+    assert there.rows[2].result.message == "the worker died (SIGKILL); the same command makes this run again"
+    assert [row.call for row in there.rows] == ["first", "first", "first", "first"]
+    assert [what(there)[i] for i in (0, 1, 3)] == [what(here)[i] for i in (0, 1, 3)]
+    assert there.rows[0].result.profile.tolist() == here.rows[0].result.profile.tolist()
+    assert len(processes) == 2
+    assert all(process.poll() is not None for process in processes)
+    # The run that was lost is the only one that is made again.
+    again, lines = compared(scenario(), repeat=2, workers=1, store="runs")
+    assert lines == ["one: km (1 of 2)"]
+    assert what(again) == what(here)
+
+
+def test_fresh_first_calls_have_processes_of_their_own_on_one_core(processes: list[Any]) -> None:
+    pin = hasattr(os, "sched_setaffinity")
+    comparison, _ = compared(scenario(), methods=["picard"], repeat=3, fresh=True, pin=pin)
+    assert [row.call for row in comparison.rows] == ["fresh", "first", "warm"]
+    assert len(processes) == 2
+    group = comparison.summary().groups[0]
+    assert group.first == comparison.rows[0].result.seconds
+    assert group.seconds.median == comparison.rows[2].result.seconds
+
+
+def test_workers_have_one_thread_and_the_kernels_that_the_user_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nngames.compare.pinning import one_thread_environment
+
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_other=1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    environment = one_thread_environment()
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        assert environment[name] == "1"
+    assert environment["XLA_FLAGS"] == "--xla_other=1 --xla_cpu_multi_thread_eigen=false"
+    assert environment["OPENBLAS_CORETYPE"] == "Haswell"
+    changed = {name for name, value in environment.items() if os.environ.get(name) != value}
+    assert not any("CORETYPE" in name or "L2" in name for name in changed)
+
+
+def test_more_pinned_workers_than_cores_are_refused() -> None:
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system cannot pin a process to a core")
+    cores = len(os.sched_getaffinity(0))
+    with pytest.raises(OptionError) as caught:
+        nng.compare(scenario(), workers=cores + 1, pin=True)
+    assert str(caught.value) == f"pin: {cores + 1} workers need {cores + 1} cores; this process may use {cores}"
+
+
+# A cluster
+
+
+class Future:
+    def __init__(self, status: str, value: Any) -> None:
+        self.status, self._value = status, value
+
+    def result(self) -> Any:
+        return self._value
+
+    def exception(self) -> Any:
+        return self._value if self.status == "error" else None
+
+    def cancel(self) -> None:
+        self.status = "cancelled"
+
+    def add_done_callback(self, call: Any) -> None:
+        call(self)
+
+
+class Client:
+    """Stands for a cluster of two nodes; the second call of ``km`` finds that its node has died."""
+
+    submitted: list[tuple[str, str]]
+
+    def __init__(self, address: str, **options: Any) -> None:
+        if address != "tcp://here:8786":
+            raise OSError(f"Timed out trying to connect to {address} after {options['timeout']:g} s")
+        self.submitted = []
+        Client.last = self
+
+    def wait_for_workers(self, number: int, timeout: float) -> None:
+        if os.environ.get("NO_NODES"):
+            raise TimeoutError
+
+    def scheduler_info(self, n_workers: int) -> dict[str, Any]:
+        return {"workers": {"node-1": {}, "node-2": {}}}
+
+    def submit(self, function: Any, payload: str, workers: list[str], **options: Any) -> Future:
+        method = json.loads(payload)["method"]
+        self.submitted.append((workers[0], method))
+        if [name for _, name in self.submitted].count("km") == 2 and method == "km":
+            return Future("error", RuntimeError("all its nodes died. More words"))
+        return Future("finished", function(payload))
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_cluster_makes_the_same_runs_and_a_lost_one_is_kept_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=Client))
+    pair = [scenario(), scenario("two", **{"norm: 0.5}, bias": "norm: 0.6}, bias"})]
+    here, _ = compared(pair, repeat=2)
+    there, _ = compared(pair, repeat=2, cluster="tcp://here:8786", store="runs")
+    failed = [number for number, row in enumerate(there.rows) if row.result.status == "failed"]
+    assert len(failed) == 1
+    assert there.rows[failed[0]].result.message == (
+        "the cluster lost the run (RuntimeError: all its nodes died); the same command makes this run again"
+    )
+    for number, (row, other) in enumerate(zip(what(there), what(here), strict=True)):
+        assert number in failed or row == other
+    # Each scenario's runs stay on one node.
+    assert {node for node, _ in Client.last.submitted[::2]} | {node for node, _ in Client.last.submitted[1::2]} == {
+        "node-1",
+        "node-2",
+    }
+    _, lines = compared(pair, repeat=2, cluster="tcp://here:8786", store="runs")
+    assert len(lines) == 1
+
+
+def test_a_cluster_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=Client))
+    with pytest.raises(InputError) as caught:
+        nng.compare(scenario(), cluster="tcp://there:1")
+    assert str(caught.value) == (
+        "no Dask scheduler answers at 'tcp://there:1': Timed out trying to connect to tcp://there:1 after 10 s"
+    )
+    monkeypatch.setenv("NO_NODES", "1")
+    with pytest.raises(InputError) as caught:
+        nng.compare(scenario(), cluster="tcp://here:8786")
+    assert str(caught.value) == "the Dask scheduler at 'tcp://here:8786' has no worker"
+
+
+def test_a_node_with_other_versions_does_not_make_the_run() -> None:
+    from nngames.compare.cases import Target, cases_of
+    from nngames.compare.tasks import Task
+
+    (case,) = cases_of(scenario(), ["km"], Target(), None)
+    payload = json.loads(Task(case, "km", 0).payload())
+    assert json.loads(perform(json.dumps(payload)))["status"] == "converged"
+    payload["versions"]["numpy"] = "0.1"
+    record = json.loads(perform(json.dumps(payload)))
+    assert record["status"] == "failed"
+    assert f"has numpy {np.__version__}; needed: " in record["message"]
+
+
+# Suites
+
+
+def test_suites_are_files_folders_and_the_gallery() -> None:
+    Path("suite/sub").mkdir(parents=True)
+    for place, name in (("suite", "b"), ("suite", "a"), ("suite/sub", "c")):
+        Path(f"{place}/{name}.yaml").write_text(TEXT.replace("NAME", name))
+    Path("suite/notes.txt").write_text("no scenario")
+    assert [s.name for s in load_suite(["suite"])] == ["a", "b"]
+    assert [s.name for s in load_suite(["suite", "suite/a.yaml"], full=True)] == ["a", "b", "c"]
+    economics = load_suite(["gallery:economics"])
+    assert len(economics) > 5
+    assert all(s.file.startswith("gallery:economics/") for s in economics)
+    assert [s.file for s in load_suite(["gallery:clearing"])] == ["gallery:clearing"]
+    with pytest.raises(OptionError, match=r"^full is about the sub-folders of a folder; got suite/a\.yaml$"):
+        load_suite(["suite/a.yaml"], full=True)
+    Path("empty").mkdir()
+    with pytest.raises(InputError, match=r"^empty:1:1: the folder holds no \.yaml file$"):
+        load_suite(["empty"])
+    Path("suite/a.yaml").write_text("name: 3\n")
+    Path("suite/b.yaml").write_text("nam: b\n")
+    with pytest.raises(InputError) as caught:
+        load_suite(["suite", "gallery:nothing"])
+    assert {line.split(":")[0] for line in str(caught.value).splitlines()} == {
+        "suite/a.yaml",
+        "suite/b.yaml",
+        "gallery",
+    }
+
+
+def test_scenarios_of_one_name_are_told_apart() -> None:
+    pair = [scenario(), scenario()]
+    assert [row.game for row in nng.compare(pair, ["km"]).rows] == ["one", "one (2)"]
