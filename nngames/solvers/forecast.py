@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -26,12 +26,12 @@ from nngames.solvers.newton import DENSE_SIZE
 DISPLACEMENTS = 7
 #: Of these the last four steps count: the first ones tell about the start.
 JUDGED = 4
-#: Displacements of more entries are judged by their triangular factor, which needs no copy of them.
-BLOCK = 32768
 #: Relaxed and accelerated steps are expected to need 1/CAUTION times as many as their first ones promise.
 CAUTION = 0.5
-#: Below this share of the first displacement a combination of several is rounding.
-EXHAUSTED = 1e-10
+#: Below this share of the first displacement's square that of a combination of several is rounding.
+EXHAUSTED = 1e-14
+#: Seconds that a forecast may cost: a run that needs no more goes on without one.
+FORECAST = 1.5e-4
 #: Seconds for a multiplication and addition in a dense product with a vector, a sparse one, and a product of matrices.
 DENSE_PRODUCT, SPARSE_PRODUCT, MATRIX_PRODUCT = 3e-10, 1.5e-9, 6e-11
 #: Seconds for a call into compiled code, for an entry of a separable response, and for a response that is an algorithm.
@@ -62,8 +62,17 @@ class Factors:
     accelerated: float
 
 
+_costs: WeakKeyDictionary[Game, Costs] = WeakKeyDictionary()
+
+
 def costs_of(game: Game, size: int) -> Costs:
     """Return the estimates for a game whose fixed-point map has ``size`` variables."""
+    if game not in _costs:
+        _costs[game] = _counted(game, size)
+    return _costs[game]
+
+
+def _counted(game: Game, size: int) -> Costs:
     once = pass_seconds(game)
     accelerated = once + ACCELERATED_STEP + 2e-9 * size * 2 * JUDGED
     return Costs(once + PLAIN_STEP, accelerated, _newton_seconds(game, size, once))
@@ -108,15 +117,28 @@ def factors_of(displacements: Sequence[Array]) -> Factors:
     """Return what the last displacements g_0, ..., g_m of plain passes say about each scheme.
 
     The factor is that of the last two steps, since the first ones of a scheme that averages pay more than the later
-    ones; those of relaxed and accelerated steps still do, so they are taken to the power ``CAUTION``.
+    ones; those of relaxed and accelerated steps still do, so they are taken to the power ``CAUTION``. All figures come
+    from the Gram matrix of the displacements.
     """
-    last = _condensed(displacements[-JUDGED - 1 :])
+    last = displacements[-JUDGED - 1 :]
     m = len(last) - 1
-    first = _norm(last[0])
-    plain = _mean_factor(first, _norm(last[m - 2]), _norm(last[m]))
-    relaxed = _mean_factor(first, _norm(_averaged(last[: m - 1])), _norm(_averaged(last)))
-    accelerated = _mean_factor(first, _least(last[: m - 1]), _least(last))
+    gram = np.array([[float(last[i] @ last[j]) if j <= i else 0.0 for j in range(m + 1)] for i in range(m + 1)])
+    gram = gram + np.tril(gram, -1).T
+    squares = gram.diagonal()
+    pairs = (
+        (squares[m - 2], squares[m]),
+        (_averaged(gram[: m - 1, : m - 1]), _averaged(gram)),
+        (_least(gram[: m - 1, : m - 1]), _least(gram)),
+    )
+    plain, relaxed, accelerated = (_mean_factor(float(squares[0]), *pair) for pair in pairs)
     return Factors(plain, relaxed**CAUTION, accelerated**CAUTION)
+
+
+def plain_factor(displacements: Sequence[Array]) -> float:
+    """Return the factor of a plain step from the last two alone."""
+    before, after = displacements[-3], displacements[-1]
+    square = float(before @ before)
+    return (float(after @ after) / square) ** 0.25 if square > 0 else 0.0
 
 
 def steps_to(target: float, residual: float, factor: float) -> float:
@@ -128,33 +150,26 @@ def steps_to(target: float, residual: float, factor: float) -> float:
     return 1.0 if factor == 0 else math.log(residual / target) / -math.log(factor)
 
 
-def _condensed(displacements: Sequence[Array]) -> Array:
-    """Return vectors with the same Gram matrix: of long ones the triangular factor, made block by block."""
-    size = displacements[0].size
-    if size <= BLOCK:
-        return np.array(displacements)
-    parts = (np.array([d[i : i + BLOCK] for d in displacements]).T for i in range(0, size, BLOCK))
-    triangle: Any = np.linalg.qr(np.concatenate([np.linalg.qr(part, mode="r") for part in parts]), mode="r")
-    return triangle.T
+def _averaged(gram: Array) -> float:
+    """Return the square of the norm of 2^-m sum_j binom(m, j) g_j, from the Gram matrix of the g_j."""
+    m = len(gram) - 1
+    weights = np.array([math.comb(m, j) for j in range(m + 1)]) / 2.0**m
+    return float(weights @ gram @ weights)
 
 
-def _least(displacements: Array) -> float:
-    """Return the smallest norm of an affine combination: its square is 1 / (1' G^-1 1), G the Gram matrix."""
-    differences = np.diff(displacements, axis=0)
-    coefficients, *_ = np.linalg.lstsq(differences.T, displacements[-1], rcond=1e-12)
-    return _norm(displacements[-1] - coefficients @ differences)
-
-
-def _averaged(displacements: Array) -> Array:
-    """Return 2^-m sum_j binom(m, j) g_j."""
-    m = len(displacements) - 1
-    return np.array([math.comb(m, j) for j in range(m + 1)]) @ displacements / 2.0**m
+def _least(gram: Array) -> float:
+    """Return the square of the smallest norm of an affine combination: 1 / (1' G^-1 1), 0 where G is singular."""
+    largest = float(gram.diagonal().max())
+    if not 0 < largest < math.inf:
+        return 0.0
+    try:
+        weights = np.linalg.solve(gram / largest, np.ones(len(gram)))
+    except np.linalg.LinAlgError:
+        return 0.0
+    total = float(weights.sum())
+    return largest / total if total > 0 else 0.0
 
 
 def _mean_factor(first: float, before: float, after: float) -> float:
-    """Return the factor of one of the two steps between two norms; 0 where they left nothing but rounding."""
-    return math.sqrt(after / before) if before > EXHAUSTED * first else 0.0
-
-
-def _norm(d: Array) -> float:
-    return math.sqrt(float(d @ d))
+    """Return the factor of one of the two steps between two squared norms; 0 where they left nothing but rounding."""
+    return max(after / before, 0.0) ** 0.25 if before > EXHAUSTED * first else 0.0

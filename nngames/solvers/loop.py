@@ -88,9 +88,13 @@ class Run:
             On Ctrl-C; it carries the result so far.
         """
         self._began = time.perf_counter()
-        with blas_threads(self.game.multiplications), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with (
+            blas_threads(self.game.multiplications, self.game.size),
+            np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+        ):
             self._scale = self.game.scale
-            rng = generator(self.seed) if self.seed is not None or not self.solver.autonomous else _NO_RNG
+            draws = not (self.solver.autonomous or self.solver.steered)
+            rng = generator(self.seed) if self.seed is not None or draws else _NO_RNG
             try:
                 self._problem = self.solver.problem(self.game, rng)
             except NotApplicableError as error:

@@ -15,7 +15,16 @@ from nngames.games import Game, NetworkGame
 from nngames.networks.fused import FusedMap, Kernels
 from nngames.networks.order import answers_in_order, is_acyclic
 from nngames.results.result import Status
-from nngames.solvers.forecast import DISPLACEMENTS, Costs, Factors, costs_of, factors_of, steps_to
+from nngames.solvers.forecast import (
+    DISPLACEMENTS,
+    FORECAST,
+    Costs,
+    Factors,
+    costs_of,
+    factors_of,
+    plain_factor,
+    steps_to,
+)
 from nngames.solvers.last_resorts import last_resorts
 from nngames.solvers.solver import Ended, Problem, Solver, State, registry
 from nngames.solvers.stopping import Stretch
@@ -24,6 +33,8 @@ from nngames.solvers.stopping import Stretch
 GAIN = 0.8
 #: After a forecast a scheme is watched over windows of this many steps, Newton's method over fewer.
 WINDOW, NEWTON_WINDOW = 16, 6
+#: A scheme that keeps its promise is left alone for half of the steps it still promises, but not for more than these.
+LONGEST_WINDOW = 256
 #: In a window the smallest residual has to fall by this factor, with Newton's method by the other one.
 FALL, NEWTON_FALL = 0.99, 0.5
 #: A scheme whose residual exceeds this multiple of the smallest one so far is left.
@@ -49,6 +60,7 @@ class Turn:
     resort: bool = False
     trial: int = TRIAL
     count: int = 0
+    checked: int = 0
     displacements: list[Array] | None = field(default=None)
 
 
@@ -149,10 +161,14 @@ class Course:
         if turn.resort:
             return self._judge_resort(state)
         window = NEWTON_WINDOW if turn.scheme.name == "newton" else WINDOW
-        fell = self._smallest / turn.before
-        steps, turn.check, turn.before = window, turn.count + window, self._smallest
+        fell, steps = self._smallest / turn.before, turn.count - turn.checked
+        turn.check, turn.checked, turn.before = turn.count + window, turn.count, self._smallest
         if turn.displacements is not None:
-            self._factors, turn.displacements = factors_of(turn.displacements), None
+            kept, turn.displacements = turn.displacements, None
+            left = steps_to(self.target, state.residual, plain_factor(kept))
+            if left * self._costs.plain <= FORECAST:
+                return state
+            self._factors = factors_of(kept)
             factor = self._factors.plain
         else:
             factor = fell ** (1 / steps)
@@ -164,6 +180,8 @@ class Course:
         promised[turn.scheme.name] = steps_to(self.target, self._smallest, factor) * self._step_cost(turn.scheme.name)
         name = min(promised, key=lambda scheme: promised[scheme])
         if name == turn.scheme.name or promised[name] >= GAIN * promised[turn.scheme.name]:
+            # A run that keeps its promise is not judged all the time.
+            turn.check += int(min(steps_to(self.target, self._smallest, factor) / 2, LONGEST_WINDOW))
             return state
         if turn.scheme.name == "picard" and factor > 0.5 and self._ends_by_itself():
             turn.check = self.game.size + 1

@@ -201,13 +201,19 @@ def test_factors_are_those_of_the_schemes_on_an_affine_map() -> None:
     kept = [np.array(it.profile) for it, _ in zip(nng.solver("picard").iterate(game), range(m + 1), strict=False)]
     displacements = [game.residuals(x) for x in kept]
     relaxed = nng.solve(game, "km", max_iterations=m).trace.residual
-    averaged = [float(np.linalg.norm(forecast._averaged(np.array(displacements[: j + 1])))) for j in range(m + 1)]
+    rows = np.array(displacements)
+    gram = rows @ rows.T
+    averaged = [forecast._averaged(gram[: j + 1, : j + 1]) ** 0.5 for j in range(m + 1)]
     np.testing.assert_allclose(averaged, relaxed[: m + 1], rtol=1e-12)
     # GMRES minimises over the same combinations.
-    rows = np.array(displacements)
-    weights = np.linalg.solve(rows @ rows.T, np.ones(m + 1))
-    least = float(np.linalg.norm(weights @ rows / weights.sum()))
-    assert forecast._least(rows) == pytest.approx(least, rel=1e-8)
+    differences = np.diff(rows, axis=0)
+    coefficients = np.linalg.lstsq(differences.T, rows[-1], rcond=None)[0]
+    least = float(np.linalg.norm(rows[-1] - coefficients @ differences))
+    assert forecast._least(gram) ** 0.5 == pytest.approx(least, rel=1e-8)
+    plain = [float(np.linalg.norm(g)) for g in displacements]
+    assert forecast.plain_factor(displacements) == pytest.approx((plain[-1] / plain[-3]) ** 0.5)
+    found = forecast.factors_of(displacements)
+    assert found.relaxed == pytest.approx((averaged[m] / averaged[m - 2]) ** (0.5 * forecast.CAUTION))
 
 
 @pytest.mark.parametrize(
