@@ -9,6 +9,8 @@ from typing import Any
 
 #: Products with at least this many multiplications a pass gain from several threads.
 LARGE_PRODUCT = 20_000_000
+#: OpenBLAS shares out no product of matrices with at most 64 rows and columns, so there is nothing to limit.
+SMALL_SIZE = 64
 
 
 class _OneThread(AbstractContextManager[None]):
@@ -44,14 +46,17 @@ def _libraries(scipy_linalg_loaded: bool) -> tuple[Any, ...]:
     return tuple(library for library in found if library.num_threads is not None)
 
 
-def blas_threads(multiplications: int) -> AbstractContextManager[Any]:
+def blas_threads(multiplications: int, size: int | None = None) -> AbstractContextManager[Any]:
     """Return a context in which BLAS uses one thread, or its own default when the products are large.
 
     Parameters
     ----------
     multiplications : int
         Scalar multiplications of the largest single product.
+    size : int, optional
+        The most rows or columns of any matrix in the context, where they are known. For small ones the libraries are
+        left alone: finding them takes milliseconds the first time.
     """
-    if multiplications >= LARGE_PRODUCT:
+    if multiplications >= LARGE_PRODUCT or (size is not None and size <= SMALL_SIZE):
         return nullcontext()
     return _OneThread(_libraries("scipy.linalg" in sys.modules))
