@@ -84,7 +84,11 @@ class BatchView:
 
     def profile(self, columns: Array) -> Array:
         """Return the profiles (batch, N) of the columns."""
-        return self._view.profile(self._columns.leave(columns))
+        profiles = self._columns.outputs(columns)
+        if profiles is None:
+            return self._view.profile(self._columns.leave(columns))
+        self._view.restrict(profiles)[...] = self._columns.leave(columns)
+        return profiles
 
 
 class Resolvent(ABC):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,10 @@ class ColumnPass(ABC):
     @abstractmethod
     def leave(self, columns: Array) -> Array:
         """Return the arguments (batch, n) of the columns, as a fresh contiguous array."""
+
+    def outputs(self, columns: Array) -> Array | None:
+        """Return the outputs (batch, N) of all layers on the way, where the columns are of one layer only."""
+        return None
 
     @abstractmethod
     def evaluate(self, columns: Array, out: Array) -> Array:
@@ -132,6 +136,16 @@ class CompositeColumns(ColumnPass):
         out[-1] = 1.0
         return out
 
+    def outputs(self, columns: Array) -> Array:
+        """Return the profiles of the pass."""
+        profile = np.empty((columns.shape[1], sum(len(stage.weight) for stage in self._stages)), dtype=columns.dtype)
+        for stage in self._stages:
+            following = np.ones((len(stage.weight) + 1, columns.shape[1]), dtype=columns.dtype)
+            stage.write(columns, following[:-1])
+            profile[:, stage.where] = following[:-1].T
+            columns = following
+        return profile
+
     def _buffers(self, columns: Array) -> list[Array]:
         """Return the arrays of the layers between, which are made anew when columns were dropped."""
         batch = columns.shape[1]
@@ -141,21 +155,21 @@ class CompositeColumns(ColumnPass):
         return self._between
 
 
-def joint_columns(joint: JointPass, dtype: np.dtype) -> ColumnPass:
+def joint_columns(joint: JointPass, dtype: np.dtype[Any]) -> ColumnPass:
     """Return the joint map on batches of that precision."""
-    stages = None if joint.assembled else _dense_stages(joint.layers(dtype))
+    stages = None if joint.assembled else _dense_stages(joint.layers(dtype), dtype)
     return TransposedPass(joint) if stages is None else JointColumns(stages)
 
 
-def composite_columns(composite: CompositePass, dtype: np.dtype) -> ColumnPass:
+def composite_columns(composite: CompositePass, dtype: np.dtype[Any]) -> ColumnPass:
     """Return the composite map on batches of that precision."""
-    stages = _dense_stages(composite.layers(dtype))
+    stages = _dense_stages(composite.layers(dtype), dtype)
     if stages is not None:
         return CompositeColumns(stages)
     return TransposedPass(lambda state: composite(state)[..., composite.state])
 
 
-def _dense_stages(layers: Sequence[Layer]) -> list[_Stage] | None:
+def _dense_stages(layers: Sequence[Layer], dtype: np.dtype[Any]) -> list[_Stage] | None:
     """Return the stages of layers with one dense coupling each and activations that refuse nothing; else None."""
     stages = []
     for layer in layers:
@@ -167,6 +181,9 @@ def _dense_stages(layers: Sequence[Layer]) -> list[_Stage] | None:
             or not layer.activation.defined_everywhere
         ):
             return None
-        widened = np.concatenate([weight.matrix, layer.bias[:, None]], axis=1)
+        rows, columns = weight.shape
+        # Rows that begin at multiples of eight numbers make the product a little faster.
+        widened = np.empty((rows, -(-(columns + 1) // 8) * 8), dtype=dtype)[:, : columns + 1]
+        widened[:, :-1], widened[:, -1] = weight.matrix, layer.bias
         stages.append(_Stage(widened, layer.activation, source, layer.where))
     return stages

@@ -62,20 +62,27 @@ class BatchWatch:
         """
         if iteration == 0:
             self._set_bounds(DIVERGENCE * np.maximum(residuals, self._scale))
-        going = residuals if active.all() else residuals[active]
+        whole = active.all()
+        going = residuals if whole else residuals[active]
         plain = self.target < going.min() and going.max() <= self._least_bound
-        codes = np.zeros(len(residuals), np.int8)
-        if not plain:
-            codes[residuals <= self.target] = CONVERGED
-            codes[~np.isfinite(residuals)] = NOT_FINITE
-            if iteration > 0:
-                codes[(residuals > self._bounds) & (codes == 0)] = DIVERGED
+        codes = None if plain else self._codes(residuals, iteration)
         if self._watched.any():
-            returned = self._returned(x, residuals, iteration, active & (codes == 0) & self._watched)
+            returned = self._returned(x, residuals, iteration, active if codes is None else active & (codes == 0))
             if returned:
-                codes[returned], plain = CYCLING, False
-        codes[~active] = 0
-        return None if plain else codes
+                codes = np.zeros(len(residuals), np.int8) if codes is None else codes
+                codes[returned] = CYCLING
+        if codes is not None and not whole:
+            codes[~active] = 0
+        return codes
+
+    def _codes(self, residuals: Array, iteration: int) -> Codes:
+        """Return what the residuals alone say."""
+        codes = np.zeros(len(residuals), np.int8)
+        codes[residuals <= self.target] = CONVERGED
+        codes[~np.isfinite(residuals)] = NOT_FINITE
+        if iteration > 0:
+            codes[(residuals > self._bounds) & (codes == 0)] = DIVERGED
+        return codes
 
     def _set_bounds(self, bounds: Array) -> None:
         self._bounds, self._least_bound = bounds, float(bounds.min())
@@ -124,7 +131,8 @@ class BatchWatch:
         found: list[int] = []
         # The residuals agree if the states do; comparing them first costs little.
         near = np.flatnonzero(np.abs(residuals - self._anchor_residual) <= self._allowed)
-        near = near[going[near] & (residuals[near] > 1e3 * self.target)]
+        if near.size:
+            near = near[going[near] & self._watched[near] & (residuals[near] > 1e3 * self.target)]
         if near.size or self._pending:
             found = self._look_closely(x, iteration, near)
         else:

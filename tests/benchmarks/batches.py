@@ -39,12 +39,14 @@ def ring(name: str) -> tuple[nng.Network, list[np.ndarray], list[np.ndarray]]:
 def bare_products(weights: list[np.ndarray], active: np.ndarray) -> Callable[[], None]:
     """Return the products of all passes, each on as many columns as there are active starts."""
     x, y = np.random.default_rng(2).standard_normal((2, SIZE, STARTS))
-    blocks = [(np.ascontiguousarray(x[:, :count]), np.ascontiguousarray(y[:, :count])) for count in active]
+    made = {count: (np.ascontiguousarray(x[:, :count]), np.ascontiguousarray(y[:, :count])) for count in set(active)}
+    blocks = [made[count] for count in active]
 
     def run() -> None:
         for first, second in blocks:
             for weight in weights:
                 np.matmul(weight, first, out=second)
+                first, second = second, first
 
     return run
 
