@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nngames.core.errors import NotApplicableError
 from nngames.core.operators import LinearMap
@@ -82,13 +83,10 @@ class BatchView:
         """Return the columns of the map's arguments that profiles (batch, N) contain."""
         return self._columns.enter(self._view.restrict(profiles))
 
-    def profile(self, columns: Array) -> Array:
-        """Return the profiles (batch, N) of the columns."""
-        profiles = self._columns.outputs(columns)
-        if profiles is None:
-            return self._view.profile(self._columns.leave(columns))
-        self._view.restrict(profiles)[...] = self._columns.leave(columns)
-        return profiles
+    def profiles(self, columns: Array, those: NDArray[np.int64]) -> Array:
+        """Return the profiles (batch, N) of ``those`` columns."""
+        profiles = self._columns.profiles(columns, those)
+        return self._view.profile(self._columns.leave(columns[:, those])) if profiles is None else profiles
 
 
 class Resolvent(ABC):

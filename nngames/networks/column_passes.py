@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nngames.activations import Activation
 from nngames.core.operators import DenseMap
@@ -29,8 +30,8 @@ class ColumnPass(ABC):
     def leave(self, columns: Array) -> Array:
         """Return the arguments (batch, n) of the columns, as a fresh contiguous array."""
 
-    def outputs(self, columns: Array) -> Array | None:
-        """Return the outputs (batch, N) of all layers on the way, where the columns are of one layer only."""
+    def profiles(self, columns: Array, those: NDArray[np.int64]) -> Array | None:
+        """Return the profiles (batch, N) of ``those`` columns; None where an argument is not all that a pass needs."""
         return None
 
     @abstractmethod
@@ -116,6 +117,8 @@ class CompositeColumns(ColumnPass):
 
     def __init__(self, stages: Sequence[_Stage]) -> None:
         self._stages = stages
+        # The argument of the last pass, and what the layers between answered to it.
+        self._argument: Array | None = None
         self._between: list[Array] = []
 
     def enter(self, x: Array) -> Array:
@@ -130,21 +133,21 @@ class CompositeColumns(ColumnPass):
 
     def evaluate(self, columns: Array, out: Array) -> Array:
         """Write O of the columns into ``out``."""
+        self._argument = columns
         for stage, buffer in zip(self._stages, (*self._buffers(columns), out), strict=True):
             stage.write(columns, buffer[:-1])
             columns = buffer
         out[-1] = 1.0
         return out
 
-    def outputs(self, columns: Array) -> Array:
-        """Return the profiles of the pass."""
-        profile = np.empty((columns.shape[1], sum(len(stage.weight) for stage in self._stages)), dtype=columns.dtype)
-        for stage in self._stages:
-            following = np.ones((len(stage.weight) + 1, columns.shape[1]), dtype=columns.dtype)
-            stage.write(columns, following[:-1])
-            profile[:, stage.where] = following[:-1].T
-            columns = following
-        return profile
+    def profiles(self, columns: Array, those: NDArray[np.int64]) -> Array:
+        """Return the outputs of the layers between and the columns themselves."""
+        if columns is not self._argument:
+            self.evaluate(columns, np.empty_like(columns))
+        profiles = np.empty((len(those), sum(len(stage.weight) for stage in self._stages)), dtype=columns.dtype)
+        for stage, block in zip(self._stages, (*self._between, columns), strict=True):
+            profiles[:, stage.where] = block[:-1, those].T
+        return profiles
 
     def _buffers(self, columns: Array) -> list[Array]:
         """Return the arrays of the layers between, which are made anew when columns were dropped."""
