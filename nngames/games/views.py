@@ -83,7 +83,7 @@ class BatchView:
         """Return the columns of the map's arguments that profiles (batch, N) contain."""
         return self._columns.enter(self._view.restrict(profiles))
 
-    def profiles(self, columns: Array, those: NDArray[np.int64]) -> Array:
+    def profiles(self, columns: Array, those: NDArray[np.intp]) -> Array:
         """Return the profiles (batch, N) of ``those`` columns."""
         profiles = self._columns.profiles(columns, those)
         return self._view.profile(self._columns.leave(columns[:, those])) if profiles is None else profiles

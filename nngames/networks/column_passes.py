@@ -30,7 +30,7 @@ class ColumnPass(ABC):
     def leave(self, columns: Array) -> Array:
         """Return the arguments (batch, n) of the columns, as a fresh contiguous array."""
 
-    def profiles(self, columns: Array, those: NDArray[np.int64]) -> Array | None:
+    def profiles(self, columns: Array, those: NDArray[np.intp]) -> Array | None:
         """Return the profiles (batch, N) of ``those`` columns; None where an argument is not all that a pass needs."""
         return None
 
@@ -140,7 +140,7 @@ class CompositeColumns(ColumnPass):
         out[-1] = 1.0
         return out
 
-    def profiles(self, columns: Array, those: NDArray[np.int64]) -> Array:
+    def profiles(self, columns: Array, those: NDArray[np.intp]) -> Array:
         """Return the outputs of the layers between and the columns themselves."""
         if columns is not self._argument:
             self.evaluate(columns, np.empty_like(columns))

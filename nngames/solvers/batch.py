@@ -47,7 +47,7 @@ class BatchRun:
         self.game, self.solver, self.starts, self.tolerance = game, solver, starts, tolerance
         self.max_iterations, self.max_seconds = max_iterations, max_seconds
         count = len(starts)
-        self._profiles, self._residuals = np.array(starts), np.full(count, np.nan)
+        self._profiles, self._residuals = np.empty_like(starts), np.full(count, np.nan)
         self._statuses = np.full(count, None, dtype=object)
         self._iterations, self._evaluations = np.zeros(count, np.int64), np.zeros(count, np.int64)
         #: Of the starts still in the block: which start it is, and whether it still goes on.
@@ -150,8 +150,7 @@ class BatchRun:
 
     def _recomputed(self, state: State, those: NDArray[np.int64]) -> tuple[Array, Array]:
         """Return the profiles of these starts of the block, and their residuals."""
-        x = state.x if len(those) == len(self._rows) else np.take(state.x, those, axis=self._problem.batch_axis)
-        profiles = self._problem.profile(x)
+        profiles = self._problem.profiles(state.x, those)
         return profiles, row_norms(self.game.residuals(profiles))
 
     def _store(

@@ -166,8 +166,10 @@ class BatchWatch:
         return found
 
     def _renew(self, x: Array, residuals: Array, iteration: int, due: NDArray[np.bool_]) -> None:
-        if self._anchor is None or due.all():
+        if self._anchor is None:
             self._anchor = np.array(x)
+        elif due.all():
+            np.copyto(self._anchor, x)
         elif self._axis:
             self._anchor[:, due] = x[:, due]
         else:

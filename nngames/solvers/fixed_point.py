@@ -51,6 +51,11 @@ class FixedPointProblem(Problem):
         batched._evaluate, batched._norm = batched.view.evaluate, column_norms
         return batched
 
+    def profiles(self, x: Array, those: NDArray[np.intp]) -> Array:
+        """Return the profiles of ``those`` columns, of a batched problem."""
+        batched: Any = self.view
+        return batched.profiles(x, those)
+
     def keep(self, kept: NDArray[np.intp]) -> None:
         """Drop columns of the buffers."""
         self.difference = self.difference[:, kept]

@@ -175,6 +175,10 @@ class Problem(ABC):
     #: The axis of the starts in a batched problem's iterates.
     batch_axis: ClassVar[int] = 0
 
+    def profiles(self, x: Array, those: NDArray[np.intp]) -> Array:
+        """Return the profiles (batch, N) of ``those`` starts of a batched problem's iterate."""
+        return self.profile(np.take(x, those, axis=self.batch_axis))
+
     def keep(self, kept: NDArray[np.intp]) -> None:  # noqa: B027  (most problems have no buffers)
         """Drop the starts of a batched problem but for those at the indices ``kept``."""
 

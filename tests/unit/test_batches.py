@@ -1,4 +1,4 @@
-"""Many starts at once: every row of a batch ends as the same solve from its start alone."""
+"""Batches of starts: each start goes as it goes alone, ends by the same rules, and is dropped when it is done."""
 
 from __future__ import annotations
 
@@ -7,59 +7,225 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import nngames as nng
-from nngames.core.errors import NotApplicableError, ShapeError
+from nngames.core.errors import DomainError, NotApplicableError, OptionError, ShapeError
+from nngames.core.operators import DenseMap
+from nngames.networks import column_passes
 from nngames.results.result import Status
 
+FIXED_STEP = (
+    "extragradient",
+    "popov",
+    "forward_backward",
+    "forward_backward_forward",
+    "forward_reflected_backward",
+    "projected_reflected",
+    "golden_ratio",
+)
 
-def ring(scale: float, activation: str = "tanh") -> nng.NetworkGame:
+
+def dense_ring(activations: tuple[str, ...] = ("tanh", "relu", "softmax")) -> nng.NetworkGame:
+    rng = np.random.default_rng(0)
+    weights = [0.8 * np.linalg.qr(rng.standard_normal((9, 9)))[0] for _ in activations]
+    return nng.Network.ring(weights, [rng.standard_normal(9) for _ in activations], list(activations)).game()
+
+
+def sparse_recurrent() -> nng.NetworkGame:
+    weight = sparse.random_array((40, 40), density=0.1, rng=np.random.default_rng(1), format="csr")
+    weight = weight * (0.8 / abs(weight).sum(axis=1).max())
+    return nng.Network.recurrent(weight, np.linspace(-1, 1, 40), "tanh").game()
+
+
+def many_players() -> nng.NetworkGame:
+    rng = np.random.default_rng(2)
+    edges = {(i, (i + k) % 15): [[0.2 * rng.standard_normal()]] for i in range(15) for k in (1, 4)}
+    return nng.Network.graph(edges, {i: [0.1 * i] for i in range(15)}, "softplus").game()
+
+
+def two_way_graph() -> nng.NetworkGame:
     rng = np.random.default_rng(3)
-    weights = [scale * rng.standard_normal((6, 6)) / 6 for _ in range(2)]
-    return nng.Network.ring(weights, rng.standard_normal((2, 6)), [activation] * 2).game()
+    sizes = {"a": 3, "b": 2, "c": 4}
+    weights = {(t, s): 0.2 * rng.standard_normal((n, m)) for t, n in sizes.items() for s, m in sizes.items() if t != s}
+    return nng.Network.graph(weights, {p: rng.standard_normal(n) for p, n in sizes.items()}, "tanh").game()
 
 
-def recurrent() -> nng.NetworkGame:
+def quadratic() -> nng.QuadraticGame:
+    return nng.QuadraticGame(
+        quadratic={1: 2 * np.eye(2), 2: [[3.0]]},
+        coupling={(1, 2): [[0.5], [0.2]], (2, 1): [[-0.7, 0.1]]},
+        linear={1: [1.0, -1.0], 2: [0.5]},
+        penalties={1: "nonnegative", 2: "nonnegative"},
+    )
+
+
+def bilinear() -> nng.NetworkGame:
+    tensor = 0.1 * np.random.default_rng(4).standard_normal((2, 2, 2))
+    couplings = [
+        nng.BilinearCoupling(1, (2, 3), tensor),
+        nng.LinearCoupling(2, 1, DenseMap(0.3 * np.eye(2))),
+        nng.LinearCoupling(3, 2, DenseMap(0.2 * np.eye(2))),
+    ]
+    return nng.Network(couplings, dict.fromkeys((1, 2, 3), [0.5, -0.5]), dict.fromkeys((1, 2, 3), "tanh")).game()
+
+
+def monotone() -> nng.NetworkGame:
     return nng.Network.generate("monotone", size=8, norm=3.0, seed=0).game()
 
 
-@pytest.mark.parametrize("method", ["picard", "km", "halpern", "extragradient", "forward_backward_forward"])
-@pytest.mark.parametrize("make", [lambda: ring(1.0), lambda: ring(1.0, "softmax"), recurrent])
-def test_a_row_ends_as_its_start_alone(method: str, make: Any) -> None:
-    game, rng = make(), np.random.default_rng(0)
-    starts = rng.standard_normal((9, game.size)) * np.logspace(-3, 2, 9)[:, None]
-    tolerance = 1e-3 if method == "halpern" else 1e-9
-    batch = nng.solve_batch(game, starts, method, tolerance=tolerance, max_iterations=400)
+def spread_starts(game: nng.Game, count: int = 11) -> np.ndarray:
+    """Return starts at distances over four decades, so that they are done at different times."""
+    rng = np.random.default_rng(5)
+    return rng.standard_normal((count, game.size)) * np.logspace(-2, 2, count)[:, None]
+
+
+def check_rows(game: nng.Game, method: str, starts: np.ndarray, **options: Any) -> nng.BatchResult:
+    """Assert that every row is the result of its start alone."""
+    batch = nng.solve_batch(game, starts, method, **options)
+    assert len(batch) == len(starts)
     for k, start in enumerate(starts):
-        alone = nng.solve(game, method, start=start, tolerance=tolerance, max_iterations=400)
-        assert batch.statuses[k] is alone.status
-        if alone.converged:
-            assert batch.iterations[k] == alone.iterations
-            np.testing.assert_allclose(batch.profiles[k], alone.profile, rtol=0, atol=1e-11)
-            assert game.residual(batch.profiles[k]) <= tolerance * game.scale
+        alone = nng.solve(game, method, start=start, **options)
+        assert (batch.statuses[k], batch.iterations[k], batch.evaluations[k]) == (
+            alone.status,
+            alone.iterations,
+            alone.evaluations,
+        )
+        np.testing.assert_allclose(batch.profiles[k], alone.profile, rtol=1e-12, atol=1e-12, equal_nan=True)
+        np.testing.assert_allclose(batch.residuals[k], alone.residual, rtol=1e-6, atol=1e-13, equal_nan=True)
+    return batch
 
 
-def test_rows_end_each_in_its_own_way() -> None:
-    """A ring of identities with weight 2 stays at its equilibrium and diverges from elsewhere."""
-    game = nng.Network.ring([[[2.0]], [[1.0]]], [[0.0], [0.0]], ["identity"] * 2).game()
-    batch = nng.solve_batch(game, [[0.0, 0.0], [1.0, 1.0], [-3.0, 2.0]], "picard")
-    assert [str(status) for status in batch.statuses] == ["converged", "diverged", "diverged"]
-    assert batch.converged.tolist() == [True, False, False]
-    assert json.loads(json.dumps(batch.to_dict()))
+@pytest.mark.parametrize("make", [dense_ring, sparse_recurrent, many_players, two_way_graph, quadratic, bilinear])
+@pytest.mark.parametrize("method, options", [("picard", {}), ("km", {"relaxation": 0.7})])
+def test_each_start_goes_as_it_goes_alone(make: Any, method: str, options: dict[str, Any]) -> None:
+    game = make()
+    batch = check_rows(game, method, spread_starts(game), **options)
+    assert batch.converged.all()
+    assert len(set(batch.iterations)) > 1
+    assert (game.residual(batch.profiles) <= batch.tolerance * batch.scale).all()
 
 
-def test_a_budget_ends_what_is_left() -> None:
-    game = ring(1.0)
-    batch = nng.solve_batch(game, np.ones((3, game.size)), "picard", max_iterations=2)
-    assert set(batch.statuses) == {Status.MAX_ITERATIONS}
-    assert batch.iterations.tolist() == [2, 2, 2]
+@pytest.mark.parametrize(
+    "method, options",
+    [
+        ("picard", {"map": "joint"}),
+        ("km", {"relaxation": "diminishing", "tolerance": 1e-3}),
+        ("halpern", {"tolerance": 1e-2, "max_iterations": 200}),
+        ("anchored_extragradient", {"tolerance": 1e-2, "max_iterations": 200}),
+        ("best_response", {"order": "simultaneous"}),
+        ("best_response", {"order": "simultaneous", "damping": 0.6}),
+        *((method, {}) for method in FIXED_STEP),
+    ],
+)
+def test_every_rowwise_scheme_takes_batches(method: str, options: dict[str, Any]) -> None:
+    game = dense_ring(("tanh", "relu"))
+    check_rows(game, method, spread_starts(game, 9), **options)
 
 
-def test_wrong_starts_and_methods_are_refused() -> None:
-    game = ring(1.0)
-    with pytest.raises(
-        ShapeError, match=r"^starts has shape \(12,\); expected \(batch, 12\) with a row"
-    ):
-        nng.solve_batch(game, np.zeros(12))
-    with pytest.raises(NotApplicableError, match="takes one start at a time: call solve for each start"):
-        nng.solve_batch(game, np.zeros((2, 12)), "newton")
+@pytest.mark.parametrize("method", ["extragradient", "forward_backward_forward"])
+def test_a_monotone_game_beyond_every_contraction(method: str) -> None:
+    game = monotone()
+    assert check_rows(game, method, spread_starts(game, 9)).converged.all()
+
+
+def test_statuses_of_runs_that_do_not_converge() -> None:
+    rotation = [[0.0, -1.0], [1.0, 0.0]]
+    turning = nng.Network.recurrent(rotation, [0.0, 0.0], "linear").game()
+    batch = check_rows(turning, "picard", np.array([[1.0, 0.0], [0.0, 0.0], [3.0, 1.0]]))
+    assert batch.statuses.tolist() == [Status.CYCLING, Status.CONVERGED, Status.CYCLING]
+    assert "1 of 3 starts converged" in batch.message and "2 cycling" in batch.message
+
+    growing = nng.Network.ring([[[2.0]], [[1.0]]], [[0.0], [0.0]], ["linear", "linear"]).game()
+    batch = check_rows(growing, "picard", np.array([[1.0, 1.0], [0.0, 0.0], [1e300, 1e300]]), max_iterations=3000)
+    assert batch.statuses.tolist() == [Status.DIVERGED, Status.CONVERGED, Status.NOT_FINITE]
+    assert batch.converged.tolist() == [False, True, False]
+
+    short = nng.solve_batch(dense_ring(), spread_starts(dense_ring()), "km", max_iterations=3)
+    assert set(short.statuses) == {Status.MAX_ITERATIONS} and (short.iterations == 3).all()
+    late = nng.solve_batch(turning, [[1.0, 0.0]], "km", max_seconds=1e-9)
+    assert late.statuses.tolist() == [Status.MAX_SECONDS]
+
+
+def test_stalled_starts_are_found() -> None:
+    game = nng.Network.ring([[[1.0]], [[1.0]]], [[0.0], [1.0]], ["relu", "relu"]).game()
+    options = {"relaxation": {"initial": 1.0, "power": 2.0}, "max_iterations": 4000}
+    batch = check_rows(game, "km", np.array([[0.0, 1.0], [0.0, 30.0]]), **options)
+    assert Status.CONVERGED not in batch.statuses
+
+
+def test_starts_outside_the_domain_fail_alone() -> None:
+    from nngames.activations import activation, activations
+
+    narrow = [name for name in activations() if not activation(name).defined_everywhere]
+    assert narrow
+    network = nng.Network.ring([[[1.0]], [[0.1]]], [[0.0], [0.5]], [narrow[0], "linear"])
+    game = network.game()
+    starts = np.array([[0.0, 0.5], [0.0, 50.0], [0.0, 0.6]])
+    batch = nng.solve_batch(game, starts, "picard")
+    for k, start in enumerate(starts):
+        try:
+            alone: Any = nng.solve(game, "picard", start=start).status
+        except DomainError:
+            alone = Status.FAILED
+        assert batch.statuses[k] is alone
+    assert Status.FAILED in batch.statuses
+
+
+def test_the_block_gets_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths: list[int] = []
+    evaluate = column_passes.CompositeColumns.evaluate
+
+    def counted(self: Any, columns: Any, out: Any) -> Any:
+        widths.append(columns.shape[1])
+        return evaluate(self, columns, out)
+
+    monkeypatch.setattr(column_passes.CompositeColumns, "evaluate", counted)
+    game = dense_ring(("tanh", "relu"))
+    batch = nng.solve_batch(game, spread_starts(game, 32), "km", relaxation=0.3)
+    assert widths == sorted(widths, reverse=True)
+    # Starts that are done stay in the block until an eighth of it is.
+    for k, width in enumerate(widths):
+        going = np.count_nonzero(batch.evaluations > k)
+        assert going <= width <= going / (1 - 1 / 8) + 1
+    assert widths[0] == 32 and widths[-1] < 8
+
+
+def test_single_precision_starts_stay_single() -> None:
+    game = dense_ring(("tanh", "relu"))
+    batch = nng.solve_batch(game, spread_starts(game, 4).astype(np.float32), tolerance=1e-5)
+    assert batch.profiles.dtype == np.float32 and batch.converged.all()
+
+
+def test_starts_by_player_and_results_as_data() -> None:
+    game = two_way_graph()
+    starts = spread_starts(game, 3)
+    parts = game.space.actions(starts)
+    batch = nng.solve_batch(game, parts)
+    np.testing.assert_array_equal(batch.profiles, nng.solve_batch(game, starts).profiles)
+    data = json.loads(json.dumps(batch.to_dict()))
+    assert data["statuses"] == ["converged"] * 3 and np.shape(data["profiles"]) == (3, game.size)
+    assert data["guarantee"]["status"] == str(batch.guarantee.status)
+    # The caller's starts stay as they were.
+    np.testing.assert_array_equal(starts, spread_starts(game, 3))
+
+
+def test_what_takes_one_start_at_a_time_says_so() -> None:
+    game = dense_ring()
+    starts = spread_starts(game, 2)
+    with pytest.raises(NotApplicableError, match="anderson.*one start at a time.*picard"):
+        nng.solve_batch(game, starts, "anderson")
+    with pytest.raises(NotApplicableError, match="best_response with order='simultaneous'"):
+        nng.solve_batch(game, starts, "best_response")
+    with pytest.raises(NotApplicableError, match="golden_ratio"):
+        nng.solve_batch(game, starts, "golden_ratio", adaptive=True)
+    with pytest.raises(NotApplicableError, match="use the operator 'inclusion'"):
+        nng.solve_batch(game, starts, "extragradient", operator="identity_minus_map")
+    with pytest.raises(NotApplicableError, match="name a method"):
+        nng.solve_batch(game, starts, "auto")
+    with pytest.raises(ShapeError, match=r"expected \(batch, 27\)"):
+        nng.solve_batch(game, starts[0])
+    with pytest.raises(ShapeError):
+        nng.solve_batch(game, starts[:0])
+    with pytest.raises(OptionError, match="tolerance"):
+        nng.solve_batch(game, starts, tolerance=0)
