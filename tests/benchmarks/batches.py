@@ -1,8 +1,8 @@
 """Prints what a batch of starts costs beside the bare products of matrices: interleaved medians, one thread.
 
 The bare work is W @ X with out= for each layer and pass, on the starts whose runs still go on at that pass; a second
-figure has the bare activations on the products too. Where Optimistix is installed its fixed-point iteration, compiled and vmapped over the starts, is measured beside ours with
-the same starts, the same rule and warm caches.
+figure has the bare activations on the products too. Where Optimistix is installed its fixed-point iteration, compiled
+and vmapped over the starts, is measured beside ours with the same starts, the same rule and warm caches.
 
 Run it with one BLAS thread: OPENBLAS_NUM_THREADS=1 python tests/benchmarks/batches.py
 """
@@ -40,7 +40,7 @@ def ring(name: str, norm: float) -> tuple[nng.Network, list[np.ndarray], list[np
 def bare_products(
     weights: list[np.ndarray], active: np.ndarray, respond: Callable[[np.ndarray], object] | None = None
 ) -> Callable[[], None]:
-    """Return the products of all passes, each on as many columns as there are active starts, and ``respond`` on them."""
+    """Return the products of all passes, on as many columns as there are active starts, and ``respond`` on them."""
     x, y = np.random.default_rng(2).standard_normal((2, SIZE, STARTS))
     made = {count: (np.ascontiguousarray(x[:, :count]), np.ascontiguousarray(y[:, :count])) for count in set(active)}
     blocks = [made[count] for count in active]

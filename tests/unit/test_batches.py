@@ -67,7 +67,7 @@ def bilinear() -> nng.NetworkGame:
         nng.LinearCoupling(2, 1, DenseMap(0.3 * np.eye(2))),
         nng.LinearCoupling(3, 2, DenseMap(0.2 * np.eye(2))),
     ]
-    return nng.Network(couplings, dict.fromkeys((1, 2, 3), [0.5, -0.5]), dict.fromkeys((1, 2, 3), "tanh")).game()
+    return nng.Network(couplings, {key: [0.5, -0.5] for key in (1, 2, 3)}, dict.fromkeys((1, 2, 3), "tanh")).game()
 
 
 def monotone() -> nng.NetworkGame:
@@ -97,7 +97,7 @@ def check_rows(game: nng.Game, method: str, starts: np.ndarray, **options: Any) 
 
 
 @pytest.mark.parametrize("make", [dense_ring, sparse_recurrent, many_players, two_way_graph, quadratic, bilinear])
-@pytest.mark.parametrize("method, options", [("picard", {}), ("km", {"relaxation": 0.7})])
+@pytest.mark.parametrize(("method", "options"), [("picard", {}), ("km", {"relaxation": 0.7})])
 def test_each_start_goes_as_it_goes_alone(make: Any, method: str, options: dict[str, Any]) -> None:
     game = make()
     batch = check_rows(game, method, spread_starts(game), **options)
@@ -107,7 +107,7 @@ def test_each_start_goes_as_it_goes_alone(make: Any, method: str, options: dict[
 
 
 @pytest.mark.parametrize(
-    "method, options",
+    ("method", "options"),
     [
         ("picard", {"map": "joint"}),
         ("km", {"relaxation": "diminishing", "tolerance": 1e-3}),
@@ -134,7 +134,8 @@ def test_statuses_of_runs_that_do_not_converge() -> None:
     turning = nng.Network.recurrent(rotation, [0.0, 0.0], "linear").game()
     batch = check_rows(turning, "picard", np.array([[1.0, 0.0], [0.0, 0.0], [3.0, 1.0]]))
     assert batch.statuses.tolist() == [Status.CYCLING, Status.CONVERGED, Status.CYCLING]
-    assert "1 of 3 starts converged" in batch.message and "2 cycling" in batch.message
+    assert "1 of 3 starts converged" in batch.message
+    assert "2 cycling" in batch.message
 
     growing = nng.Network.ring([[[2.0]], [[1.0]]], [[0.0], [0.0]], ["linear", "linear"]).game()
     batch = check_rows(growing, "picard", np.array([[1.0, 1.0], [0.0, 0.0], [1e300, 1e300]]), max_iterations=3000)
@@ -142,7 +143,8 @@ def test_statuses_of_runs_that_do_not_converge() -> None:
     assert batch.converged.tolist() == [False, True, False]
 
     short = nng.solve_batch(dense_ring(), spread_starts(dense_ring()), "km", max_iterations=3)
-    assert set(short.statuses) == {Status.MAX_ITERATIONS} and (short.iterations == 3).all()
+    assert set(short.statuses) == {Status.MAX_ITERATIONS}
+    assert (short.iterations == 3).all()
     late = nng.solve_batch(turning, [[1.0, 0.0]], "km", max_seconds=1e-9)
     assert late.statuses.tolist() == [Status.MAX_SECONDS]
 
@@ -188,13 +190,15 @@ def test_the_block_gets_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     for k, width in enumerate(widths):
         going = np.count_nonzero(batch.evaluations > k)
         assert going <= width <= going / (1 - 1 / 8) + 1
-    assert widths[0] == 32 and widths[-1] < 8
+    assert widths[0] == 32
+    assert widths[-1] < 8
 
 
 def test_single_precision_starts_stay_single() -> None:
     game = dense_ring(("tanh", "relu"))
     batch = nng.solve_batch(game, spread_starts(game, 4).astype(np.float32), tolerance=1e-5)
-    assert batch.profiles.dtype == np.float32 and batch.converged.all()
+    assert batch.profiles.dtype == np.float32
+    assert batch.converged.all()
 
 
 def test_starts_by_player_and_results_as_data() -> None:
@@ -204,7 +208,8 @@ def test_starts_by_player_and_results_as_data() -> None:
     batch = nng.solve_batch(game, parts)
     np.testing.assert_array_equal(batch.profiles, nng.solve_batch(game, starts).profiles)
     data = json.loads(json.dumps(batch.to_dict()))
-    assert data["statuses"] == ["converged"] * 3 and np.shape(data["profiles"]) == (3, game.size)
+    assert data["statuses"] == ["converged"] * 3
+    assert np.shape(data["profiles"]) == (3, game.size)
     assert data["guarantee"]["status"] == str(batch.guarantee.status)
     # The caller's starts stay as they were.
     np.testing.assert_array_equal(starts, spread_starts(game, 3))
@@ -213,7 +218,7 @@ def test_starts_by_player_and_results_as_data() -> None:
 def test_what_takes_one_start_at_a_time_says_so() -> None:
     game = dense_ring()
     starts = spread_starts(game, 2)
-    with pytest.raises(NotApplicableError, match="anderson.*one start at a time.*picard"):
+    with pytest.raises(NotApplicableError, match=r"anderson.*one start at a time.*picard"):
         nng.solve_batch(game, starts, "anderson")
     with pytest.raises(NotApplicableError, match="best_response with order='simultaneous'"):
         nng.solve_batch(game, starts, "best_response")
