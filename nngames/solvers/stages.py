@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,7 +137,7 @@ class Course:
         """Return the state after several steps, none beyond the one that is judged; see ``Problem.several_steps``."""
         turn = self.turn
         stretch.steps = min(stretch.steps, max(1, turn.check - turn.count))
-        stretch.bound = min(stretch.bound, BLOW_UP * self._smallest)
+        stretch.bound = min(stretch.bound, self._bound())
         following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
         turn.count += len(residuals)
         return self._next(following), residuals, evaluations
@@ -144,7 +145,7 @@ class Course:
     def _next(self, following: State) -> State:
         """Return the state that follows a step of the present scheme: its own, or another's if it is left."""
         turn, residual = self.turn, following.residual
-        if not residual <= BLOW_UP * self._smallest:
+        if not residual <= self._bound():
             return self._leave(following.evaluations, f"residual {residual:.1e} after {turn.count} steps")
         if turn.displacements is not None:
             self._keep(following)
@@ -153,6 +154,15 @@ class Course:
         if turn.count < turn.check or residual <= self.target:
             return following
         return self._judge(following)
+
+    def _bound(self) -> float:
+        """Return the residual beyond which the present scheme is left.
+
+        One that is proved to converge is left only where it is not finite: in another norm than that of its proof,
+        such as a weighted maximum norm, its residual may grow by any factor before it falls.
+        """
+        proved = self.turn.resort and math.isinf(self.turn.before)
+        return sys.float_info.max if proved else BLOW_UP * self._smallest
 
     # Judging
 

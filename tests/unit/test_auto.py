@@ -163,6 +163,16 @@ def test_a_run_that_cannot_start_at_zero_has_failed() -> None:
     assert result.message.startswith("auto cannot start at zero: ")
 
 
+def test_a_proved_scheme_is_not_left_because_its_residual_grows() -> None:
+    """A contraction in a weighted maximum norm may raise the Euclidean residual by the ratio of its weights."""
+    c = 1e6
+    weight = np.array([[0, c, 0], [0, 0, c], [0.9 / c**2, 0, 0]])
+    game = nng.Network.recurrent(weight, np.array([1.0, -1.0, 1.0]), "softplus").game()
+    result = nng.solve(game, start=np.ones(3))
+    assert result.guarantee.proved
+    assert result.converged
+
+
 # Budgets and options
 
 
