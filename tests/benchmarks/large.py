@@ -1,0 +1,88 @@
+"""Prints what a game of a million players costs beside its data and its bare products, each method in a fresh process.
+
+The data are the CSR arrays of the weights, about ten debts a bank, and the bias. Memory is the most that the process
+grows by from the moment it has them: in building the network and its game, which keep a copy of their own, and in the
+solve. ``owned`` hands the weights over as a SparseMap, of which no copy is made. Time is that of the solve over that of
+the bare scipy.sparse products, one for each of its passes. Linux only: it reads /proc.
+
+Run it with one BLAS thread: OPENBLAS_NUM_THREADS=1 python tests/benchmarks/large.py [SIZE]
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+import nngames as nng
+from nngames.core.operators import SparseMap
+
+METHODS: dict[str, dict[str, Any]] = {
+    "picard": {},
+    "km": {},
+    "best_response": {"order": "simultaneous"},
+    "anderson": {},
+    "auto": {},
+}
+BOX = {"name": "box", "lower": 0.0, "upper": 1.0}
+
+
+def megabytes(what: str) -> float:
+    """Return a line of the process's memory figures, such as VmRSS, the present one, or VmHWM, the most so far."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
+
+
+def measure(path: Path, method: str, owned: bool) -> None:
+    """Build and solve the game of the stored arrays, and print what it took."""
+    with np.load(path) as stored:
+        data, indices, indptr, bias = (stored[key] for key in ("data", "indices", "indptr", "bias"))
+    weight = sparse.csr_array((data, indices, indptr), shape=(len(bias), len(bias)))
+    size = sum(array.nbytes for array in (data, indices, indptr, bias)) / 2**20
+    before = megabytes("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    began = time.perf_counter()
+    game = nng.Network.recurrent(SparseMap(weight) if owned else weight, bias, BOX).game()
+    built = time.perf_counter() - began
+    result = nng.solve(game, method, max_iterations=100_000, **METHODS[method])
+    grown = megabytes("VmHWM") - before
+    bare = []
+    for _ in range(15):
+        began = time.perf_counter()
+        weight @ result.profile
+        bare.append(time.perf_counter() - began)
+    ratio = result.seconds / (median(bare) * result.evaluations)
+    print(
+        f"{method:13} {'owned' if owned else 'copied':6} {result.status}  {result.evaluations:4} passes  "
+        f"built in {built:5.2f} s  solved in {result.seconds:6.2f} s = {ratio:.2f} times the products  "
+        f"data {size:4.0f} MB  grown by {grown:4.0f} MB = {grown / size:.2f} times the data",
+        flush=True,
+    )
+
+
+def main(size: int) -> None:
+    """Store the game's arrays and measure each method in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "game.npz"
+        network = nng.Network.generate("clearing", 0, size=size)
+        matrix: Any = network.weights[1, 1]
+        csr = matrix.matrix
+        np.savez(path, data=csr.data, indices=csr.indices, indptr=csr.indptr, bias=network.biases[1])
+        del network, matrix, csr
+        for method in METHODS:
+            for kept in ("copied", "owned") if method == "picard" else ("copied",):
+                subprocess.run([sys.executable, __file__, str(path), method, kept], check=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 4:
+        measure(Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "owned")
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
