@@ -74,8 +74,11 @@ class BatchRun:
                 self._problem.batch_axis,
                 len(self.starts),
             )
+            variables = self._problem.restrict(self.starts)
+            # Schemes on the inclusion work in double precision whatever that of the starts is.
+            self._profiles = self._profiles.astype(variables.dtype, copy=False)
             try:
-                self._iterate(self.solver.start(self._problem, self._problem.restrict(self.starts)))
+                self._iterate(self.solver.start(self._problem, variables))
             except DomainError:
                 # Some start came to where an activation is not defined: those left are run one by one.
                 self._run_singly()

@@ -1,9 +1,9 @@
-"""Prints what a game of a million players costs beside its data and its bare products, each method in a fresh process.
+"""Prints what games of a million players cost beside their data and bare products, each method in a fresh process.
 
-The data are the CSR arrays of the weights, about ten debts a bank, and the bias. Memory is the most that the process
-grows by from the moment it has them: in building the network and its game, which keep a copy of their own, and in the
-solve. ``owned`` hands the weights over as a SparseMap, of which no copy is made. Time is that of the solve over that of
-the bare scipy.sparse products, one for each of its passes. Linux only: it reads /proc.
+The data are the CSR arrays of the weights, about ten entries a player, and the bias. Memory is the most that the
+process grows by from the moment it has them: in building the network and its game, which keep a copy of their own, and
+in the solve. ``owned`` hands the weights over as a SparseMap, of which no copy is made. Time is that of the solve
+over that of the bare scipy.sparse products, one for each of its passes. Linux only: it reads /proc.
 
 Run it with one BLAS thread: OPENBLAS_NUM_THREADS=1 python tests/benchmarks/large.py [SIZE]
 """
@@ -31,7 +31,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "anderson": {},
     "auto": {},
 }
-BOX = {"name": "box", "lower": 0.0, "upper": 1.0}
+#: The generators, with the activation of all their players.
+GAMES: dict[str, Any] = {"clearing": {"name": "box", "lower": 0.0, "upper": 1.0}, "public_goods": "relu"}
 
 
 def megabytes(what: str) -> float:
@@ -40,7 +41,7 @@ def megabytes(what: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
 
 
-def measure(path: Path, method: str, owned: bool) -> None:
+def measure(path: Path, name: str, method: str, owned: bool) -> None:
     """Build and solve the game of the stored arrays, and print what it took."""
     with np.load(path) as stored:
         data, indices, indptr, bias = (stored[key] for key in ("data", "indices", "indptr", "bias"))
@@ -49,7 +50,7 @@ def measure(path: Path, method: str, owned: bool) -> None:
     before = megabytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
     began = time.perf_counter()
-    game = nng.Network.recurrent(SparseMap(weight) if owned else weight, bias, BOX).game()
+    game = nng.Network.recurrent(SparseMap(weight) if owned else weight, bias, GAMES[name]).game()
     built = time.perf_counter() - began
     result = nng.solve(game, method, max_iterations=100_000, **METHODS[method])
     grown = megabytes("VmHWM") - before
@@ -60,29 +61,30 @@ def measure(path: Path, method: str, owned: bool) -> None:
         bare.append(time.perf_counter() - began)
     ratio = result.seconds / (median(bare) * result.evaluations)
     print(
-        f"{method:13} {'owned' if owned else 'copied':6} {result.status}  {result.evaluations:4} passes  "
+        f"{name:12} {method:13} {'owned' if owned else 'copied':6} {result.status}  {result.evaluations:4} passes  "
         f"built in {built:5.2f} s  solved in {result.seconds:6.2f} s = {ratio:.2f} times the products  "
         f"data {size:4.0f} MB  grown by {grown:4.0f} MB = {grown / size:.2f} times the data",
         flush=True,
     )
 
 
-def main(size: int) -> None:
-    """Store the game's arrays and measure each method in a process of its own."""
+def report(name: str, size: int) -> None:
+    """Store the arrays of one game and measure each method in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "game.npz"
-        network = nng.Network.generate("clearing", 0, size=size)
+        network = nng.Network.generate(name, 0, size=size)
         matrix: Any = network.weights[1, 1]
         csr = matrix.matrix
         np.savez(path, data=csr.data, indices=csr.indices, indptr=csr.indptr, bias=network.biases[1])
         del network, matrix, csr
         for method in METHODS:
             for kept in ("copied", "owned") if method == "picard" else ("copied",):
-                subprocess.run([sys.executable, __file__, str(path), method, kept], check=True)
+                subprocess.run([sys.executable, __file__, str(path), name, method, kept], check=True)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
-        measure(Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "owned")
+    if len(sys.argv) == 5:
+        measure(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4] == "owned")
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+        for game in GAMES:
+            report(game, int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 import nngames as nng
-from nngames.core.errors import DomainError, NotApplicableError, OptionError, ShapeError
+from nngames.core.errors import DomainError, InputError, NotApplicableError, OptionError, ShapeError, UnknownNameError
 from nngames.core.operators import DenseMap
 from nngames.networks import column_passes
 from nngames.results.result import Status
@@ -201,6 +201,50 @@ def test_single_precision_starts_stay_single() -> None:
     assert batch.converged.all()
 
 
+@pytest.mark.parametrize("method", ["extragradient", "golden_ratio", "picard"])
+def test_residuals_of_single_precision_starts_are_those_of_the_profiles(method: str) -> None:
+    game = dense_ring(("tanh", "relu"))
+    starts = spread_starts(game, 4).astype(np.float32)
+    # The schemes on the inclusion go on in double precision, and so must what they return.
+    tolerance = 1e-5 if method == "picard" else 1e-10
+    batch = nng.solve_batch(game, starts, method, tolerance=tolerance)
+    assert batch.profiles.dtype == nng.solve(game, method, start=starts[0], tolerance=tolerance).profile.dtype
+    assert batch.converged.all()
+    assert (game.residual(batch.profiles) <= tolerance * batch.scale).all()
+
+
+def test_a_batch_of_one_and_of_starts_that_are_done() -> None:
+    game = dense_ring(("tanh", "relu"))
+    check_rows(game, "halpern", spread_starts(game, 1), tolerance=1e-2)
+    solution = nng.solve(game, "picard", tolerance=1e-12).profile
+    done = check_rows(game, "picard", np.stack([solution, solution]))
+    assert done.iterations.tolist() == [0, 0]
+    # With a start that converges, one that is far away, and a budget that only the first ones keep.
+    mixed = check_rows(game, "km", np.stack([solution, solution + 1e-6, solution + 1e6]), max_iterations=20)
+    assert mixed.statuses.tolist() == [Status.CONVERGED, Status.CONVERGED, Status.MAX_ITERATIONS]
+    none = check_rows(game, "km", np.stack([solution, solution + 1.0]), max_iterations=0)
+    assert none.statuses.tolist() == [Status.CONVERGED, Status.MAX_ITERATIONS]
+
+
+def test_the_same_batch_twice_is_the_same() -> None:
+    game = dense_ring()
+    first, second = (nng.solve_batch(game, spread_starts(game), "km") for _ in range(2))
+    np.testing.assert_array_equal(first.profiles, second.profiles)
+    np.testing.assert_array_equal(first.residuals, second.residuals)
+    np.testing.assert_array_equal(first.iterations, second.iterations)
+    assert first.statuses.tolist() == second.statuses.tolist()
+
+
+def test_one_wild_start_leaves_the_others_as_they_are() -> None:
+    turning = nng.Network.recurrent([[0.0, -2.0], [2.0, 0.0]], [0.0, 0.0], "linear").game()
+    calm = np.array([[0.0, 0.0], [1e-200, 0.0], [1.0, 2.0]])
+    wild = np.vstack([calm, [[1e308, -1e308]]])
+    batch, beside = nng.solve_batch(turning, calm), nng.solve_batch(turning, wild)
+    np.testing.assert_array_equal(beside.profiles[:3], batch.profiles)
+    assert beside.statuses.tolist() == [*batch.statuses, Status.NOT_FINITE]
+    assert json.loads(json.dumps(beside.to_dict()))["statuses"][3] == "not_finite"
+
+
 def test_starts_by_player_and_results_as_data() -> None:
     game = two_way_graph()
     starts = spread_starts(game, 3)
@@ -234,3 +278,16 @@ def test_what_takes_one_start_at_a_time_says_so() -> None:
         nng.solve_batch(game, starts[:0])
     with pytest.raises(OptionError, match="tolerance"):
         nng.solve_batch(game, starts, tolerance=0)
+    with pytest.raises(OptionError, match="max_iterations"):
+        nng.solve_batch(game, starts, max_iterations=-1)
+    with pytest.raises(OptionError, match="max_seconds"):
+        nng.solve_batch(game, starts, max_seconds=0)
+    with pytest.raises(OptionError, match="relaxaton"):
+        nng.solve_batch(game, starts, "km", relaxaton=0.5)
+    with pytest.raises(UnknownNameError, match="picard"):
+        nng.solve_batch(game, starts, "picrad")
+    with pytest.raises(ShapeError, match=r"starts has shape \(2, 26\)"):
+        nng.solve_batch(game, starts[:, 1:])
+    starts[1, 3] = np.nan
+    with pytest.raises(InputError, match=r"starts\[1, 3\] is nan"):
+        nng.solve_batch(game, starts)

@@ -111,3 +111,28 @@ def test_neurons_answer_to_their_names(given: Any) -> None:
     answers = game.best_responses(x)
     assert game.best_response("1[7]", x) == pytest.approx(answers[7:8], rel=1e-14)
     assert game.players[-1] == f"1[{PLAYERS - 1}]"
+
+
+@pytest.mark.parametrize("name", ["public_goods", "clearing"])
+def test_generated_games_keep_one_copy_and_reach_scipys_iterates(name: str) -> None:
+    network = nng.Network.generate(name, 0, size=PLAYERS)
+    kept: Any = network.weights[1, 1]
+    weight, bias = kept.matrix, network.biases[1]
+    nng.solve(nng.Network.generate(name, 0, size=20).game(), "picard")
+    tracemalloc.start()
+    try:
+        game = network.game()
+        result = nng.solve(game, "picard")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Some vectors, as long as the weights' largest array together: another copy of the weights does not fit.
+    assert peak <= 14 * bias.nbytes < weight.data.nbytes + weight.indices.nbytes
+    assert game.network.weights[1, 1] is kept
+    assert "players" not in vars(game.space)
+    assert result.converged
+    x, highest = np.zeros(PLAYERS), np.inf if name == "public_goods" else 1.0
+    for _ in range(result.iterations):
+        x = np.clip(weight @ x + bias, 0.0, highest)
+    np.testing.assert_allclose(result.profile, x, rtol=1e-12, atol=1e-13)
+    assert np.linalg.norm(np.clip(weight @ x + bias, 0.0, highest) - x) <= 1.001 * result.tolerance * result.scale
