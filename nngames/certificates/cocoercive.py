@@ -106,10 +106,11 @@ def _dense(matrix: Array, error: Array) -> float:
         factor = np.linalg.cholesky(symmetric)
     except np.linalg.LinAlgError:
         return 0.0
-    largest = float(np.linalg.norm(np.linalg.solve(factor, matrix.T), 2)) ** 2
-    if not 0 < largest < np.inf:
+    with np.errstate(over="ignore", invalid="ignore"):
+        reach = float(np.linalg.norm(np.linalg.solve(factor, matrix.T), 2))
+        largest, gram = reach * reach, matrix.T @ matrix
+    if not 0 < largest < np.inf or not np.isfinite(gram).all():
         return 0.0
-    gram = matrix.T @ matrix
     absolute = np.abs(matrix)
     terms = (len(matrix) + 4) * _UNIT
     gram_error = 1.02 * (terms * (absolute.T @ absolute) + error.T @ (absolute + error) + absolute.T @ error) + 1e-290
@@ -179,7 +180,11 @@ def _exact_beta(symmetric: Any, exact: Any) -> float:
     size = [float(fraction(x)) for x in exact.entries()]
     m = np.array(size).reshape(exact.nrows(), -1)
     s = (m + m.T) / 2
-    largest = float(np.linalg.eigvalsh(m @ np.linalg.pinv(s, rcond=1e-10, hermitian=True) @ m.T)[-1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        form = m @ np.linalg.pinv(s, rcond=1e-10, hermitian=True) @ m.T
+    if not np.isfinite(form).all():
+        return 0.0
+    largest = float(np.linalg.eigvalsh(form)[-1])
     if not 0 < largest < np.inf:
         return 0.0
     gram = exact.transpose() * exact

@@ -103,7 +103,7 @@ def _cuts_shift(bounds: CutBounds) -> Fraction:
     lipschitz = bounds.lipschitz
     # An L-Lipschitz map is (1 + L)/2-averaged.
     by_contraction = (1 - Fraction(lipschitz)) / 2 if lipschitz < 1 else Fraction(0)
-    if bounds.whole is None or math.isinf(bounds.rest) or not _may_hold(lipschitz):
+    if bounds.whole is None or bounds.rest == math.inf or not _may_hold(lipschitz):
         return by_contraction
     return max(by_contraction, _Shift(bounds.weights, bounds.whole, bounds.gain).largest(1 - Fraction(bounds.rest)))
 
@@ -155,7 +155,7 @@ class _Shift:
         if total <= 0 or not np.isfinite(self._matrix).all():
             return Fraction(0)
         estimate = self._estimate(float(total))
-        if estimate < _LEAST_SHIFT:
+        if not estimate >= _LEAST_SHIFT:
             return Fraction(0)
         for loss in _LOSSES:
             beta = round_down(Fraction(estimate) * (1 - Fraction(loss)))
@@ -174,7 +174,11 @@ class _Shift:
         beta = min(total, _MOST_SHIFT)
         for _ in range(_NEWTON_STEPS):
             shifted = self._matrix - beta * np.eye(len(self._matrix))
-            _, vectors = np.linalg.eigh(shifted.T @ shifted)
+            with np.errstate(over="ignore", invalid="ignore"):
+                gram = shifted.T @ shifted
+            if not np.isfinite(gram).all():
+                return 0.0
+            _, vectors = np.linalg.eigh(gram)
             right = vectors[:, -1]
             image = shifted @ right
             norm = float(np.linalg.norm(image))

@@ -162,14 +162,14 @@ def _bounds(game: Any, player: Player, n: int) -> tuple[Array, ...]:
     low, high = range_of(activation, n)
     unknown = np.full(n, np.inf)
     slopes, joint = response_slopes(game, player, n)
-    zero = _at_zero(activation) if activation.separable and not joint else None
+    zero = _at_zero(activation, n) if activation.separable and not joint else None
     if zero is not None and not isinstance(game, NetworkGame) and game.own[player].metric is not None:
         # Of a cost with a curvature of its own, 0 is the best response to 0 where r(0) = 0.
-        zero = zero if zero == (0.0, 0.0) else None
+        zero = None if np.any(zero) else zero
     if zero is None or isinstance(slopes, str):
         return low, high, -unknown, unknown, -unknown, unknown
     down, up = (np.array([rounded(pair) for pair in slopes], dtype=np.float64) for rounded in (_floor, _ceiling))
-    return low, high, *(np.full(n, value) for value in zero), *(np.broadcast_to(end, n) for end in (down, up))
+    return low, high, *zero, *(np.broadcast_to(end, n) for end in (down, up))
 
 
 def _floor(pair: tuple[Any, Any]) -> float:
@@ -200,18 +200,26 @@ def _down_unless_whole(x: Array) -> Array:
     return np.where(np.isfinite(x) & (x != np.round(x)), _down(x), x)
 
 
-def _at_zero(activation: Activation) -> tuple[float, float] | None:
-    """Return bounds on r(0) from exact or ball arithmetic; None where no such form is known."""
+def _at_zero(activation: Activation, n: int) -> tuple[Array, Array] | None:
+    """Return bounds (n,) on r(0) from exact or ball arithmetic; None where no such form is known."""
     from flint import arb, fmpq
 
     try:
-        value = activation.flint_response([fmpq(0)])[0]
+        # Only the projection on a box has ends of its own for each coordinate.
+        several = isinstance(activation.domain, BoxDomain) if activation.monotone else False
+        values = activation.flint_response([fmpq(0)] * (n if several else 1))
     except (NotApplicableError, DomainError):
         return None
-    ball = arb(value)
-    low, high = float(ball.lower()), float(ball.upper())
-    if not (math.isfinite(low) and math.isfinite(high)):
+    ends = np.array([_enclosed(arb(value)) for value in values], dtype=np.float64)
+    if not np.isfinite(ends).all():
         return None
+    return np.broadcast_to(ends[:, 0], n), np.broadcast_to(ends[:, 1], n)
+
+
+def _enclosed(ball: Any) -> tuple[float, float]:
+    from flint import arb
+
+    low, high = float(ball.lower()), float(ball.upper())
     if low == high and arb(low) == ball:
         return low, high
     return math.nextafter(low, -math.inf), math.nextafter(high, math.inf)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
+import pytest
 from scipy import sparse
 
 import nngames as nng
@@ -109,3 +111,45 @@ def test_a_thin_polyhedron_is_not_flat() -> None:
     assert exact(0.0).proved
     assert exact(1e-9).refuted
     assert exact(2.0**-52).refuted
+
+
+BOX = {"name": "box", "lower": [-1.0, -1.0], "upper": [1.0, 2.0]}
+TURN = np.array([[1.0, 1.0], [1.0, -1.0]])
+
+
+def ring_of(weights: list[Any], activation: Any = "relu") -> nng.NetworkGame:
+    arrays = [np.array(weight, dtype=float) for weight in weights]
+    return nng.Network.ring(arrays, [np.zeros(len(w)) for w in arrays], [activation] * len(arrays)).game()
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [[[1e160]], [[1e160]]],
+        [[[1e155]], [[-1e155]]],
+        [TURN * 1e-200, TURN * 1e200],
+        [TURN * 1e154, -TURN.T * 1e154],
+        [TURN * 1e155, TURN * 1e155],
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
+def test_every_certificate_decides_where_squares_overflow(weights: list[Any]) -> None:
+    verdicts = nng.certify(ring_of(weights))
+    assert all(verdict.statement for verdict in verdicts.values())
+    if np.min(weights) > 0:
+        # Positive signals pass both layers, and grow.
+        assert not verdicts["composite_averaged"].proved
+
+
+@pytest.mark.parametrize(
+    "game",
+    [
+        lambda: ring_of([np.eye(2) / 2], BOX),
+        lambda: nng.QuadraticGame(
+            {0: 2 * np.eye(2), 1: np.eye(2)}, {(0, 1): np.eye(2), (1, 0): np.eye(2)}, {}, {0: BOX}
+        ),
+    ],
+)
+def test_boxes_with_ends_for_each_coordinate_are_certified(game: Any) -> None:
+    assert nng.certify(game())["existence"].statement
+    assert nng.certify(ring_of([np.eye(2) / 2], BOX))["existence"].proved
