@@ -9,14 +9,12 @@ import numpy as np
 
 from nngames.core.profiles import Array
 from nngames.games import Game
-from nngames.networks.fused import FusedMap, Kernels
 from nngames.results.result import Result, Status
 from nngames.solvers.advice import existence_proved
 from nngames.solvers.last_resorts import licensed_scheme
 from nngames.solvers.loop import Run
-from nngames.solvers.solver import Budget, Guarantee, Problem, Solver, State, no_guarantee
+from nngames.solvers.solver import Budget, Guarantee, Solver, State, no_guarantee
 from nngames.solvers.stages import Course
-from nngames.solvers.stopping import Stretch
 
 
 @dataclass(frozen=True)
@@ -59,48 +57,21 @@ class Auto(Solver):
             witness={**verdict.witness, "scheme": scheme.name, "unique": existence_proved(verdict)},
         )
 
-    def problem(self, game: Game, rng: np.random.Generator) -> AutoProblem:
+    def problem(self, game: Game, rng: np.random.Generator) -> Course:
         """Return the run, with nothing decided yet."""
-        return AutoProblem(game, rng)
+        return Course(game, rng)
 
-    def prepare(self, problem: AutoProblem, budget: Budget) -> None:
+    def prepare(self, problem: Course, budget: Budget) -> None:
         """Tell the run what it has to reach."""
-        problem.course = Course(problem.game, problem.rng, budget.target)
+        problem.target = budget.target
 
-    def start(self, problem: AutoProblem, x0: Array) -> State:
+    def start(self, problem: Course, x0: Array) -> State:
         """Return the state of the first scheme that can start at the profile x0."""
-        return problem.course.begin(x0)
+        return problem.begin(x0)
 
-    def step(self, problem: AutoProblem, state: State) -> State:
+    def step(self, problem: Course, state: State) -> State:
         """Return the next state of the scheme whose turn it is."""
-        return problem.course.advance(state)
-
-
-class AutoProblem(Problem):
-    """The variables of whichever scheme has its turn."""
-
-    course: Course
-
-    def __init__(self, game: Game, rng: np.random.Generator) -> None:
-        self.game, self.rng = game, rng
-        self.course = Course(game, rng, 0.0)
-
-    @property
-    def fused(self) -> FusedMap | None:
-        """The map for compiled steps of the present scheme."""
-        return self.course.fused
-
-    def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
-        """Return the state after several steps of the present scheme."""
-        return self.course.several_steps(kernels, state, stretch)
-
-    def restrict(self, profile: Array) -> Array:
-        """Return a copy of the profile: each scheme restricts it itself."""
-        return np.array(profile)
-
-    def profile(self, x: Array) -> Array:
-        """Return the profile of the present scheme's variables."""
-        return self.course.profile(x)
+        return problem.advance(state)
 
 
 class AutoRun(Run):
@@ -108,7 +79,7 @@ class AutoRun(Run):
 
     def _result(self, *arguments: Any, **named: Any) -> Result:
         result = super()._result(*arguments, **named)
-        course: Course = self._problem.course  # type: ignore[attr-defined]
+        course: Course = self._problem  # type: ignore[assignment]
         if not hasattr(course, "turn"):
             return result
         scheme, left, message = course.turn.scheme.name, dict(course.left), result.message

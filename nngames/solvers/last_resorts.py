@@ -34,8 +34,8 @@ STEPS = 100
 ROUNDS, FALL = 4, 0.99
 
 
-def last_resorts(game: Game, smallest: Callable[[], float]) -> Iterator[tuple[Solver, str, float]]:
-    """Yield schemes with the reason for each and its number of steps.
+def last_resorts(game: Game, smallest: Callable[[], float]) -> Iterator[tuple[Solver, float]]:
+    """Yield schemes, each with its number of steps.
 
     A scheme that is proved to converge has as many as it takes; where it is not proved that there is an equilibrium, a
     piecewise-linear game is solved by pivots before, which may also prove that there is none. Where nothing is proved,
@@ -50,16 +50,16 @@ def last_resorts(game: Game, smallest: Callable[[], float]) -> Iterator[tuple[So
     found = licensed_scheme(game)
     open_question = found is None or not existence_proved(found[1])
     if open_question and game.size <= LARGEST_DECIDED and registry.create("complementarity").applies(game) is None:
-        yield registry.create("complementarity"), "it finds an equilibrium or a proof that there is none", math.inf
+        yield registry.create("complementarity"), math.inf
     if found is not None:
-        yield found[0], "its convergence is proved", math.inf
+        yield found[0], math.inf
     schemes = [registry.create(name, **options) for name, options in UNPROVED.items()]
     schemes = [scheme for scheme in schemes if scheme.applies(game) is None]
     steps, before, rounds = STEPS, math.inf, 0
     while rounds < ROUNDS or smallest() < FALL * before:
         before = smallest()
         for scheme in schemes:
-            yield scheme, "no certificate licenses a scheme", steps
+            yield scheme, steps
         steps, rounds = 2 * steps, rounds + 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,50 +50,53 @@ TRIAL = 32
 class Turn:
     """One scheme's part of a run; ``check`` is the step at which it is judged, ``before`` the residual it has to lower.
 
-    Of a last resort ``before`` is the number of its steps, and ``trial`` those before Newton's method is tried.
+    A last resort has ``steps``, without end where it is proved, and ``trial`` of them before Newton's method is tried.
     """
 
     scheme: Solver
     problem: Problem
-    reason: str
     check: int
     before: float
-    resort: bool = False
+    steps: float | None = None
     trial: int = TRIAL
     count: int = 0
     checked: int = 0
-    displacements: list[Array] | None = field(default=None)
+    displacements: list[Array] | None = None
 
 
-class Course:
-    """The turns of one run.
+class Course(Problem):
+    """The turns of one run, in the variables of whichever scheme has its turn.
 
     Parameters
     ----------
     game : Game
     rng : numpy.random.Generator
-    target : float
-        The residual to reach.
 
     Attributes
     ----------
+    target : float
+        The residual to reach.
     turn : Turn
         The present one.
     left : dict
         Why each scheme was left, by name.
     """
 
-    def __init__(self, game: Game, rng: np.random.Generator, target: float) -> None:
-        self.game, self.rng, self.target = game, rng, target
+    def __init__(self, game: Game, rng: np.random.Generator) -> None:
+        self.game, self.rng, self.target = game, rng, 0.0
         self.turn: Turn
         self.left: dict[str, str] = {}
         self._factors: Factors | None = None
-        self._resorts: Iterator[tuple[Solver, str, float]] | None = None
+        self._resorts: Iterator[tuple[Solver, float]] | None = None
         self._suspended: tuple[Turn, State] | None = None
         self._refusal: DomainError | None = None
         self._smallest = math.inf
         self._best: tuple[Problem | None, Array]
         self._costs: Costs
+
+    def restrict(self, profile: Array) -> Array:
+        """Return a copy of the profile: each scheme restricts it itself."""
+        return np.array(profile)
 
     def profile(self, x: Array) -> Array:
         """Return the profile of the variables of the scheme whose turn it is."""
@@ -103,14 +106,15 @@ class Course:
         """Return the state of the first scheme that is defined at the profile. Raises DomainError if none is."""
         self._best = (None, profile)
         self._costs = costs_of(self.game, self.game.fixed_point().size)
+        first = _first_scheme(self.game)
         try:
-            state = self._enter(_first_scheme(self.game), profile, 0, "plain passes", DISPLACEMENTS)
+            state = self._enter(first, profile, 0, DISPLACEMENTS)
         except DomainError as error:
-            self._refusal, self.left[_first_scheme(self.game).name] = error, CANNOT_START
+            self._refusal, self.left[first.name] = error, CANNOT_START
             return self._resort(0)
-        if self.turn.scheme.name == "picard":
+        if first.name == "picard":
             self.turn.displacements = []
-            self._keep(state)
+            self._keep()
         return state
 
     def advance(self, state: State) -> State:
@@ -148,7 +152,7 @@ class Course:
         if not residual <= self._bound():
             return self._leave(following.evaluations, f"residual {residual:.1e} after {turn.count} steps")
         if turn.displacements is not None:
-            self._keep(following)
+            self._keep()
         if residual < 0.5 * self._smallest or turn.count == turn.check:
             self._remember(following)
         if turn.count < turn.check or residual <= self.target:
@@ -161,15 +165,14 @@ class Course:
         One that is proved to converge is left only where it is not finite: in another norm than that of its proof,
         such as a weighted maximum norm, its residual may grow by any factor before it falls.
         """
-        proved = self.turn.resort and math.isinf(self.turn.before)
-        return sys.float_info.max if proved else BLOW_UP * self._smallest
+        return sys.float_info.max if self.turn.steps == math.inf else BLOW_UP * self._smallest
 
     # Judging
 
     def _judge(self, state: State) -> State:
         turn = self.turn
-        if turn.resort:
-            return self._judge_resort(state)
+        if turn.steps is not None:
+            return self._judge_resort(state, turn.steps)
         window = NEWTON_WINDOW if turn.scheme.name == "newton" else WINDOW
         fell, steps = self._smallest / turn.before, turn.count - turn.checked
         turn.check, turn.checked, turn.before = turn.count + window, turn.count, self._smallest
@@ -229,7 +232,7 @@ class Course:
             self._suspended = None
             state.evaluations = evaluations
             return state
-        if self.turn.resort:
+        if self.turn.steps is not None:
             return self._resort(evaluations)
         promised = self._promises()
         while promised:
@@ -238,16 +241,16 @@ class Course:
                 break
             try:
                 window = NEWTON_WINDOW if name == "newton" else WINDOW
-                return self._enter(_fast_scheme(name), self._start(), evaluations, why, window)
+                return self._enter(_fast_scheme(name), self._start(), evaluations, window)
             except DomainError as error:
                 self._refusal, self.left[name], name = error, CANNOT_START, None
         return self._resort(evaluations)
 
-    def _enter(self, scheme: Solver, profile: Array, evaluations: int, reason: str, check: int) -> State:
+    def _enter(self, scheme: Solver, profile: Array, evaluations: int, check: int) -> State:
         problem = scheme.problem(self.game, self.rng)
         state = scheme.start(problem, problem.restrict(profile))
         state.evaluations += evaluations
-        self.turn = Turn(scheme, problem, reason, check, state.residual)
+        self.turn = Turn(scheme, problem, check, state.residual)
         if not self._smallest <= state.residual:
             self._remember(state)
         self.turn.before = self._smallest
@@ -258,8 +261,8 @@ class Course:
         problem, x = self._best
         return np.array(x if problem is None else problem.profile(x))
 
-    def _keep(self, state: State) -> None:
-        """Keep the displacement of a plain pass."""
+    def _keep(self) -> None:
+        """Keep the displacement of the last plain pass."""
         problem, kept = self.turn.problem, self.turn.displacements
         kept.append(np.array(problem.difference))  # type: ignore[union-attr,attr-defined]
 
@@ -278,36 +281,35 @@ class Course:
         """
         if self._resorts is None:
             self._resorts = last_resorts(self.game, lambda: self._smallest)
-        for scheme, reason, steps in self._resorts:
+        for scheme, steps in self._resorts:
             try:
-                state = self._enter(scheme, self._start(), evaluations, reason, TRIAL)
+                state = self._enter(scheme, self._start(), evaluations, TRIAL)
             except NNGamesError as error:
                 self.left[scheme.name] = CANNOT_START
                 if isinstance(error, DomainError):
                     self._refusal = self._refusal or error
                 continue
-            self.turn.resort = True
-            self.turn.before = steps
+            self.turn.steps = steps
             return state
         if self._refusal is not None and {*self.left.values()} <= {CANNOT_START, OUTSIDE}:
             raise self._refusal
         raise Ended(Status.STALLED, "no scheme makes progress from here")
 
-    def _judge_resort(self, state: State) -> State:
+    def _judge_resort(self, state: State, steps: float) -> State:
         """Return the state after a decision: to go on, to try Newton's method, or to leave the resort."""
         turn = self.turn
-        if turn.count >= turn.before:
+        if turn.count >= steps:
             return self._leave(state.evaluations, f"residual {self._smallest:.1e}")
         turn.trial *= 2
-        turn.check = int(min(turn.trial, turn.before))
+        turn.check = int(min(turn.trial, steps))
         elapsed = turn.count * self._costs.plain
         if elapsed < self._costs.newton / 4:
             return state
         profile = np.array(turn.problem.profile(state.x))
         self._suspended = (turn, state)
         try:
-            return self._enter(_fast_scheme("newton"), profile, state.evaluations, "from a last resort", NEWTON_WINDOW)
-        except (DomainError, NNGamesError):
+            return self._enter(_fast_scheme("newton"), profile, state.evaluations, NEWTON_WINDOW)
+        except NNGamesError:
             (self.turn, state), self._suspended = self._suspended, None
             return state
 
