@@ -10,7 +10,7 @@ import numpy as np
 from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.figures import round_up, shown
 from nngames.certificates.joint_contraction import joint_name
-from nngames.certificates.norms import linear_map_reason, partial_response_reason, several_answers_reason
+from nngames.certificates.norms import no_continuous_map_reason
 from nngames.certificates.sectors import sectors
 from nngames.certificates.stability_form import StabilityForm, usable
 from nngames.certificates.stability_multipliers import (
@@ -51,7 +51,7 @@ class DiagonalStability(Certificate):
 
     def applies(self, game: Game) -> str | None:
         """Return a reason unless couplings are linear and written out, and responses continuous everywhere."""
-        reason = linear_map_reason(game) or partial_response_reason(game) or several_answers_reason(game)
+        reason = no_continuous_map_reason(game)
         if reason is not None:
             return reason
         network: Any = game.network  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.composite_bounds import is_affine, norm_by_sums
 from nngames.certificates.figures import error_factor, round_up, shown
 from nngames.certificates.joint_contraction import joint_name, lipschitz_constants, norm_matrix
-from nngames.certificates.norms import linear_map_reason, no_lipschitz_reason, partial_response_reason
+from nngames.certificates.norms import no_lipschitz_map_reason
 from nngames.core.bounds import TIGHT_SIDE, spectral_norm
 from nngames.core.operators import DenseMap, SparseMap
 from nngames.core.verdicts import Decision, Verdict
@@ -38,7 +38,7 @@ class EuclideanContraction(Certificate):
 
     def applies(self, game: Game) -> str | None:
         """Return a reason unless the game's couplings are linear and its responses Lipschitz on the whole space."""
-        return linear_map_reason(game) or partial_response_reason(game) or no_lipschitz_reason(game)
+        return no_lipschitz_map_reason(game)
 
     def decide(self, game: Any) -> Verdict:
         """Decide whether a safe bound on the norm is below 1."""

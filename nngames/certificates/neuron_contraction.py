@@ -9,12 +9,7 @@ import numpy as np
 from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.figures import error_factor, shown
 from nngames.certificates.joint_contraction import joint_name
-from nngames.certificates.norms import (
-    coordinate_lipschitz,
-    linear_map_reason,
-    no_lipschitz_reason,
-    partial_response_reason,
-)
+from nngames.certificates.norms import coordinate_lipschitz, no_lipschitz_map_reason
 from nngames.certificates.perron import contraction_weights
 from nngames.core.bounds import collatz_wielandt
 from nngames.core.profiles import Array
@@ -42,7 +37,7 @@ class NeuronContraction(Certificate):
 
     def applies(self, game: Game) -> str | None:
         """Return a reason unless couplings are linear and every response acts by coordinate, Lipschitz everywhere."""
-        reason = linear_map_reason(game) or partial_response_reason(game) or no_lipschitz_reason(game)
+        reason = no_lipschitz_map_reason(game)
         return reason if reason is not None else _mixing(game)
 
     def decide(self, game: Any) -> Verdict:

@@ -93,3 +93,13 @@ def linear_map_reason(game: Game) -> str | None:
     if not game.network.linear:
         return "a coupling is not linear"
     return None
+
+
+def no_lipschitz_map_reason(game: Game) -> str | None:
+    """Return why a game has no joint map with linear couplings that is Lipschitz everywhere; None if it has one."""
+    return linear_map_reason(game) or partial_response_reason(game) or no_lipschitz_reason(game)
+
+
+def no_continuous_map_reason(game: Game) -> str | None:
+    """Return why a game has no joint map with linear couplings that is continuous everywhere; None if it has one."""
+    return linear_map_reason(game) or partial_response_reason(game) or several_answers_reason(game)

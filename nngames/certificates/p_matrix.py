@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.figures import shown
 from nngames.certificates.joint_contraction import joint_name
-from nngames.certificates.norms import linear_map_reason, partial_response_reason, several_answers_reason
+from nngames.certificates.norms import no_continuous_map_reason
 from nngames.certificates.principal_minors import (
     MINORS_ORDER,
     Minor,
@@ -52,7 +52,7 @@ class PMatrix(Certificate):
 
     def applies(self, game: Game) -> str | None:
         """Return a reason unless couplings are linear and responses separable, continuous and nondecreasing."""
-        reason = linear_map_reason(game) or partial_response_reason(game) or several_answers_reason(game)
+        reason = no_continuous_map_reason(game)
         if reason is not None:
             return reason
         network: Any = game.network  # type: ignore[attr-defined]

@@ -34,18 +34,23 @@ def dense_stages(layers: Sequence[Layer]) -> list[Stage] | None:
     """Return the stages of layers with one dense coupling each and activations that refuse nothing; else None."""
     stages = []
     for layer in layers:
-        weight, source = layer.single, layer.source
-        if (
-            not isinstance(weight, DenseMap)
-            or source is None
-            or layer.others
-            or not layer.activation.defined_everywhere
-        ):
+        coupling = dense_coupling(layer)
+        if coupling is None:
             return None
-        stages.append(
-            Stage(weight.matrix.dot, layer.bias, in_place(layer.activation, layer.bias.size), source, layer.where)
-        )
+        matrix, source = coupling
+        stages.append(Stage(matrix.dot, layer.bias, in_place(layer.activation, layer.bias.size), source, layer.where))
     return stages
+
+
+def dense_coupling(layer: Layer) -> tuple[Array, slice] | None:
+    """Return the matrix and the source of a layer with one dense coupling; None for others.
+
+    None also where the activation may refuse an argument: the passes of such layers name the player.
+    """
+    weight, source = layer.single, layer.source
+    if source is None or layer.others or not layer.activation.defined_everywhere:
+        return None
+    return (weight.matrix, source) if isinstance(weight, DenseMap) else None
 
 
 def bound_joint(stages: Sequence[Stage], runs: Sequence[tuple[slice, Activation]]) -> BoundPass:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.activations import Activation
-from nngames.core.operators import DenseMap
 from nngames.core.profiles import Array
+from nngames.networks.bound_passes import dense_coupling
 from nngames.networks.passes import CompositePass, JointPass, Layer
 
 
@@ -176,17 +176,13 @@ def _dense_stages(layers: Sequence[Layer], dtype: np.dtype[Any]) -> list[_Stage]
     """Return the stages of layers with one dense coupling each and activations that refuse nothing; else None."""
     stages = []
     for layer in layers:
-        weight, source = layer.single, layer.source
-        if (
-            not isinstance(weight, DenseMap)
-            or source is None
-            or layer.others
-            or not layer.activation.defined_everywhere
-        ):
+        coupling = dense_coupling(layer)
+        if coupling is None:
             return None
-        rows, columns = weight.shape
+        matrix, source = coupling
+        rows, columns = matrix.shape
         # Rows that begin at multiples of eight numbers make the product a little faster.
         widened = np.empty((rows, -(-(columns + 1) // 8) * 8), dtype=dtype)[:, : columns + 1]
-        widened[:, :-1], widened[:, -1] = weight.matrix, layer.bias
+        widened[:, :-1], widened[:, -1] = matrix, layer.bias
         stages.append(_Stage(widened, layer.activation, source, layer.where))
     return stages
