@@ -73,6 +73,31 @@ class DenseFactor(Factor):
         return np.dot(self._inverse, rhs) if rhs.ndim == 1 else rhs @ self._inverse.T
 
 
+class TriangularFactor(Factor):
+    """A dense matrix, by LU with partial pivoting: for few solutions, where an inverse costs more than it saves.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the matrix is singular.
+    """
+
+    def __init__(self, matrix: Array) -> None:
+        from scipy.linalg.lapack import get_lapack_funcs
+
+        factor, self._substitute = get_lapack_funcs(("getrf", "getrs"), (matrix,))
+        # LAPACK takes columns: the transpose is what it finds in memory.
+        self._triangles, self._pivots, info = factor(matrix.T)
+        if info != 0:
+            raise np.linalg.LinAlgError("the matrix is singular")
+        self.multiplications = matrix.size
+
+    def solve(self, rhs: Array) -> Array:
+        """Solve with the triangles."""
+        solution: Array = self._substitute(self._triangles, self._pivots, rhs.T, trans=1)[0]
+        return solution.T
+
+
 class SparseFactor(Factor):
     """A sparse matrix, by LU with partial pivoting in an order that bounds the entries of the factors.
 

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from nngames.core.errors import DomainError, check_choice
+from nngames.core.factors import TriangularFactor
 from nngames.core.profiles import Array
 from nngames.core.threads import blas_threads
 from nngames.games import FixedPoint, Game
@@ -171,26 +172,14 @@ def factorised(jacobian: Array) -> Callable[[Array], Array] | None:
     system = np.eye(len(jacobian), dtype=jacobian.dtype) - jacobian
     if not np.isfinite(system).all():
         return None
-    if len(system) <= SMALL:
-        try:
+    try:
+        if len(system) <= SMALL:
             inverse = np.linalg.inv(system)
-        except np.linalg.LinAlgError:
-            return partial(_shortest, system)
-        return inverse.__matmul__ if np.isfinite(inverse).all() else partial(_shortest, system)
-    with blas_threads(system.size):
-        return _triangular(system)
-
-
-def _triangular(system: Array) -> Callable[[Array], Array]:
-    """Return the solver of a large system by its LU factors."""
-    from scipy.linalg.lapack import get_lapack_funcs
-
-    factor, substitute = get_lapack_funcs(("getrf", "getrs"), (system,))
-    # LAPACK takes columns: the transpose is what it finds in memory.
-    triangles, pivots, info = factor(system.T)
-    if info != 0:
+            return inverse.__matmul__ if np.isfinite(inverse).all() else partial(_shortest, system)
+        with blas_threads(system.size):
+            return TriangularFactor(system).solve
+    except np.linalg.LinAlgError:
         return partial(_shortest, system)
-    return lambda g: substitute(triangles, pivots, g, trans=1)[0]
 
 
 def _shortest(system: Array, g: Array) -> Array:
