@@ -55,6 +55,14 @@ def nonnegative_integer(owner: str, name: str, value: object) -> int:
     return int(value)
 
 
+def integer_from(owner: str, name: str, value: object, least: int) -> int:
+    """Return ``value`` as an integer of Python, or raise OptionError unless it is one of at least ``least``."""
+    number = nonnegative_integer(owner, name, value)
+    if number < least:
+        raise OptionError(f"{owner}: {name} must be at least {least}; got {number}")
+    return number
+
+
 def _text(value: object) -> str:
     try:
         return repr(value)

@@ -8,13 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nngames.core.errors import OptionError
 from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.solvers.external.jax_library import loaded, run_compiled
 from nngames.solvers.external.network_maps import Map, untranslatable
-from nngames.solvers.external.whole_run import Answer, ExternalProblem, ExternalSolver
-from nngames.solvers.options import nonnegative_integer, number_that, share
+from nngames.solvers.external.whole_run import Answer, ExternalProblem, ExternalSolver, read_anderson_options
+from nngames.solvers.options import integer_from
 from nngames.solvers.solver import solver_named
 
 
@@ -106,10 +105,7 @@ class Anderson(Jaxopt):
     regularization: float = 1e-5
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "memory", at_least(self.name, "memory", self.memory, 2))
-        object.__setattr__(self, "mixing", share(self.name, "mixing", self.mixing))
-        weight = number_that(self.name, "regularization", self.regularization, "be nonnegative", lambda w: w >= 0)
-        object.__setattr__(self, "regularization", weight)
+        read_anderson_options(self)
 
     def scheme(self, function: Map, stopping: dict[str, Any]) -> Any:
         """Return JAXopt's solver object."""
@@ -143,7 +139,7 @@ class Broyden(Jaxopt):
     memory: int = 30
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "memory", at_least(self.name, "memory", self.memory, 1))
+        object.__setattr__(self, "memory", integer_from(self.name, "memory", self.memory, 1))
 
     def scheme(self, function: Map, stopping: dict[str, Any]) -> Any:
         """Return JAXopt's solver object."""
@@ -151,11 +147,3 @@ class Broyden(Jaxopt):
 
         # Its Jacobian begins as the identity.
         return jaxopt.Broyden(lambda x, data: x - function(x, data), history_size=self.memory, **stopping)
-
-
-def at_least(owner: str, option: str, value: object, least: int) -> int:
-    """Return an option as an integer, or raise OptionError if it is none or smaller than ``least``."""
-    number = nonnegative_integer(owner, option, value)
-    if number < least:
-        raise OptionError(f"{owner}: {option} must be at least {least}; got {number}")
-    return number

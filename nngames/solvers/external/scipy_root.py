@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nngames.core.errors import OptionError
 from nngames.core.profiles import Array
 from nngames.solvers.external.whole_run import Answer, Enough, ExternalProblem, ExternalSolver, watched
-from nngames.solvers.options import nonnegative_integer, number_that, positive_number
+from nngames.solvers.options import integer_from, number_that, positive_number
 from nngames.solvers.solver import norm, solver_named
 
 
@@ -81,7 +80,8 @@ class Krylov(Root):
     inner_iterations: int = 20
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "inner_iterations")
+        number = integer_from(self.name, "inner_iterations", self.inner_iterations, 1)
+        object.__setattr__(self, "inner_iterations", number)
 
     def scipy_options(self, problem: ExternalProblem) -> dict[str, Any]:
         """Return the options in SciPy's names."""
@@ -116,7 +116,7 @@ class Anderson(Root):
     regularization: float = 0.01
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "memory")
+        object.__setattr__(self, "memory", integer_from(self.name, "memory", self.memory, 1))
         object.__setattr__(self, "mixing", positive_number(self.name, "mixing", self.mixing))
         weight = number_that(self.name, "regularization", self.regularization, "be nonnegative", lambda w: w >= 0)
         object.__setattr__(self, "regularization", weight)
@@ -150,7 +150,7 @@ class DfSane(Root):
     counts_calls: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "memory")
+        object.__setattr__(self, "memory", integer_from(self.name, "memory", self.memory, 1))
 
     def scipy_options(self, problem: ExternalProblem) -> dict[str, Any]:
         """Return the options in SciPy's names."""
@@ -183,10 +183,3 @@ class Hybrid(Root):
     def scipy_options(self, problem: ExternalProblem) -> dict[str, Any]:
         """Return the options in SciPy's names."""
         return {"xtol": float(np.finfo(np.float64).eps), "maxfev": max(1, problem.budget.max_iterations)}
-
-
-def _at_least_one(solver: Any, option: str) -> None:
-    value = nonnegative_integer(solver.name, option, getattr(solver, option))
-    if value < 1:
-        raise OptionError(f"{solver.name}: {option} must be at least 1; got {value}")
-    object.__setattr__(solver, option, value)

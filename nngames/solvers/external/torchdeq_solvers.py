@@ -9,11 +9,17 @@ import numpy as np
 
 from nngames.core.profiles import Array
 from nngames.games import Game
-from nngames.solvers.external.jaxopt_solvers import at_least
 from nngames.solvers.external.network_maps import untranslatable
 from nngames.solvers.external.torch_library import map_of, one_thread
-from nngames.solvers.external.whole_run import Answer, Enough, ExternalProblem, ExternalSolver, Watched
-from nngames.solvers.options import number_that, share
+from nngames.solvers.external.whole_run import (
+    Answer,
+    Enough,
+    ExternalProblem,
+    ExternalSolver,
+    Watched,
+    read_anderson_options,
+)
+from nngames.solvers.options import share
 from nngames.solvers.solver import solver_named
 
 
@@ -125,10 +131,7 @@ class Anderson(TorchDeq):
     kind: ClassVar[str] = "anderson"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "memory", at_least(self.name, "memory", self.memory, 2))
-        object.__setattr__(self, "mixing", share(self.name, "mixing", self.mixing))
-        weight = number_that(self.name, "regularization", self.regularization, "be nonnegative", lambda w: w >= 0)
-        object.__setattr__(self, "regularization", weight)
+        read_anderson_options(self)
 
     def torchdeq_options(self) -> dict[str, Any]:
         """Return the options in TorchDEQ's names."""

@@ -17,6 +17,7 @@ from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game
 from nngames.results.result import Status
 from nngames.solvers.fixed_point import FixedPointProblem
+from nngames.solvers.options import integer_from, number_that, share
 from nngames.solvers.solver import Budget, Ended, Guarantee, Solver, State, no_guarantee, norm
 
 #: Another package rounds the map differently, so it is asked for slightly less than the target.
@@ -219,3 +220,15 @@ def displacement_of(view: FixedPoint) -> Callable[[Array], Array]:
 def watched(problem: ExternalProblem) -> Watched:
     """Return the displacements of the problem's map in NumPy."""
     return Watched(displacement_of(problem.view), norm, problem)
+
+
+def read_anderson_options(solver: Any) -> None:
+    """Read the memory, mixing and regularisation of a package's Anderson acceleration, or raise OptionError."""
+    weight = number_that(solver.name, "regularization", solver.regularization, "be nonnegative", lambda w: w >= 0)
+    options = {
+        "memory": integer_from(solver.name, "memory", solver.memory, 2),
+        "mixing": share(solver.name, "mixing", solver.mixing),
+        "regularization": weight,
+    }
+    for name, value in options.items():
+        object.__setattr__(solver, name, value)
