@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from interruptions import ENDLESS_SCENARIO
 
 import nngames
 from nngames.cli import main as cli
@@ -283,23 +284,8 @@ def test_an_internal_error_asks_for_a_report(command, monkeypatch):
         cli.run(["list"])
 
 
-SLOW = """\
-name: slow
-network:
-  kind: recurrent
-  layers:
-    - {activation: tanh, weight: {rotation: 90, scale: 0.1}, bias: [0.1, 0]}
-solve:
-  methods:
-    - {method: picard, label: first}
-    - {method: km, relaxation: 1e-5, label: endless}
-stopping: {tolerance: 1e-15, max_iterations: 1e9}
-output: {save: report.json}
-"""
-
-
 def test_ctrl_c_prints_what_was_reached_and_exits_130(folder):
-    (folder / "slow.yaml").write_text(SLOW)
+    (folder / "slow.yaml").write_text(ENDLESS_SCENARIO + "output: {save: report.json}\n")
     running = subprocess.Popen(
         [sys.executable, "-m", "nngames", "run", "slow.yaml", "--json"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

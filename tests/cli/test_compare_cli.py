@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interruptions import ENDLESS_SCENARIO
 
 import nngames
 from nngames.cli import main as cli
@@ -198,23 +199,9 @@ def test_a_killed_command_loses_no_finished_run_and_the_next_one_repeats_none() 
     assert len(list(Path("runs").glob("*.json"))) == 160
 
 
-SLOW = """\
-name: slow
-network:
-  kind: recurrent
-  layers:
-    - {activation: tanh, weight: {rotation: 90, scale: 0.1}, bias: [0.1, 0]}
-solve:
-  methods:
-    - {method: picard, label: first}
-    - {method: km, relaxation: 1e-5, label: endless}
-stopping: {tolerance: 1e-15, max_iterations: 1e9}
-"""
-
-
 @pytest.mark.parametrize("more", [(), ("--workers", "1")])
 def test_ctrl_c_prints_what_was_finished_and_exits_130(more: tuple[str, ...]) -> None:
-    Path("slow.yaml").write_text(SLOW)
+    Path("slow.yaml").write_text(ENDLESS_SCENARIO)
     running = start("slow.yaml", "--json", "--store", "runs", "--csv", "r.csv", *more)
     for line in running.stderr:
         if "slow: endless" in line:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interruptions import interrupt_composite
 
 import nngames as nng
 from nngames.core.errors import InputError, MissingExtraError, OptionError, UnknownNameError
@@ -151,17 +152,7 @@ def test_unknown_methods_and_games_are_refused() -> None:
 
 
 def test_an_interruption_keeps_the_runs_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = type(contraction().fixed_point("composite"))
-    original = view.evaluate
-    calls: list[int] = []
-
-    def broken(self: Any, x: Any, out: Any) -> Any:
-        calls.append(0)
-        if len(calls) == 60:
-            raise KeyboardInterrupt
-        return original(self, x, out)
-
-    monkeypatch.setattr(view, "evaluate", broken)
+    interrupt_composite(monkeypatch, contraction(), 60)
     with pytest.raises(Interrupted) as caught:
         nng.compare(contraction(), ["picard", "km", {"method": "km", "relaxation": 0.1}, "best_response"])
     rows = caught.value.comparison.rows

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interruptions import interrupt_composite
 
 import nngames as nng
 from nngames.compare import workers as workers_module
@@ -189,22 +190,11 @@ def test_methods_that_cannot_be_written_down_are_refused() -> None:
 
 
 def test_an_interrupted_run_is_not_stored_and_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = type(scenario().game.fixed_point("composite"))
-    original = view.evaluate
-    calls: list[int] = []
-
-    def broken(self: Any, x: Any, out: Any) -> Any:
-        calls.append(0)
-        if len(calls) == 20:
-            raise KeyboardInterrupt
-        return original(self, x, out)
-
-    monkeypatch.setattr(view, "evaluate", broken)
+    interrupt_composite(monkeypatch, scenario().game, 20)
     with pytest.raises(Interrupted) as caught:
         nng.compare(scenario(), store="runs")
     assert [row.result.status for row in caught.value.comparison.rows] == ["converged", "interrupted"]
     assert len(list(Path("runs").iterdir())) == 1
-    monkeypatch.setattr(view, "evaluate", original)
     assert compared(scenario(), store="runs")[1] == ["one: km"]
 
 
