@@ -24,6 +24,8 @@ from nngames.results.trajectory import TrajectoryKind
 
 #: Steps of the classification after the batch: periods up to a third of them are recognised.
 CLASSIFYING_STEPS = 150
+#: So many distinct ends of a batch are classified; what belongs to none of them is undecided.
+CLASSIFIED_ENDS = 64
 _ROUNDING = 4 * float(np.finfo(np.float64).eps)
 
 
@@ -117,6 +119,51 @@ def settle(
         states, made = _advance(fed, starts, relaxation, steps, bounds)
         rows = zip(states, bounds, made, strict=True)
         return [_classify(fed, x, relaxation, tolerance, scale, bound, int(t)) for x, bound, t in rows]
+
+
+def basins(
+    fed: FedMap, starts: Array, relaxation: Relaxation | None, steps: int, tolerance: float, multiplications: int
+) -> tuple[NDArray[np.int_], list[Settled]]:
+    """Feed every start and say which of the distinct ends it reaches; only one start of each end is classified.
+
+    Parameters
+    ----------
+    fed, starts, relaxation, steps, tolerance, multiplications
+        As for ``settle``.
+
+    Returns
+    -------
+    labels : ndarray (m,)
+        Each start's place among the ends; -1 where it reached none of them.
+    ends : list of Settled
+        Fixed points, limit cycles and, where a start diverged, one divergence.
+    """
+    labels = np.full(len(starts), -1)
+    ends: list[Settled] = []
+    with blas_threads(multiplications), np.errstate(over="ignore", invalid="ignore"):
+        scale = unit_of(lambda: fed.advance(np.zeros(fed.size)))
+        bounds = DIVERGENCE * np.maximum(scale, np.linalg.norm(starts, axis=1))
+        states, made = _advance(fed, starts, relaxation, steps, bounds)
+        radius = 4 * np.sqrt(tolerance) * scale
+        diverged = ~(np.linalg.norm(states, axis=1) <= bounds)
+        open_rows = ~diverged
+        for _ in range(CLASSIFIED_ENDS):
+            if not open_rows.any():
+                break
+            row = int(np.argmax(open_rows))
+            end = _classify(fed, states[row], relaxation, tolerance, scale, bounds[row], int(made[row]))
+            visited = end.state[None] if end.cycle is None else end.cycle
+            near = np.linalg.norm(states[:, None] - visited[None], axis=2).min(axis=1) <= radius
+            near[row] = True
+            if end.kind in (TrajectoryKind.FIXED_POINT, TrajectoryKind.LIMIT_CYCLE):
+                labels[near & open_rows] = len(ends)
+                ends.append(end)
+            open_rows &= ~near
+        if diverged.any():
+            row = int(np.argmax(diverged))
+            labels[diverged] = len(ends)
+            ends.append(Settled(TrajectoryKind.DIVERGED, states[row], None, int(made[row])))
+    return labels, ends
 
 
 def defined(fed: FedMap, states: Array) -> NDArray[np.bool_]:

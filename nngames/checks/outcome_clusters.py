@@ -34,6 +34,9 @@ class Outcome:
         How many of them were drawn.
     reason : str
         What decided, or kept from deciding.
+    returns : mapping rule -> bool, or None
+        For a limit cycle and each rule whose feed went there: whether that feed comes back to it from all of a few
+        small displacements. The equilibria have their own.
     """
 
     kind: TrajectoryKind
@@ -43,6 +46,7 @@ class Outcome:
     starts: Mapping[str, int]
     drawn: Mapping[str, int]
     reason: str
+    returns: Mapping[str, bool] | None = None
 
     @property
     def generic(self) -> bool:

@@ -198,7 +198,9 @@ class _Survey:
                 self._add(resolved, method, {})
         equilibria = tuple(self._tested(equilibrium) for equilibrium in self.equilibria)
         order = list(TrajectoryKind)
-        outcomes = tuple(sorted(self.outcomes, key=lambda o: (order.index(o.kind), -sum(o.starts.values()))))
+        outcomes = tuple(
+            sorted(map(self._displaced, self.outcomes), key=lambda o: (order.index(o.kind), -sum(o.starts.values())))
+        )
         return OutcomeReport(
             outcomes,
             equilibria,
@@ -261,6 +263,27 @@ class _Survey:
             return same_cycle(a.cycle, b.cycle, self.radius)
         return a.reason == b.reason
 
+    def _displaced(self, outcome: Outcome) -> Outcome:
+        """Return a limit cycle with whether the feeds that went there come back to it; other outcomes as they are."""
+        if outcome.cycle is None:
+            return outcome
+        cycle = outcome.cycle
+        displaced = cycle[0] + self._displacements()
+        returns = {
+            rule: all(
+                end.cycle is not None and same_cycle(end.cycle, cycle, self.radius)
+                for end in self._settle(displaced, rule)
+            )
+            for rule in RULES
+            if outcome.starts[rule]
+        }
+        return replace(outcome, returns=returns)
+
+    def _displacements(self) -> Array:
+        """Return a few random displacements, large against the radius within which outcomes are the same."""
+        moves = self.rng.normal(size=(DISPLACEMENTS, self.fed.size))
+        return 100 * self.radius * moves / np.linalg.norm(moves, axis=1, keepdims=True)
+
     # Equilibria
 
     def _searched(self) -> Iterator[tuple[str, Array]]:
@@ -294,8 +317,7 @@ class _Survey:
         returns = None
         if equilibrium.isolated:
             state = self.fed.restrict(equilibrium.profile)
-            moves = self.rng.normal(size=(DISPLACEMENTS, self.fed.size))
-            moves *= 100 * self.radius / np.linalg.norm(moves, axis=1, keepdims=True)
+            moves = self._displacements()
             returns = {}
             for rule in RULES:
                 ends = self._settle(state + moves, rule)

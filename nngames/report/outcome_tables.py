@@ -56,6 +56,8 @@ def _outcome(outcome: Outcome, rules: list[str]) -> list[Cell]:
     elif outcome.cycle is not None:
         states = [_profile(state) for state in outcome.cycle[:SHOWN_STATES]]
         where = " -> ".join([*states, *["..."] * (len(outcome.cycle) > SHOWN_STATES)])
+        attracts = outcome.returns is not None and any(outcome.returns.values())
+        where += "; it draws small displacements back" if attracts else "; small displacements do not come back to it"
     else:
         where = outcome.reason
     return [kind, *(str(outcome.starts.get(rule, 0)) for rule in rules), where]

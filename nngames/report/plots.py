@@ -1,4 +1,4 @@
-"""The pictures: runs, performance profiles, games' graphs, improvement cycles, phase portraits, and whole reports.
+"""The pictures: runs, performance profiles, games' graphs, improvement cycles, phase portraits, basins, whole reports.
 
 Every function returns a matplotlib Figure that no pyplot window knows of and, if a path is given, saves it there in the
 format of its suffix.
@@ -248,6 +248,44 @@ def plot_phase_portrait(
     with style():
         figure = new_figure(7.5, 6.5)
         draw_phase_portrait(figure, game, equilibria, starts, seed)
+    return save(figure, path)
+
+
+def plot_basins(game: Game, path: Path = None, rule: str = "iterated", box: Any = None) -> Any:
+    """Draw where the feed of a game with two-dimensional profiles ends, by its start.
+
+    Parameters
+    ----------
+    game : Game
+        With profiles of size 2. What is fed are the answers of all players at once, the joint map of a network.
+    path : path, optional
+        Where to save the picture: .png, .svg or .pdf.
+    rule : str
+        ``iterated``, or ``averaged`` with relaxation 1/2.
+    box : ((low, high), (low, high)), optional
+        The starts' range for each action; by default around the origin, with the ends of a few feeds inside.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If this is no game.
+    NotApplicableError
+        If the profile is not two-dimensional.
+    OptionError
+        If the rule, the box or the suffix is not usable.
+    """
+    from nngames.report.basins import draw_basins
+    from nngames.report.phase_portrait import require_two_dimensions
+
+    check_path(path)
+    require_two_dimensions(required_game(game, "plot_basins"))
+    with style():
+        figure = new_figure(7.5, 6.5)
+        draw_basins(figure, game, rule, box)
     return save(figure, path)
 
 

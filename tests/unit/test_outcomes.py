@@ -87,6 +87,19 @@ def test_starts_that_end_on_one_limit_cycle_are_one_outcome():
     assert cycles[0].generic
 
 
+def test_an_attracting_cycle_draws_back_and_a_neutral_one_does_not():
+    attracting = nng.check_outcomes(ring([-3.0], "tanh"), starts=8, seed=5)
+    (cycle,) = [o for o in attracting.outcomes if o.kind == "limit_cycle"]
+    assert cycle.period == 2
+    assert cycle.returns == {"iterated": True}
+    # x -> -x repeats from every start, and a displaced start repeats elsewhere.
+    neutral = nng.check_outcomes(ring([-1.0], "identity"), starts=8, seed=5)
+    cycles = [o for o in neutral.outcomes if o.kind == "limit_cycle"]
+    assert cycles
+    assert all(o.returns == {"iterated": False} for o in cycles)
+    assert json.dumps(neutral.to_dict())
+
+
 def test_divergence_is_not_the_absence_of_an_equilibrium():
     report = nng.check_outcomes(ring([-2.0] * 3, "identity"), starts=16, seed=5)
     assert counts(report, "iterated") == {"fixed_point": 1, "diverged": 15}
