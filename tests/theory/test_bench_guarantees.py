@@ -48,28 +48,33 @@ INCLUSION = (
     "golden_ratio",
     "anchored_extragradient",
 )
-CONTRACTION = ("picard", "km", "halpern", "anderson", "broyden", "newton")
-NONEXPANSIVE = ("km", "halpern", "anderson", "broyden", "newton")
+CONTRACTION = ("picard", "km", "halpern", "anderson", "broyden", "newton", "supermann")
+NONEXPANSIVE = ("km", "halpern", "anderson", "broyden", "newton", "supermann")
+REFLECTIONS = ("douglas_rachford", "peaceman_rachford")
+MONOTONE = (*INCLUSION, *REFLECTIONS)
 
 #: The schemes that must be PROVED on a family.
 PROVED: dict[str, tuple[str, ...]] = {
-    "gaussian tanh": (*CONTRACTION, "best_response", *INCLUSION),
-    "gaussian relu, one layer": (*CONTRACTION, *INCLUSION),
-    "orthogonal tanh": (*NONEXPANSIVE, *INCLUSION),
-    "orthogonal relu": (*NONEXPANSIVE, *INCLUSION),
-    "iso": (*NONEXPANSIVE, *INCLUSION),
-    "iso, one layer": (*NONEXPANSIVE, *INCLUSION),
-    "near-singular linear": (*CONTRACTION, "best_response", *INCLUSION),
-    "near-singular tanh": (*CONTRACTION, "best_response", *INCLUSION),
-    "monotone relu": INCLUSION,
-    "monotone tanh": INCLUSION,
-    "monotone hard_tanh": INCLUSION,
-    "chain": (*CONTRACTION, "best_response"),
-    "dag": ("best_response",),
-    "shift": (*NONEXPANSIVE, "best_response", *INCLUSION),
-    "public_goods": (*CONTRACTION, "best_response", *INCLUSION),
-    "clearing": ("best_response",),
-    "projections": (*NONEXPANSIVE, *(name for name in INCLUSION if name != "forward_backward")),
+    "gaussian tanh": (*CONTRACTION, "best_response", *MONOTONE),
+    "gaussian relu, one layer": (*CONTRACTION, *MONOTONE, "complementarity"),
+    "orthogonal tanh": (*NONEXPANSIVE, *MONOTONE),
+    "orthogonal relu": (*NONEXPANSIVE, *MONOTONE, "complementarity"),
+    "iso": (*NONEXPANSIVE, *MONOTONE, "complementarity"),
+    "iso, one layer": (*NONEXPANSIVE, *MONOTONE, "complementarity"),
+    "near-singular linear": (*CONTRACTION, "best_response", *MONOTONE, "complementarity"),
+    "near-singular tanh": (*CONTRACTION, "best_response", *MONOTONE),
+    "monotone relu": (*MONOTONE, "complementarity"),
+    "monotone tanh": MONOTONE,
+    "monotone hard_tanh": (*MONOTONE, "complementarity"),
+    "chain": (*(name for name in CONTRACTION if name != "supermann"), "best_response", "complementarity"),
+    "dag": ("best_response", "complementarity"),
+    "shift": (*NONEXPANSIVE, "best_response", *MONOTONE, "complementarity"),
+    "public_goods": (*CONTRACTION, "best_response", *MONOTONE, "complementarity", "potential_descent"),
+    "clearing": ("best_response", "picard", "complementarity"),
+    "projections": (
+        *NONEXPANSIVE,
+        *(name for name in MONOTONE if name not in ("forward_backward", "peaceman_rachford")),
+    ),
 }
 pairs = pytest.mark.parametrize(
     ("instance", "method"), [(instance, method) for instance, methods in PROVED.items() for method in methods]
@@ -125,7 +130,7 @@ def test_the_bound_holds_at_every_iteration(instance, method):
     start = target + np.random.default_rng(0).standard_normal(this.size)
     rate = guarantee.rate
     if rate is None:
-        assert method in ("anderson", "broyden", "newton")
+        assert method in ("anderson", "broyden", "newton", "supermann", "complementarity", "picard")
         found = nng.solve(this, solver, start=start, tolerance=1e-9, seed=1)
         assert found.converged, found.message
         return
