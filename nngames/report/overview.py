@@ -1,4 +1,4 @@
-"""The picture of a whole report: runs on top, below them the graph, the improvement cycle and the phase portrait."""
+"""The picture of a whole report: runs on top, below them graph, improvement cycle, phase portrait and basins."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def _traced(report: ScenarioReport) -> bool:
 
 def _squares(report: ScenarioReport) -> list[Callable[[Any], None]]:
     """Return what draws each of the square parts."""
+    from nngames.report.basins import draw_basins
     from nngames.report.cycle_drawing import draw_cycle
     from nngames.report.game_graph import graph_of
     from nngames.report.graph_drawing import draw_game
@@ -58,4 +59,6 @@ def _squares(report: ScenarioReport) -> list[Callable[[Any], None]]:
         found = getattr(report.checks.get("outcomes"), "equilibria", None)
         points = None if found is None else [equilibrium.profile for equilibrium in found if equilibrium.isolated]
         squares.append(lambda part: draw_phase_portrait(part, game, points, seed=seed))
+        if found is not None:
+            squares.append(lambda part: draw_basins(part, game))
     return squares
