@@ -1,4 +1,4 @@
-"""Writes the generated pages docs/catalogue.md, from the registries, and docs/activation-audit.md."""
+"""Writes the generated pages: docs/catalogue.md from the registries, docs/activation-audit.md and docs/claims.md."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from nngames.activations.foundations.base import registry as activations
 from nngames.certificates import registry as certificates
 from nngames.claims import audit
 from nngames.claims.audit import infimum_text, penalty_text
+from nngames.claims.ledger import derive
 from nngames.core.files import write_atomic
 from nngames.report.audit_page import audit_page
 from nngames.report.audit_tables import short
+from nngames.report.claim_tables import claims_page
 from nngames.solvers import registry as solvers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,6 +120,12 @@ def activation_audit() -> str:
     return audit_page(audit())
 
 
+def claims_ledger() -> str:
+    """Return the page on the source's claims, every verdict derived again."""
+    return claims_page(tuple(derive()))
+
+
 if __name__ == "__main__":
     write_atomic(ROOT / "docs" / "catalogue.md", catalogue())
     write_atomic(ROOT / "docs" / "activation-audit.md", activation_audit())
+    write_atomic(ROOT / "docs" / "claims.md", claims_ledger())

@@ -22,6 +22,7 @@ for verb in (
     running.certify,
     running.diagnose,
     auditing.audit,
+    auditing.claims,
     looking.explain,
     looking.show_list,
     looking.new,

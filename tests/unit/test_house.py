@@ -58,6 +58,7 @@ def test_generated_pages_are_in_step_with_the_code() -> None:
     build = built()
     assert (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8") == build.catalogue()
     assert (ROOT / "docs" / "activation-audit.md").read_text(encoding="utf-8") == build.activation_audit()
+    assert (ROOT / "docs" / "claims.md").read_text(encoding="utf-8") == build.claims_ledger()
 
 
 def test_the_runner_takes_its_commands_from_the_readme() -> None:

@@ -1,0 +1,73 @@
+"""Cycles of periodic projections: the proof that three sets have no functional, step by step, and that two have one."""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nngames.claims import projection_cycles
+from nngames.claims.projection_cycles import decreases, is_cycle, least_distance, no_universal_functional
+from nngames.core.errors import OptionError
+from nngames.core.verdicts import Decision
+
+ends = st.fractions(-3, 3, max_denominator=4)
+intervals = st.tuples(ends, ends).map(lambda pair: (min(pair), max(pair)))
+
+
+@pytest.mark.parametrize("m", [3, 4, 5, 6])
+def test_the_decreases_close_and_each_holds_by_iterating_the_projections(m):
+    """A second route: the cycle is where the projections themselves lead, from many starts, in floating point."""
+    steps = list(decreases(m))
+    assert len(steps) == 2 * m
+    for step, following in zip(steps, steps[1:] + steps[:1], strict=True):
+        assert step.cycle == following.other
+        sets = np.array(step.sets, dtype=float)
+        for start in np.linspace(-2, 2, 9):
+            x = start
+            for _ in range(3):
+                profile = []
+                for low, high in sets:
+                    x = float(np.clip(x, low, high))
+                    profile.append(x)
+            assert profile == list(map(float, step.cycle))
+        assert all(low <= x <= high for (low, high), x in zip(sets, map(float, step.other), strict=True))
+        assert step.other != step.cycle
+    assert no_universal_functional(m).status is Decision.REFUTED
+
+
+def test_two_sets_do_not_close_the_path():
+    # With two sets the predecessor of a player is its follower, and the 1 cannot walk on.
+    assert not all(step.verified() for step in decreases(2))
+    for m in (2, 0, 3.0, True, "3"):
+        with pytest.raises(OptionError, match="at least 3"):
+            no_universal_functional(m)
+
+
+def test_a_wrong_step_leaves_the_verdict_open(monkeypatch):
+    steps = list(decreases(3))
+    steps[2] = dataclasses.replace(steps[2], other=steps[2].cycle)
+    monkeypatch.setattr(projection_cycles, "decreases", lambda m: iter(steps))
+    assert no_universal_functional(3).status is Decision.UNDECIDED
+
+
+def test_a_family_with_two_segments_is_not_accepted():
+    (step, *_) = decreases(3)
+    free = ((Fraction(0), Fraction(1)),) * 3
+    assert not dataclasses.replace(step, sets=free).verified()
+
+
+@given(intervals, intervals)
+def test_two_intervals_cycle_exactly_where_they_are_nearest(first, second):
+    assert least_distance(first, second).proved
+    points = [Fraction(k, 4) for k in range(-12, 13)]
+    inside = [(a, b) for a in points for b in points if first[0] <= a <= first[1] and second[0] <= b <= second[1]]
+    if not inside:
+        return
+    # The ends need not be on the grid of points; the least distance is then taken from the cycles.
+    gap = max(first[0] - second[1], second[0] - first[1], Fraction(0))
+    assert all(is_cycle((first, second), pair) == (abs(pair[0] - pair[1]) == gap) for pair in inside)
