@@ -2,9 +2,9 @@
 
     OPENBLAS_NUM_THREADS=1 python tests/benchmarks/scaling.py [--picture FILE] [--full]
 
-It prints a table in Markdown: the time of a solve grows as size^exponent, fitted by least squares of logarithms over the
-larger half of the sizes, where the products outweigh what a step costs at any size. Passes are printed beside, since a
-total grows with them too; the exponent of a pass is that of total time over passes. Runs are interleaved.
+It prints a table in Markdown: the time of a solve grows as size^exponent, fitted by least squares of logarithms in the
+larger half of the sizes, where the products outweigh what a step costs at any size. Passes are printed beside, since
+a total grows with them too; the exponent of a pass is that of total time over passes. Runs are interleaved.
 """
 
 from __future__ import annotations
