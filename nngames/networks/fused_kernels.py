@@ -223,6 +223,7 @@ def relaxed_steps(
     numbers: Array,
     counts: Array,
     residuals: Array,
+    displacements: Array,
 ) -> int:
     """Make steps x + lambda (R(x) - x) from x with R(x) = ``image``, both overwritten; return how many were made.
 
@@ -235,13 +236,16 @@ def relaxed_steps(
     weights, biases, parameters, stages, outputs, work, blocks
         The map and its work space.
     x, image, anchor : ndarray (1 or L, n)
-    numbers : ndarray (5,)
-        lambda, target, bound, the anchor's residual (also a result), the scale.
+    numbers : ndarray (6,)
+        lambda, target, bound, the anchor's residual (also a result), the scale, and the residual above which it ends
+        with the last displacement that is taken.
     counts : ndarray (5,)
         The most steps, the iteration, whether cycles are watched for, and the iterations of the anchor and of its next
         renewal (also results).
     residuals : ndarray (at least most,)
         The residuals of the new states.
+    displacements : ndarray (any number, 1 or L, n)
+        Takes R(x) - x of so many first new states.
     """
     relaxation, target, bound, scale = numbers[0], numbers[1], numbers[2], numbers[4]
     most, iteration, watched = counts[0], counts[1], counts[2] != 0
@@ -268,7 +272,11 @@ def relaxed_steps(
                 image[0, j] = outputs[layers - 1, j]
         residual = distance(image, x)
         residuals[k] = residual
-        if not target < residual <= bound:
+        if k < len(displacements):
+            for i in range(rows):
+                for j in range(columns):
+                    displacements[k, i, j] = image[i, j] - x[i, j]
+        if not target < residual <= bound or (k + 1 == len(displacements) and residual > numbers[5]):
             return k + 1
         if watched and k + 1 < most:
             reference = numbers[3]
@@ -291,4 +299,4 @@ def signatures() -> list[tuple[Any, Any]]:
 
     vector, matrix, stack, integers = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
     network = (float64[:, :, :, ::1], stack, stack, int64[:, ::1], matrix, vector, matrix)
-    return [(relaxed_steps, (*network, matrix, matrix, matrix, vector, integers, vector))]
+    return [(relaxed_steps, (*network, matrix, matrix, matrix, vector, integers, vector, stack))]

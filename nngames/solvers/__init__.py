@@ -42,6 +42,7 @@ registry.discover(
         "solver",
         "stages",
         "stopping",
+        "turns",
     ),
 )
 registry.discover(external, infrastructure=("formulas", "jax_library", "network_maps", "torch_library", "whole_run"))

@@ -81,6 +81,12 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> st
         return f"convergence is proved if there is an equilibrium, which is not proved: allow more, {more}"
     if solver.steered:
         # It has tried whatever is proved.
+        proof = solver.guarantee(game)
+        if proof.proved:
+            why = "the numbers here are beyond double precision: scale the weights, biases or the start down"
+            if status is not Status.NOT_FINITE:
+                why = "that scheme could not run here: try another start, nng.solve(game, start=...)"
+            return f"in exact arithmetic {proof.statement}, but {why}"
         return f"no certificate licenses a scheme here: try another start, nng.solve(game, start=...), or {more}"
     better = next(licensed_methods(game, besides=solver.name), None)
     if better is not None:

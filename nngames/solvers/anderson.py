@@ -110,9 +110,7 @@ class Anderson(SafeguardedSolver):
 
     def start(self, problem: AndersonProblem, x0: Array) -> State:
         """Return the state at x0."""
-        state = problem.begin(x0)
-        problem.turns.begin(state.residual)
-        return state
+        return problem.begin(x0)
 
     def step(self, problem: AndersonProblem, state: State) -> State:
         """Return the state after the accelerated step, or the plain or relaxed one."""
@@ -131,6 +129,15 @@ class AndersonProblem(SafeguardedProblem):
         by_gram = scheme.type == "II" and not scheme.regularization and most <= LARGEST_GRAM
         self._differences = Differences(most, by_gram)
         self.turns = Turns(most)
+
+    def resume(self, state: State) -> State:
+        """Begin a stretch of accelerated steps."""
+        self.turns.begin(state.residual)
+        return super().resume(state)
+
+    def know(self, displacements: Array) -> None:
+        """Begin with the differences of plain passes, whose displacements (count, n) are given in their order."""
+        self._differences.fill(displacements[:-1], np.diff(displacements, axis=0))
 
     @property
     def fused(self) -> FusedMap | None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from nngames.core.profiles import Array
 from nngames.games import Game
-from nngames.results.result import Result, Status
+from nngames.results.result import Status
 from nngames.solvers.advice import existence_proved
-from nngames.solvers.last_resorts import licensed_scheme
+from nngames.solvers.last_resorts import licensed_schemes
 from nngames.solvers.loop import Run
 from nngames.solvers.solver import Budget, Guarantee, Solver, State, no_guarantee
 from nngames.solvers.stages import Course
@@ -26,13 +26,17 @@ class Auto(Solver):
        relaxation 1/2, Anderson acceleration or Newton's method. Each is forecast again from what it does, and left for
        good unless the smallest residual so far falls by a fixed factor in every window of steps.
     3. A scheme whose convergence is proved on the game, if there is one, for as long as it takes; else several in turn,
-       from the best profile so far. Now and then Newton's method is tried from where it stands.
+       from the best profile so far. Where it is not proved that there is an equilibrium, a limited number of pivots
+       comes before. Now and then Newton's method is tried from where the scheme stands.
 
     Guarantee
     ---------
-    If some scheme of ``advice.licensed_methods`` is PROVED to converge, the run reaches every positive tolerance (in
-    exact arithmetic): in part 2 either the residual falls by the fixed factor for ever, or each scheme is left after
-    finitely many steps, and part 3 does not change the iterates of the proved scheme. No rate.
+    If some scheme of ``last_resorts.licensed_schemes`` is PROVED to converge and there is an equilibrium, the run
+    reaches every positive tolerance (in exact arithmetic). Proof: in part 2 no scheme comes twice, and each is left
+    after finitely many steps unless the smallest residual falls by the fixed factor in each of its windows, which are
+    bounded, for ever. The pivots before the proved scheme are finitely many. A trial of Newton's method in part 3 ends
+    in the same way and leaves the iterates of the proved scheme as they are, so these converge. No rate. In
+    floating-point numbers a proved scheme may be unable to start or to go on; the next one that is proved follows.
     """
 
     name: ClassVar[str] = "auto"
@@ -45,7 +49,7 @@ class Auto(Solver):
 
     def guarantee(self, game: Game) -> Guarantee:
         """Return whether a scheme that the run ends with is proved to converge."""
-        found = licensed_scheme(game)
+        found = next(licensed_schemes(game), None)
         if found is None:
             return no_guarantee("no scheme is proved to converge on this game, so neither is the run through several")
         scheme, verdict = found
@@ -77,17 +81,15 @@ class Auto(Solver):
 class AutoRun(Run):
     """An automatic run, whose result names the scheme it ended with and says what it tried."""
 
-    def _result(self, *arguments: Any, **named: Any) -> Result:
-        result = super()._result(*arguments, **named)
+    def _told(self, status: Status, message: str) -> tuple[str, str]:
         course: Course = self._problem  # type: ignore[assignment]
         if not hasattr(course, "turn"):
-            return result
-        scheme, left, message = course.turn.scheme.name, dict(course.left), result.message
-        left.pop(scheme, None)
-        tried = "; ".join(f"{name}: {why}" for name, why in left.items())
-        if result.status is Status.CONVERGED:
+            return self.solver.name, message
+        scheme, left = course.turn.scheme.name, course.left
+        tried = "; ".join(f"{name}: {why}" for name, why in left.items() if name != scheme)
+        if status is Status.CONVERGED:
             message = f"{message}, with {scheme}" + f" (before, {tried})" * bool(tried)
-        elif tried and result.status not in (Status.FAILED, Status.INTERRUPTED):
+        elif tried and status not in (Status.FAILED, Status.INTERRUPTED):
             # A message ends with what to do next.
             message = f"tried {tried}; then {scheme}: {message}"
-        return replace(result, method=f"auto:{scheme}", message=message)
+        return f"auto:{scheme}", message

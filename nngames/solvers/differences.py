@@ -79,6 +79,18 @@ class Differences:
             self.gram[self.head, self.used] = products
             self.gram[self.used, self.head] = products
 
+    def fill(self, moves: Array, changes: Array) -> None:
+        """Take the last of so many differences, in the order in which they were made; none were known before."""
+        known = min(self.most, len(moves))
+        if not known:
+            return
+        self.make_room(moves[0])
+        self.head, self.count = self.head - known, known
+        self.moves[self.used], self.changes[self.used] = moves[::-1][:known], changes[::-1][:known]
+        if self.keeps_gram:
+            newest = self.changes[self.used]
+            self.gram[self.used, self.used] = newest @ newest.T
+
     def make_room(self, like: Array) -> None:
         """Move the block that stays to the end of the arrays, which grow with it up to twice ``most`` rows."""
         kept = min(self.count, self.most - 1)

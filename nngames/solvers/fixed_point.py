@@ -71,13 +71,16 @@ class FixedPointProblem(Problem):
         fused: Any = self.view.fused
         x, image, residuals = state.x.copy(), state.memory.copy(), np.empty(stretch.steps)
         anchor = x if stretch.anchor is None else stretch.anchor
-        numbers = np.array([self.constant, stretch.target, stretch.bound, stretch.anchor_residual, stretch.scale])
+        limits = (stretch.target, stretch.bound, stretch.anchor_residual, stretch.scale, stretch.pause)
+        numbers = np.array((self.constant, *limits))
         watched = stretch.anchor is not None
         counts = np.array(
             [stretch.steps, stretch.iteration, watched, stretch.anchor_at, stretch.renew_at], dtype=np.int64
         )
         iterates = (array.reshape(fused.shape) for array in (x, image, anchor))
-        made = kernels.relaxed_steps(*fused.arguments(), *iterates, numbers, counts, residuals)
+        kept = np.empty((0, x.size)) if stretch.displacements is None else stretch.displacements
+        displacements = kept.reshape(-1, *fused.shape)
+        made = kernels.relaxed_steps(*fused.arguments(), *iterates, numbers, counts, residuals, displacements)
         stretch.anchor_residual, stretch.anchor_at, stretch.renew_at = float(numbers[3]), int(counts[3]), int(counts[4])
         # What the next single step finds in the buffer.
         np.subtract(image, x, self.difference)
@@ -97,6 +100,11 @@ class FixedPointProblem(Problem):
         """Return the state at x0; its memory is the map's value there."""
         self.difference, self._spare = np.empty_like(x0), np.empty_like(x0)
         return self._state(x0, np.empty_like(x0), 0)
+
+    def resume(self, state: State) -> State:
+        """Begin at a state of which the displacement is known, its memory, and return it with the map's value there."""
+        self.difference, self._spare = np.array(state.memory), np.empty_like(state.x)
+        return State(np.array(state.x), state.residual, state.evaluations, state.x + state.memory)
 
     def relax(self, state: State, relaxation: float) -> State:
         """Return the state at x + relaxation (R(x) - x); x itself stays whole, should the step be interrupted."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -24,6 +25,10 @@ from nngames.solvers.newton import DENSE_SIZE
 
 #: Displacements of plain passes from which the schemes are judged.
 DISPLACEMENTS = 7
+#: As many where a pass takes longer than a forecast, or a run of Newton's method at most this time.
+EARLY, SHORT = 3, 4e-4
+#: A pass that is compiled and takes less is not worth less than the shortest run of Newton's method.
+SHORT_PASS = 4e-6
 #: Of these the last four steps count: the first ones tell about the start.
 JUDGED = 4
 #: Relaxed and accelerated steps are expected to need 1/CAUTION times as many as their first ones promise.
@@ -38,6 +43,10 @@ DENSE_PRODUCT, SPARSE_PRODUCT, MATRIX_PRODUCT = 3e-10, 1.5e-9, 6e-11
 CALL, ENTRY, ALGORITHM = 1.5e-6, 4e-9, 1e-4
 #: Seconds that the loop takes for a plain step, and an accelerated one beside the products of its memory.
 PLAIN_STEP, ACCELERATED_STEP = 4e-6, 3e-5
+#: The same for compiled steps, and for a multiplication and addition in their products.
+COMPILED_STEP, COMPILED_PRODUCT = 2e-7, 1.5e-10
+#: Seconds that the beginning of another scheme takes.
+BEGINNING = 3e-5
 #: Newton directions that a run takes on a map that is not affine.
 DIRECTIONS = 4
 #: Passes for a direction by a Krylov method.
@@ -52,6 +61,11 @@ class Costs:
     accelerated: float
     newton: float
 
+    @property
+    def dear(self) -> bool:
+        """Whether a pass takes so long that what acceleration adds to it hardly counts."""
+        return self.plain > FORECAST
+
 
 @dataclass(frozen=True)
 class Factors:
@@ -62,20 +76,33 @@ class Factors:
     accelerated: float
 
 
-_costs: WeakKeyDictionary[Game, Costs] = WeakKeyDictionary()
+_costs: WeakKeyDictionary[Game, dict[bool, Costs]] = WeakKeyDictionary()
 
 
-def costs_of(game: Game, size: int) -> Costs:
-    """Return the estimates for a game whose fixed-point map has ``size`` variables."""
-    if game not in _costs:
-        _costs[game] = _counted(game, size)
-    return _costs[game]
+def costs_of(game: Game, compiled: bool) -> Costs:
+    """Return the estimates for a game, with plain and accelerated steps compiled or not."""
+    known = _costs.setdefault(game, {})
+    if compiled not in known:
+        known[compiled] = _counted(game, compiled)
+    return known[compiled]
 
 
-def _counted(game: Game, size: int) -> Costs:
-    once = pass_seconds(game)
-    accelerated = once + ACCELERATED_STEP + 2e-9 * size * 2 * JUDGED
-    return Costs(once + PLAIN_STEP, accelerated, _newton_seconds(game, size, once))
+def _counted(game: Game, compiled: bool) -> Costs:
+    once, view = pass_seconds(game), game.fixed_point()
+    newton = _newton_seconds(game, view.size, once)
+    if compiled and view.fused is not None:
+        stages = view.fused.stages
+        plain = (
+            COMPILED_STEP + COMPILED_PRODUCT * float(stages[:, 0] @ stages[:, 1]) + ENTRY * float(stages[:, 0].sum())
+        )
+        return Costs(plain, plain + 2 * COMPILED_STEP + 2e-8 * view.size, newton)
+    accelerated = once + ACCELERATED_STEP + 2e-9 * view.size * 2 * JUDGED
+    return Costs(once + PLAIN_STEP, accelerated, newton)
+
+
+def passes_before_forecast(costs: Costs) -> int:
+    """Return how many plain passes come before the first forecast: few where one costs more than the forecast."""
+    return EARLY if costs.dear or costs.newton < SHORT else DISPLACEMENTS
 
 
 def pass_seconds(game: Game) -> float:
@@ -113,24 +140,23 @@ def _newton_seconds(game: Game, size: int, once: float) -> float:
     return directions * (6e-5 + jacobian + factors + 4 * once)
 
 
-def factors_of(displacements: Sequence[Array]) -> Factors:
+def factors_of(displacements: Array | Sequence[Array]) -> Factors:
     """Return what the last displacements g_0, ..., g_m of plain passes say about each scheme.
 
     The factor is that of the last two steps, since the first ones of a scheme that averages pay more than the later
     ones; those of relaxed and accelerated steps still do, so they are taken to the power ``CAUTION``. All figures come
     from the Gram matrix of the displacements.
     """
-    last = displacements[-JUDGED - 1 :]
+    last = np.array(displacements[-JUDGED - 1 :])
     m = len(last) - 1
-    gram = np.array([[float(last[i] @ last[j]) if j <= i else 0.0 for j in range(m + 1)] for i in range(m + 1)])
-    gram = gram + np.tril(gram, -1).T
-    squares = gram.diagonal()
+    gram = last @ last.T
+    squares, least = gram.diagonal().tolist(), _least(gram)
     pairs = (
         (squares[m - 2], squares[m]),
         (_averaged(gram[: m - 1, : m - 1]), _averaged(gram)),
-        (_least(gram[: m - 1, : m - 1]), _least(gram)),
+        (least[m - 2], least[m]),
     )
-    plain, relaxed, accelerated = (_mean_factor(float(squares[0]), *pair) for pair in pairs)
+    plain, relaxed, accelerated = (_mean_factor(squares[0], *pair) for pair in pairs)
     return Factors(plain, relaxed**CAUTION, accelerated**CAUTION)
 
 
@@ -152,22 +178,45 @@ def steps_to(target: float, residual: float, factor: float) -> float:
 
 def _averaged(gram: Array) -> float:
     """Return the square of the norm of 2^-m sum_j binom(m, j) g_j, from the Gram matrix of the g_j."""
-    m = len(gram) - 1
-    weights = np.array([math.comb(m, j) for j in range(m + 1)]) / 2.0**m
-    return float(weights @ gram @ weights)
+    weights = _weights(len(gram) - 1)
+    return float(weights.dot(gram).dot(weights))
 
 
-def _least(gram: Array) -> float:
-    """Return the square of the smallest norm of an affine combination: 1 / (1' G^-1 1), 0 where G is singular."""
-    largest = float(gram.diagonal().max())
-    if not 0 < largest < math.inf:
-        return 0.0
-    try:
-        weights = np.linalg.solve(gram / largest, np.ones(len(gram)))
-    except np.linalg.LinAlgError:
-        return 0.0
-    total = float(weights.sum())
-    return largest / total if total > 0 else 0.0
+@cache
+def _weights(m: int) -> Array:
+    return np.array([math.comb(m, j) for j in range(m + 1)]) / 2.0**m
+
+
+def _least(gram: Array) -> list[float]:
+    """Return for the first 1, 2, ... the square of the smallest norm of an affine combination: 1 / (1' G^-1 1).
+
+    It is 0 from where G is singular on. With G = L D L' and y = L^-1 1 it is 1 / sum_i y_i^2 / d_i. NumPy's own checks
+    would take longer than these sums.
+    """
+    least = [0.0] * len(gram)
+    scaled: list[list[float]] = []
+    ones: list[float] = []
+    total = 0.0
+    for i, row in enumerate(gram.tolist()):
+        entries: list[float] = []
+        products: list[float] = []
+        pivot, one = row[i], 1.0
+        for j in range(i):
+            product = row[j]
+            for k in range(j):
+                product -= entries[k] * scaled[j][k]
+            entry = product / scaled[j][j]
+            entries.append(entry)
+            products.append(product)
+            pivot -= product * entry
+            one -= entry * ones[j]
+        if not pivot > EXHAUSTED * row[i]:
+            break
+        scaled.append([*products, pivot])
+        ones.append(one)
+        total += one * one / pivot
+        least[i] = 1 / total
+    return least
 
 
 def _mean_factor(first: float, before: float, after: float) -> float:

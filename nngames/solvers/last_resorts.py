@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from nngames.core.errors import NNGamesError
@@ -28,18 +30,34 @@ UNPROVED: Mapping[str, Mapping[str, Any]] = {
 }
 #: Up to this size pivots may prove that there is no equilibrium.
 LARGEST_DECIDED = 400
+#: They have so many steps, of 1 + N/64 pivots each: many times the N that a path usually takes.
+DECIDING = 1000
 #: Each of these has so many steps, and twice as many in each round.
 STEPS = 100
 #: The rounds end, not before this one, with a round in which the smallest residual did not fall by this factor.
 ROUNDS, FALL = 4, 0.99
 
 
-def last_resorts(game: Game, smallest: Callable[[], float]) -> Iterator[tuple[Solver, float]]:
-    """Yield schemes, each with its number of steps.
+@dataclass(frozen=True)
+class Resort:
+    """A scheme with its number of steps.
 
-    A scheme that is proved to converge has as many as it takes; where it is not proved that there is an equilibrium, a
-    piecewise-linear game is solved by pivots before, which may also prove that there is none. Where nothing is proved,
-    or a scheme left the set where it is defined, rounds of other schemes follow.
+    ``strays`` says whether its residual may grow by any factor on the way, so that growth is no reason to leave it: as
+    that of a scheme which is proved in another norm, such as a weighted maximum norm, or which follows a path.
+    """
+
+    scheme: Solver
+    steps: float
+    strays: bool = False
+
+
+def last_resorts(game: Game, smallest: Callable[[], float]) -> Iterator[Resort]:
+    """Yield schemes to be run in turn, each until it is left.
+
+    Schemes that are proved to converge have as many steps as it takes: the second one follows where the first cannot
+    start in floating-point numbers. Where it is not proved that there is an equilibrium, a piecewise-linear game is
+    solved by pivots before, which may also prove that there is none; their number is limited. Where nothing is proved,
+    or no proved scheme could go on, rounds of other schemes follow.
 
     Parameters
     ----------
@@ -47,35 +65,41 @@ def last_resorts(game: Game, smallest: Callable[[], float]) -> Iterator[tuple[So
     smallest : callable
         Returns the smallest residual so far.
     """
-    found = licensed_scheme(game)
-    open_question = found is None or not existence_proved(found[1])
+    proved = licensed_schemes(game)
+    first = next(proved, None)
+    open_question = first is None or not existence_proved(first[1])
     if open_question and game.size <= LARGEST_DECIDED and registry.create("complementarity").applies(game) is None:
-        yield registry.create("complementarity"), math.inf
-    if found is not None:
-        yield found[0], math.inf
+        yield Resort(registry.create("complementarity"), DECIDING, strays=True)
+    if first is not None:
+        for scheme, _ in chain((first,), proved):
+            yield Resort(scheme, math.inf, strays=True)
     schemes = [registry.create(name, **options) for name, options in UNPROVED.items()]
     schemes = [scheme for scheme in schemes if scheme.applies(game) is None]
     steps, before, rounds = STEPS, math.inf, 0
     while rounds < ROUNDS or smallest() < FALL * before:
         before = smallest()
         for scheme in schemes:
-            yield scheme, steps
+            yield Resort(scheme, steps)
         steps, rounds = 2 * steps, rounds + 1
 
 
-def licensed_scheme(game: Game) -> tuple[Solver, Guarantee] | None:
-    """Return a scheme that is proved to converge with its guarantee, rather one whose proof gives an equilibrium."""
-    without = None
+def licensed_schemes(game: Game) -> Iterator[tuple[Solver, Guarantee]]:
+    """Yield the schemes that are proved to converge with their guarantees, those first that prove an equilibrium.
+
+    A proof is made when it is reached. Large games are not asked for those that factorise or that take long to prove.
+    """
+    without = []
     for name in list(PROVABLE)[: None if game.size <= LARGEST_ADVISED else 2]:
         scheme = registry.create(name, **PROVABLE[name])
         if scheme.applies(game) is not None:
             continue
         try:
             guarantee = scheme.guarantee(game)
-        except NNGamesError:
+        except (NNGamesError, ArithmeticError):
+            # Figures that overflow prove nothing.
             continue
         if guarantee.proved and existence_proved(guarantee):
-            return scheme, guarantee
-        if guarantee.proved and without is None:
-            without = (scheme, guarantee)
-    return without
+            yield scheme, guarantee
+        elif guarantee.proved:
+            without.append((scheme, guarantee))
+    yield from without

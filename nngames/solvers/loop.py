@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nngames.certificates.error_bounds import error_bound
 from nngames.core.errors import DomainError, NotApplicableError, OptionError
 from nngames.core.profiles import Array
 from nngames.core.seeds import Seed, generator
@@ -266,6 +267,7 @@ class Run:
         elif message is None:
             message = message_for(game, solver, status, iterations, residual, self._watch.target, self._watch.period)
             message = f"{said}; {message}" if said else message
+        method, message = self._told(status, message)
         return Result(
             profile=profile,
             status=status,
@@ -276,7 +278,7 @@ class Run:
             residual=residual,
             scale=self._scale,
             tolerance=self.tolerance,
-            method=solver.name,
+            method=method,
             options=solver.options,
             seed=self.seed,
             trace=Trace(
@@ -288,7 +290,12 @@ class Run:
             _actions=game.space.actions,
             _nash_gap=self._gap,
             _guarantee=lambda: solver.guarantee(game),
+            _error_bound=lambda x: error_bound(game, x) if np.isfinite(x).all() else None,
         )
+
+    def _told(self, status: Status, message: str) -> tuple[str, str]:
+        """Return the method's name and the message, for a run that knows more about them."""
+        return self.solver.name, message
 
 
 #: For schemes that draw nothing, so that a short solve does not pay for making a generator.

@@ -26,7 +26,7 @@ FORCING = 1e-2
 SMALLEST_FORCING = 1e-10
 #: The largest dimension of the Krylov space, which is not restarted: an inexact direction is good enough to try.
 KRYLOV = 200
-#: Up to this size the inverse is cheaper than the calls for the triangular factors.
+#: Up to this size a system is eliminated anew each time: the calls for the triangular factors cost more.
 SMALL = 64
 #: A share t of the step is accepted if it lowers the residual by the factor 1 - DESCENT t.
 DESCENT = 0.1
@@ -50,7 +50,8 @@ class Newton(Solver):
     factor 1 - t/10; where none down to 1/8 does, or the system has no finite solution, relaxed steps
     lambda (R(x_k) - x_k), lambda <= 1/2, follow: 2, then 4, ..., at most 64, until a direction succeeds. A singular
     system is solved in the least-squares sense. A dense Jacobian is factorised once and serves the following steps too,
-    each of which costs one pass, as long as they lower the residual by a factor of 0.3 each (Shamanskii's method).
+    each of which costs one pass, as long as each step with it, the first one too, lowers the residual by a factor of
+    0.3 (Shamanskii's method).
 
     Every direction to which J is applied counts as one evaluation, in a batch or not: a dense Jacobian costs as many
     as the map's argument has entries, and one more prepares it. So does each trial of the line search.
@@ -131,6 +132,8 @@ class NewtonProblem(SafeguardedProblem):
             trial, evaluations = self.attempt(State(state.x, state.residual, evaluations), share * direction)
             if trial is not None and trial.residual <= (1 - DESCENT * share) * state.residual:
                 self._failures = 0
+                if trial.residual > REUSE * state.residual:
+                    self._factorised = None
                 return self.accept(trial)
             share /= 2
         self._failures += 1
@@ -174,12 +177,19 @@ def factorised(jacobian: Array) -> Callable[[Array], Array] | None:
         return None
     try:
         if len(system) <= SMALL:
-            inverse = np.linalg.inv(system)
-            return inverse.__matmul__ if np.isfinite(inverse).all() else partial(_shortest, system)
+            return partial(_eliminated, system)
         with blas_threads(system.size):
             return TriangularFactor(system).solve
     except np.linalg.LinAlgError:
         return partial(_shortest, system)
+
+
+def _eliminated(system: Array, g: Array) -> Array:
+    try:
+        found = np.linalg.solve(system, g)
+    except np.linalg.LinAlgError:
+        return _shortest(system, g)
+    return found if np.isfinite(found).all() else _shortest(system, g)
 
 
 def _shortest(system: Array, g: Array) -> Array:

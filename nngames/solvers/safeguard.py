@@ -94,7 +94,10 @@ class SafeguardedProblem(DisplacementProblem):
 
     def begin(self, x0: Array) -> State:
         """Return the state at x0."""
-        state = self._at(x0, 0)
+        return self.resume(self._at(x0, 0))
+
+    def resume(self, state: State) -> State:
+        """Begin at a state of which the displacement is known, its memory, and return it."""
         self._initial = self._best = state.residual
         self._accepted = 0
         self._relaxation = RELAXATION

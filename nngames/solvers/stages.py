@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,54 +13,51 @@ from nngames.core.errors import DomainError, NNGamesError
 from nngames.core.profiles import Array
 from nngames.games import Game, NetworkGame
 from nngames.networks.fused import FusedMap, Kernels
-from nngames.networks.order import answers_in_order, is_acyclic
+from nngames.networks.order import is_acyclic
 from nngames.results.result import Status
+from nngames.solvers.anderson import AndersonProblem
+from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.forecast import (
+    BEGINNING,
+    CAUTION,
     DISPLACEMENTS,
     FORECAST,
+    SHORT,
+    SHORT_PASS,
     Costs,
     Factors,
     costs_of,
     factors_of,
+    passes_before_forecast,
     plain_factor,
     steps_to,
 )
-from nngames.solvers.last_resorts import last_resorts
-from nngames.solvers.solver import Ended, Problem, Solver, State, registry
+from nngames.solvers.last_resorts import Resort, last_resorts
+from nngames.solvers.safeguard import SafeguardedProblem
+from nngames.solvers.solver import Ended, Problem, Solver, State
 from nngames.solvers.stopping import Stretch
+from nngames.solvers.turns import TRIAL, Turn, fast_scheme, first_scheme, known_displacement
 
 #: A scheme is left for another that promises to need less than this share of its time.
 GAIN = 0.8
-#: After a forecast a scheme is watched over windows of this many steps, Newton's method over fewer.
-WINDOW, NEWTON_WINDOW = 16, 6
-#: A scheme that keeps its promise is left alone for half of the steps it still promises, but not for more than these.
+#: So an accelerated or relaxed scheme for the other one, whose forecast is by then an old one.
+STALE_GAIN = 0.5
+#: Plain passes that lower the residual by this factor are not worth a forecast of their accelerations.
+QUICK = 0.6
+#: After a forecast a scheme is watched over windows of this many steps, Newton's method and dear passes over fewer.
+WINDOW, NEWTON_WINDOW, DEAR_WINDOW = 16, 6, 5
+#: Nor over fewer plain ones than take these seconds, which are what it costs to judge.
+LOOK = 4e-5
+#: A scheme that keeps its promise is left alone for a quarter of the steps it still promises, for no more than these.
 LONGEST_WINDOW = 256
 #: In a window the smallest residual has to fall by this factor, with Newton's method by the other one.
 FALL, NEWTON_FALL = 0.99, 0.5
 #: A scheme whose residual exceeds this multiple of the smallest one so far is left.
 BLOW_UP = 1e6
+#: A profile is remembered where its residual is below this share of the smallest remembered one, and at each judgement.
+REMEMBERED = 0.1
 #: Why a scheme was left, where an activation is not defined.
 CANNOT_START, OUTSIDE = "cannot start", "left the set where an activation is defined"
-#: Newton's method is tried from a last resort after this many of its steps, and again after twice as many.
-TRIAL = 32
-
-
-@dataclass(slots=True)
-class Turn:
-    """One scheme's part of a run; ``check`` is the step at which it is judged, ``before`` the residual it has to lower.
-
-    A last resort has ``steps``, without end where it is proved, and ``trial`` of them before Newton's method is tried.
-    """
-
-    scheme: Solver
-    problem: Problem
-    check: int
-    before: float
-    steps: float | None = None
-    trial: int = TRIAL
-    count: int = 0
-    checked: int = 0
-    displacements: list[Array] | None = None
 
 
 class Course(Problem):
@@ -87,11 +83,13 @@ class Course(Problem):
         self.turn: Turn
         self.left: dict[str, str] = {}
         self._factors: Factors | None = None
-        self._resorts: Iterator[tuple[Solver, float]] | None = None
+        self._resorts: Iterator[Resort] | None = None
         self._suspended: tuple[Turn, State] | None = None
         self._refusal: DomainError | None = None
         self._smallest = math.inf
-        self._best: tuple[Problem | None, Array]
+        #: The scheme's problem, its variables and their displacement, where they are known.
+        self._best: tuple[Problem | None, Array, Array | None]
+        self._known: Array | None = None
         self._costs: Costs
 
     def restrict(self, profile: Array) -> Array:
@@ -104,17 +102,17 @@ class Course(Problem):
 
     def begin(self, profile: Array) -> State:
         """Return the state of the first scheme that is defined at the profile. Raises DomainError if none is."""
-        self._best = (None, profile)
-        self._costs = costs_of(self.game, self.game.fixed_point().size)
-        first = _first_scheme(self.game)
+        self._best = (None, profile, None)
+        self._costs = costs_of(self.game, compiled=False)
+        first = first_scheme(self.game)
         try:
-            state = self._enter(first, profile, 0, DISPLACEMENTS)
+            state = self._enter(first, 0, DISPLACEMENTS, profile)
         except DomainError as error:
             self._refusal, self.left[first.name] = error, CANNOT_START
             return self._resort(0)
         if first.name == "picard":
-            self.turn.displacements = []
-            self._keep()
+            self.turn.displacements = [known_displacement(self.turn.problem, state)]
+            self.turn.check = passes_before_forecast(self._costs)
         return state
 
     def advance(self, state: State) -> State:
@@ -130,20 +128,38 @@ class Course(Problem):
                 raise
             return self._leave(state.evaluations, "came to no end")
         turn.count += 1
+        quiet = turn.count < turn.check and turn.displacements is None
+        if quiet and REMEMBERED * self._smallest <= following.residual <= BLOW_UP * self._smallest:
+            return following
         return self._next(following)
 
     @property
     def fused(self) -> FusedMap | None:
-        """The map for which the scheme whose turn it is makes compiled steps, but for those that are forecast from."""
-        return self.turn.problem.fused if self.turn.displacements is None else None
+        """The map for which the scheme whose turn it is makes compiled steps."""
+        return self.turn.problem.fused
 
     def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
         """Return the state after several steps, none beyond the one that is judged; see ``Problem.several_steps``."""
-        turn = self.turn
+        turn, kept = self.turn, self.turn.displacements
+        if kept is not None:
+            self._costs = costs_of(self.game, compiled=True)
+            turn.check = DISPLACEMENTS
+            stretch.displacements = np.empty((DISPLACEMENTS - turn.count, state.x.size))
+            if turn.count == 0:
+                # Quick passes are not even interrupted for a look at them.
+                turn.check += int(steps_to(self.target, state.residual, QUICK))
+                stretch.pause = state.residual * QUICK**DISPLACEMENTS
         stretch.steps = min(stretch.steps, max(1, turn.check - turn.count))
         stretch.bound = min(stretch.bound, self._bound())
         following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
         turn.count += len(residuals)
+        if kept is not None and stretch.displacements is not None:
+            if turn.count > DISPLACEMENTS:
+                self._known, turn.displacements = np.vstack((kept[0], stretch.displacements)), None
+            else:
+                # The last one is kept with the state.
+                kept.extend(stretch.displacements[: len(residuals) - 1])
+                turn.check = DISPLACEMENTS
         return self._next(following), residuals, evaluations
 
     def _next(self, following: State) -> State:
@@ -152,20 +168,16 @@ class Course(Problem):
         if not residual <= self._bound():
             return self._leave(following.evaluations, f"residual {residual:.1e} after {turn.count} steps")
         if turn.displacements is not None:
-            self._keep()
-        if residual < 0.5 * self._smallest or turn.count == turn.check:
+            turn.displacements.append(known_displacement(turn.problem, following))
+        if residual < REMEMBERED * self._smallest or turn.count == turn.check:
             self._remember(following)
         if turn.count < turn.check or residual <= self.target:
             return following
         return self._judge(following)
 
     def _bound(self) -> float:
-        """Return the residual beyond which the present scheme is left.
-
-        One that is proved to converge is left only where it is not finite: in another norm than that of its proof,
-        such as a weighted maximum norm, its residual may grow by any factor before it falls.
-        """
-        return sys.float_info.max if self.turn.steps == math.inf else BLOW_UP * self._smallest
+        """Return the residual beyond which the present scheme is left: where it strays, only one that is not finite."""
+        return sys.float_info.max if self.turn.strays else BLOW_UP * self._smallest
 
     # Judging
 
@@ -173,50 +185,76 @@ class Course(Problem):
         turn = self.turn
         if turn.steps is not None:
             return self._judge_resort(state, turn.steps)
-        window = NEWTON_WINDOW if turn.scheme.name == "newton" else WINDOW
+        window = self._window(turn.scheme.name)
         fell, steps = self._smallest / turn.before, turn.count - turn.checked
         turn.check, turn.checked, turn.before = turn.count + window, turn.count, self._smallest
         if turn.displacements is not None:
             kept, turn.displacements = turn.displacements, None
-            left = steps_to(self.target, state.residual, plain_factor(kept))
-            if left * self._costs.plain <= FORECAST:
+            factor = plain_factor(kept)
+            seconds = steps_to(self.target, state.residual, factor) * self._costs.plain
+            if seconds <= FORECAST:
                 return state
-            self._factors = factors_of(kept)
-            factor = self._factors.plain
+            self._known = np.array(kept)
+            if factor <= QUICK and not self._costs.dear and self._costs.newton >= GAIN * seconds:
+                turn.check += int(seconds / self._costs.plain)
+                return state
+            if self._costs.newton < SHORT and self._costs.plain >= SHORT_PASS and not self._ends_by_itself():
+                if self._costs.newton >= GAIN * seconds:
+                    return state
+                return self._leave(state.evaluations, _promised(seconds / self._costs.plain, turn.count), "newton")
         else:
             factor = fell ** (1 / steps)
             if fell > (NEWTON_FALL if turn.scheme.name == "newton" else FALL):
                 return self._leave(state.evaluations, f"residual {self._smallest:.1e} after {turn.count} steps")
         if turn.scheme.name == "newton":
             return state
+        if steps_to(self.target, self._smallest, factor) * self._step_cost(turn.scheme.name) <= FORECAST:
+            return state
         promised = self._promises()
         promised[turn.scheme.name] = steps_to(self.target, self._smallest, factor) * self._step_cost(turn.scheme.name)
-        name = min(promised, key=lambda scheme: promised[scheme])
-        if name == turn.scheme.name or promised[name] >= GAIN * promised[turn.scheme.name]:
-            # A run that keeps its promise is not judged all the time.
-            turn.check += int(min(steps_to(self.target, self._smallest, factor) / 2, LONGEST_WINDOW))
-            return state
         if turn.scheme.name == "picard" and factor > 0.5 and self._ends_by_itself():
-            turn.check = self.game.size + 1
+            # Where a signal has to pass through, no other figure of theirs counts.
+            end = self.game.size + 1
+            if promised.get("newton", math.inf) >= GAIN * (end - turn.count) * self._costs.plain:
+                turn.check = max(end, turn.check)
+                return state
+            return self._leave(state.evaluations, f"up to {end - turn.count} more steps after {turn.count}", "newton")
+        name = min(promised, key=lambda scheme: promised[scheme])
+        gain = GAIN if name == "newton" or turn.scheme.name == "picard" else STALE_GAIN
+        if self._costs.dear and name == "anderson":
+            gain = 1.0
+        if name == turn.scheme.name or promised[name] >= gain * promised[turn.scheme.name]:
+            # A run that keeps its promise is not judged all the time.
+            if not (self._costs.dear and turn.scheme.name == "picard"):
+                turn.check += int(min(steps_to(self.target, self._smallest, factor) / 4, LONGEST_WINDOW))
             return state
         expected = steps_to(self.target, self._smallest, factor)
-        more = f"promised {expected:,.0f} more steps" if math.isfinite(expected) else "did not lower the residual"
-        return self._leave(state.evaluations, f"{more} after {turn.count}", name)
+        return self._leave(state.evaluations, _promised(expected, turn.count), name)
 
     def _promises(self) -> dict[str, float]:
         """Return the seconds that each scheme which was not left promises to need."""
+        if self._factors is None and self._known is not None:
+            self._factors = factors_of(self._known)
         factors = self._factors
         promised = {}
         if "newton" not in self.left:
-            promised["newton"] = self._costs.newton
+            promised["newton"] = BEGINNING + self._costs.newton
         if factors is not None:
-            for name, factor in (("picard", factors.plain), ("km", factors.relaxed), ("anderson", factors.accelerated)):
+            accelerated = factors.accelerated ** (1 / CAUTION if self._costs.dear else 1)
+            for name, factor in (("picard", factors.plain), ("km", factors.relaxed), ("anderson", accelerated)):
                 if name not in self.left:
-                    promised[name] = steps_to(self.target, self._smallest, factor) * self._step_cost(name)
+                    steps = steps_to(self.target, self._smallest, factor)
+                    promised[name] = BEGINNING + steps * self._step_cost(name)
         return promised
 
     def _step_cost(self, name: str) -> float:
         return self._costs.accelerated if name == "anderson" else self._costs.plain
+
+    def _window(self, name: str) -> int:
+        """Return after how many steps a scheme is judged next: compiled ones are not stopped for less than a look."""
+        if name == "newton":
+            return NEWTON_WINDOW
+        return DEAR_WINDOW if self._costs.dear and name == "picard" else max(WINDOW, int(LOOK / self._costs.plain))
 
     def _ends_by_itself(self) -> bool:
         """Whether plain passes end after finitely many because no signal returns."""
@@ -234,22 +272,28 @@ class Course(Problem):
             return state
         if self.turn.steps is not None:
             return self._resort(evaluations)
-        promised = self._promises()
-        while promised:
-            name = name or min(promised, key=lambda scheme: promised[scheme])
-            if math.isinf(promised.pop(name)):
-                break
+        while True:
+            if name is None:
+                promised = self._promises()
+                name = min(promised, key=lambda scheme: promised[scheme], default=None)
+                if name is None or math.isinf(promised[name]):
+                    return self._resort(evaluations)
             try:
-                window = NEWTON_WINDOW if name == "newton" else WINDOW
-                return self._enter(_fast_scheme(name), self._start(), evaluations, window)
+                return self._enter(fast_scheme(name), evaluations, self._window(name))
             except DomainError as error:
                 self._refusal, self.left[name], name = error, CANNOT_START, None
-        return self._resort(evaluations)
 
-    def _enter(self, scheme: Solver, profile: Array, evaluations: int, check: int) -> State:
+    def _enter(self, scheme: Solver, evaluations: int, check: int, profile: Array | None = None) -> State:
+        """Return the first state of a scheme: at a profile, or where the residual is smallest so far."""
         problem = scheme.problem(self.game, self.rng)
-        state = scheme.start(problem, problem.restrict(profile))
-        state.evaluations += evaluations
+        _, x, displacement = self._best
+        if profile is None and displacement is not None and isinstance(problem, FixedPointProblem | SafeguardedProblem):
+            state = problem.resume(State(x, self._smallest, evaluations, displacement))
+            if self._known is not None and isinstance(problem, AndersonProblem):
+                problem.know(self._known)
+        else:
+            state = scheme.start(problem, problem.restrict(self._start() if profile is None else profile))
+            state.evaluations += evaluations
         self.turn = Turn(scheme, problem, check, state.residual)
         if not self._smallest <= state.residual:
             self._remember(state)
@@ -258,19 +302,19 @@ class Course(Problem):
 
     def _start(self) -> Array:
         """Return the profile with the smallest residual so far."""
-        problem, x = self._best
+        problem, x, _ = self._best
         return np.array(x if problem is None else problem.profile(x))
-
-    def _keep(self) -> None:
-        """Keep the displacement of the last plain pass."""
-        problem, kept = self.turn.problem, self.turn.displacements
-        kept.append(np.array(problem.difference))  # type: ignore[union-attr,attr-defined]
 
     def _remember(self, state: State) -> None:
         """Keep the variables with the smallest residual so far; their profile may cost a pass."""
         if state.residual < self._smallest:
             self._smallest = state.residual
-            self._best = (self.turn.problem, np.array(state.x))
+            kept = self.turn.displacements
+            self._best = (
+                self.turn.problem,
+                np.array(state.x),
+                kept[-1] if kept else known_displacement(self.turn.problem, state),
+            )
 
     # Last resorts
 
@@ -281,15 +325,15 @@ class Course(Problem):
         """
         if self._resorts is None:
             self._resorts = last_resorts(self.game, lambda: self._smallest)
-        for scheme, steps in self._resorts:
+        for resort in self._resorts:
             try:
-                state = self._enter(scheme, self._start(), evaluations, TRIAL)
+                state = self._enter(resort.scheme, evaluations, int(min(TRIAL, resort.steps)))
             except NNGamesError as error:
-                self.left[scheme.name] = CANNOT_START
+                self.left[resort.scheme.name] = CANNOT_START
                 if isinstance(error, DomainError):
                     self._refusal = self._refusal or error
                 continue
-            self.turn.steps = steps
+            self.turn.steps, self.turn.strays = resort.steps, resort.strays
             return state
         if self._refusal is not None and {*self.left.values()} <= {CANNOT_START, OUTSIDE}:
             raise self._refusal
@@ -308,22 +352,13 @@ class Course(Problem):
         profile = np.array(turn.problem.profile(state.x))
         self._suspended = (turn, state)
         try:
-            return self._enter(_fast_scheme("newton"), profile, state.evaluations, NEWTON_WINDOW)
+            return self._enter(fast_scheme("newton"), state.evaluations, NEWTON_WINDOW, profile)
         except NNGamesError:
             (self.turn, state), self._suspended = self._suspended, None
             return state
 
 
-def _first_scheme(game: Game) -> Solver:
-    """Return plain passes, or sweeps where one of them ends at the equilibrium."""
-    if (
-        isinstance(game, NetworkGame)
-        and game.space.count == game.network.space.count
-        and answers_in_order(game.network)
-    ):
-        return registry.create("best_response")
-    return registry.create("picard")
-
-
-def _fast_scheme(name: str) -> Solver:
-    return registry.create(name, **({"memory": 10} if name == "anderson" else {}))
+def _promised(steps: float, count: int) -> str:
+    """Return why a scheme is left for a more promising one."""
+    more = f"promised {steps:,.0f} more steps" if math.isfinite(steps) else "did not lower the residual"
+    return f"{more} after {count}"

@@ -138,6 +138,10 @@ class Stretch:
         anchor as a return needs ends the stretch. At iteration ``renew_at`` the anchor is overwritten.
     anchor_residual, anchor_at, renew_at
         The anchor's residual and iteration, and the iteration of its next renewal: overwritten with it.
+    displacements : ndarray (any number, size) or None
+        Takes R(x) - x of so many first states that the stretch leads to, where a step is a relaxed one.
+    pause : float
+        The stretch ends with the last of these states if its residual is above this.
     """
 
     steps: int
@@ -149,6 +153,8 @@ class Stretch:
     anchor_residual: float = math.inf
     anchor_at: int = 0
     renew_at: int = 0
+    displacements: Array | None = None
+    pause: float = math.inf
 
 
 class _Returns:

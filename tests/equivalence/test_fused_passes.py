@@ -16,8 +16,9 @@ import nngames as nng
 from nngames.networks import forms, fused, fused_anderson, fused_kernels
 from nngames.networks.fused import Kernels
 from nngames.results.result import Status
-from nngames.solvers import loop
+from nngames.solvers import loop, stages
 from nngames.solvers.differences import solve_gram
+from nngames.solvers.stopping import Stretch
 
 FORMS = {
     "identity": nng.activation("identity"),
@@ -172,6 +173,39 @@ def linear_ring(matrix: np.ndarray, bias: np.ndarray, activation: str = "identit
 def rotation(angle: float, factor: float = 1.0) -> np.ndarray:
     """Return a rotation of the plane times a factor."""
     return factor * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize(("kept", "pause", "made"), [(0, 0.0, 5), (3, np.inf, 5), (3, 0.0, 3), (9, 0.0, 5)])
+def test_compiled_steps_give_the_first_displacements(kept: int, pause: float, made: int) -> None:
+    game = ring([6, 6], ["tanh", "relu"], 0.9)
+    scheme = nng.solver("km", relaxation=0.7)
+    problem = scheme.problem(game, np.random.default_rng(0))
+    state = scheme.start(problem, problem.restrict(np.ones(12)))
+    displacements = np.full((kept, 6), np.nan)
+    stretch = Stretch(5, 0, 0.0, np.inf, 1.0, displacements=displacements, pause=pause)
+    _, residuals, _ = problem.several_steps(loop.kernels(limited=True), state, stretch)
+    assert len(residuals) == made
+    single = scheme.start(problem, problem.restrict(np.ones(12)))
+    for row in displacements[:5]:
+        single = scheme.step(problem, single)
+        np.testing.assert_allclose(row, problem.difference, rtol=1e-9, atol=1e-14)
+    assert np.isnan(displacements[5:]).all()
+
+
+def test_an_automatic_run_makes_its_first_passes_compiled(request: pytest.FixtureRequest) -> None:
+    """What it decides may depend on what compiled passes cost; the plain passes before do not."""
+    game = ring([6, 6], ["tanh", "relu"], 0.9)
+    request.getfixturevalue("compiled")
+    same(nng.solve(game, max_iterations=5), nng.solve(game, "picard", max_iterations=5))
+    assert nng.solve(game).converged
+    rotated = nng.solve(linear_ring(rotation(2.0), np.array([1.0, 0.5])))
+    assert rotated.converged
+    quick = ring([6, 6], ["tanh", "relu"], 0.5)
+    # Nobody looks in between, so it is the plain run, and forecasts are not worth while.
+    same(nng.solve(quick), nng.solve(quick, "picard"))
+    assert len(rotated.trace.residual) == rotated.iterations + 1
+    assert rotated.trace.evaluations[stages.DISPLACEMENTS - 1] == stages.DISPLACEMENTS
 
 
 @pytest.mark.parametrize("period", [3, 7, 50])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nngames as nng
-from nngames.core.errors import DomainError, OptionError
+from nngames.core.errors import DomainError, NotApplicableError, OptionError
 from nngames.results.result import Status
 from nngames.solvers import auto, forecast, last_resorts, stages
-from nngames.solvers.solver import registry
+from nngames.solvers.solver import State, registry
 
 
 def scalar_ring(weights: list[float], biases: list[float], activation: str = "identity") -> nng.NetworkGame:
@@ -39,9 +40,10 @@ def test_a_slow_map_is_handed_to_newton_after_a_few_passes() -> None:
     result = nng.solve(game)
     assert result.converged
     assert result.method == "auto:newton"
-    assert result.iterations == forecast.DISPLACEMENTS + 1
+    # Compiled passes cost so little that more of them are made.
+    assert result.iterations in (forecast.EARLY + 1, forecast.DISPLACEMENTS + 1)
     assert "(before, picard: promised " in result.message
-    assert " more steps after 7)" in result.message
+    assert f" more steps after {result.iterations - 1})" in result.message
 
 
 def test_expensive_responses_are_accelerated() -> None:
@@ -58,8 +60,8 @@ def test_one_sweep_ends_an_open_chain() -> None:
 
 
 def test_plain_passes_end_where_no_signal_returns() -> None:
-    """The residual does not fall for a hundred passes, and then is 0."""
-    n = 100
+    """The residual does not fall for thirty passes, and then is 0."""
+    n = 30
     game = nng.Network.recurrent(np.eye(n, k=-1), np.eye(n)[0] + 1, "relu").game()
     result = nng.solve(game)
     assert (result.method, result.converged) == ("auto:picard", True)
@@ -100,6 +102,7 @@ def only_last_resorts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the fast schemes promise nothing, so that a run comes to its last resorts."""
     monkeypatch.setattr(stages.Course, "_promises", lambda self: {})
     monkeypatch.setattr(stages, "FALL", 0.0)
+    monkeypatch.setattr(stages, "SHORT", 0.0)
 
 
 @pytest.mark.usefixtures("only_last_resorts")
@@ -108,7 +111,7 @@ def test_the_run_ends_with_the_scheme_that_is_proved() -> None:
     result = nng.solve(game)
     assert result.converged
     assert result.method in ("auto:complementarity", "auto:douglas_rachford")
-    scheme, guarantee = last_resorts.licensed_scheme(game)
+    scheme, guarantee = next(last_resorts.licensed_schemes(game))
     assert scheme.name == "douglas_rachford"
     assert guarantee.proved
 
@@ -176,6 +179,85 @@ def test_a_proved_scheme_is_not_left_because_its_residual_grows() -> None:
     assert result.converged
 
 
+@pytest.mark.usefixtures("only_last_resorts")
+def test_the_next_proved_scheme_follows_one_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any, problem: Any, x0: Any) -> Any:
+        raise NotApplicableError("no factor")
+
+    monkeypatch.setattr(registry["douglas_rachford"], "start", refuse)
+    monkeypatch.setattr(stages, "TRIAL", 10**9)
+    result = nng.solve(generated("monotone", size=20, norm=10.0))
+    assert (result.method, result.converged) == ("auto:golden_ratio", True)
+    assert "douglas_rachford: cannot start" in result.message
+
+
+@pytest.mark.usefixtures("only_last_resorts")
+def test_pivots_without_an_end_are_left_for_the_proved_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_resorts, "existence_proved", lambda guarantee: False)
+    monkeypatch.setattr(last_resorts, "DECIDING", 40)
+    monkeypatch.setattr(stages, "TRIAL", 10**9)
+    monkeypatch.setattr(registry["complementarity"], "step", lambda self, problem, state: replace(state, residual=1e9))
+    result = nng.solve(generated("monotone", size=20, norm=10.0))
+    assert (result.method, result.converged) == ("auto:douglas_rachford", True)
+    assert "complementarity: residual " in result.message
+
+
+def test_a_proved_scheme_that_overflows_is_not_said_to_be_missing() -> None:
+    game = scalar_ring([0.5, 0.5], [1.0, 0.0])
+    result = nng.solve(game, start=np.full(2, 1e200))
+    assert result.status is Status.NOT_FINITE
+    assert "in exact arithmetic auto ends with picard" in result.message
+    assert "scale the weights, biases or the start down" in result.message
+    assert "no certificate" not in result.message
+
+
+# What a scheme is handed
+
+
+def test_acceleration_goes_on_from_the_displacements_of_plain_passes() -> None:
+    """Its first residual is the smallest one of all affine combinations of the known displacements, one pass on."""
+    rng = np.random.default_rng(3)
+    n, passes = 12, 7
+    matrix = 0.99 * np.linalg.qr(rng.standard_normal((n, n)))[0]
+    game = nng.Network.recurrent(matrix, rng.standard_normal(n), "identity").game()
+    steps = zip(nng.solver("picard").iterate(game), range(passes), strict=False)
+    profiles = [np.array(iterate.profile) for iterate, _ in steps]
+    known = np.array([game.residuals(x) for x in profiles])
+    scheme = nng.solver("anderson", memory=10)
+    problem = scheme.problem(game, np.random.default_rng(0))
+    problem.know(known)
+    # Not from the last one: the differences tell the map's Jacobian, wherever they were made.
+    state = problem.resume(State(profiles[2], float(np.linalg.norm(known[2])), 3, known[2]))
+    following = scheme.step(problem, state)
+    changes = np.diff(known, axis=0)
+    left = known[2] - changes.T @ np.linalg.lstsq(changes.T, known[2], rcond=None)[0]
+    assert following.residual == pytest.approx(float(np.linalg.norm(matrix @ left)), rel=1e-9)
+    assert following.evaluations == 4
+
+
+def test_a_scheme_is_resumed_without_a_pass() -> None:
+    game = generated("orthogonal", size=50, layers=3, scale=0.999, activation="linear")
+    result = nng.solve(game)
+    handed = result.iterations - 1
+    np.testing.assert_array_equal(result.trace.evaluations[: handed + 1], np.arange(1, handed + 2))
+    # One prepares the Jacobian of 50 columns, and one is that of the step.
+    assert result.evaluations == handed + 1 + 1 + 50 + 1
+    assert result.trace.residual[handed] == result.trace.residual[: handed + 1].min()
+
+
+@pytest.mark.parametrize("method", ["km", "picard"])
+def test_relaxed_steps_are_resumed_where_they_were(method: str) -> None:
+    game = generated("iso", size=20, layers=1)
+    scheme = nng.solver(method)
+    problem = scheme.problem(game, np.random.default_rng(0))
+    first = scheme.step(problem, scheme.start(problem, problem.restrict(np.ones(20))))
+    resumed = scheme.problem(game, np.random.default_rng(0))
+    state = resumed.resume(State(first.x.copy(), first.residual, first.evaluations, problem.difference.copy()))
+    again, after = scheme.step(resumed, state), scheme.step(problem, first)
+    np.testing.assert_allclose(again.x, after.x, rtol=1e-12, atol=1e-14)
+    assert again.evaluations == after.evaluations
+
+
 # Budgets and options
 
 
@@ -222,7 +304,7 @@ def test_factors_are_those_of_the_schemes_on_an_affine_map() -> None:
     differences = np.diff(rows, axis=0)
     coefficients = np.linalg.lstsq(differences.T, rows[-1], rcond=None)[0]
     least = float(np.linalg.norm(rows[-1] - coefficients @ differences))
-    assert forecast._least(gram) ** 0.5 == pytest.approx(least, rel=1e-8)
+    assert forecast._least(gram)[-1] ** 0.5 == pytest.approx(least, rel=1e-8)
     plain = [float(np.linalg.norm(g)) for g in displacements]
     assert forecast.plain_factor(displacements) == pytest.approx((plain[-1] / plain[-3]) ** 0.5)
     found = forecast.factors_of(displacements)
