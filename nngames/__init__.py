@@ -26,7 +26,7 @@ from nngames.core.errors import (
     UnknownNameError,
 )
 from nngames.core.verdicts import Decision, Verdict
-from nngames.games import Game, NetworkGame, QuadraticGame
+from nngames.games import FiniteGame, Game, NetworkGame, QuadraticGame
 from nngames.networks import BilinearCoupling, LinearCoupling, Network, Perturbation
 from nngames.results.batch import BatchResult
 from nngames.results.comparison import Comparison
@@ -34,7 +34,7 @@ from nngames.results.result import Result, Status
 from nngames.solvers import Solver, methods, solve, solve_batch, solver
 
 if TYPE_CHECKING:
-    from nngames.checks import check_outcomes, check_potential
+    from nngames.checks import certify_equilibrium, check_outcomes, check_potential, enumerate_equilibria
     from nngames.claims import audit_activations
     from nngames.networks.fused import compile_passes
     from nngames.report.diagnose import diagnose
@@ -45,10 +45,12 @@ __version__ = "0.1.0"
 #: Names that are imported on first use: they bring YAML, pydantic or rich with them.
 _LATER = {
     "audit_activations": "nngames.claims",
+    "certify_equilibrium": "nngames.checks",
     "check_outcomes": "nngames.checks",
     "check_potential": "nngames.checks",
     "compile_passes": "nngames.networks.fused",
     "diagnose": "nngames.report.diagnose",
+    "enumerate_equilibria": "nngames.checks",
     "load_scenario": "nngames.scenario",
     "run_scenario": "nngames.scenario",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "Comparison",
     "Decision",
     "DomainError",
+    "FiniteGame",
     "Game",
     "InputError",
     "LinearCoupling",
@@ -81,11 +84,13 @@ __all__ = [
     "activations",
     "audit_activations",
     "certify",
+    "certify_equilibrium",
     "check_outcomes",
     "check_potential",
     "compare",
     "compile_passes",
     "diagnose",
+    "enumerate_equilibria",
     "load_scenario",
     "methods",
     "run_scenario",

@@ -18,11 +18,14 @@ registry.discover(
         "far_candidates",
         "feasible_profiles",
         "feed_batches",
+        "finite",
         "local_candidates",
         "cycle_certificates",
         "effective_coupling",
         "enclosed_best_responses",
+        "enumerating",
         "equilibria",
+        "existing",
         "improvement_cycles",
         "indifference",
         "one_way_players",
@@ -35,15 +38,19 @@ registry.discover(
     ),
 )
 
-from nngames.checks.outcomes import OutcomeReport, check_outcomes  # noqa: E402  (after the registry is filled)
+from nngames.checks.enumeration import enumerate_equilibria  # noqa: E402  (after the registry is filled)
+from nngames.checks.existence import certify_equilibrium  # noqa: E402
+from nngames.checks.outcomes import OutcomeReport, check_outcomes  # noqa: E402
 from nngames.checks.potential import PotentialReport, check_potential  # noqa: E402
 
 __all__ = [
     "Check",
     "OutcomeReport",
     "PotentialReport",
+    "certify_equilibrium",
     "check_named",
     "check_outcomes",
     "check_potential",
+    "enumerate_equilibria",
     "registry",
 ]

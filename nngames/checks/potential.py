@@ -15,13 +15,14 @@ from nngames.certificates.weighted_potential import weighted_potential
 from nngames.checks.check import Check, check_named, require_game
 from nngames.checks.cycle_certificates import certification_reason
 from nngames.checks.effective_coupling import asymmetry
+from nngames.checks.finite.report import finite_report
 from nngames.checks.potential_findings import Findings, undecidable_verdicts, verdicts_of_potential
 from nngames.core.errors import NotApplicableError, OptionError
 from nngames.core.plain import plain
 from nngames.core.profiles import Player
 from nngames.core.seeds import Seed, generator
 from nngames.core.verdicts import Verdict
-from nngames.games import Game
+from nngames.games import FiniteGame, Game
 from nngames.results.cycle import Cycle
 
 
@@ -99,7 +100,7 @@ class PotentialCheck(Check):
 
 
 def check_potential(
-    game: Game, data_tolerance: float = 1e-12, seed: Seed = None, max_seconds: float = 5.0
+    game: Game | FiniteGame, data_tolerance: float = 1e-12, seed: Seed = None, max_seconds: float = 5.0
 ) -> PotentialReport:
     """Decide which potentials a game has, and look for an improvement cycle where it has none that is known.
 
@@ -131,9 +132,11 @@ def check_potential(
     both, and a generalised ordinal potential as well [monderer1996]; one of best responses also refutes a
     best-response potential [voorneveld2000].
     """
-    game = require_game(game)
     check_tolerance(data_tolerance)
     _check_seconds(max_seconds)
+    if isinstance(game, FiniteGame):
+        return PotentialReport(**finite_report(game, data_tolerance))
+    game = require_game(game)
     exact, weighted = exact_potential(game, data_tolerance), weighted_potential(game, data_tolerance)
     reason = certification_reason(game)
     share = asymmetry(game) if reason is None else None

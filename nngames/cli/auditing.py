@@ -56,7 +56,7 @@ Rederive = Annotated[
 
 
 def claims(names: ClaimNames = None, run: Rederive = False, json: Json = False) -> int:
-    """List the source's claims with their verdicts, and derive them again.
+    """List the source's claims and decide them again.
 
     With --run the exit code is 1 if a verdict is not the one on record.
     """

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nngames.cli.printing import Json, emit, say
-from nngames.cli.running import MaxIterations, MaxSeconds, Methods, Plot, Seed, Tolerance, check_picture, names_of
+from nngames.cli.running import (
+    MaxIterations,
+    MaxSeconds,
+    Methods,
+    Plot,
+    Seed,
+    Tolerance,
+    check_file,
+    check_picture,
+    names_of,
+)
 
 if TYPE_CHECKING:
     from nngames.scenario import ComparisonReport
@@ -125,8 +135,11 @@ class _Outputs:
             if picture is not None:
                 check_picture(picture, f"--{name}")
         for name, file in (("csv", self._csv), ("parquet", self._parquet)):
-            if file is not None and not Path(file).parent.is_dir():
-                raise InputError(f"--{name} {file}: there is no folder {str(Path(file).parent)!r} to write into")
+            if file is not None:
+                check_file(file, f"--{name}")
+        named = [Path(file).resolve() for file in (self._plot, self._csv, self._parquet, self._profile) if file]
+        if len(set(named)) < len(named):
+            raise InputError("two outputs name the same file")
         if self._parquet is not None:
             require_parquet()
 
@@ -152,7 +165,11 @@ def _seeds(text: str) -> int | list[int]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts if part) or not parts[0]:
         raise OptionError(f"--seeds takes whole numbers such as 0,1,5, or how many; got {text!r}")
-    return int(parts[0]) if len(parts) == 1 else [int(part) for part in parts if part]
+    try:
+        return int(parts[0]) if len(parts) == 1 else [int(part) for part in parts if part]
+    except ValueError:
+        # Python reads no number of more than some thousands of digits.
+        raise OptionError(f"--seeds takes numbers of a few digits; got one of {max(map(len, parts))}") from None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,6 +37,9 @@ def run(
     max_iterations: MaxIterations = None,
     max_seconds: MaxSeconds = None,
     seed: Seed = None,
+    save: Annotated[
+        str | None, typer.Option("--save", metavar="FILE", help="Write the report as JSON that 'check' verifies.")
+    ] = None,
 ) -> int:
     """Do what a scenario says, and compare with what it expects.
 
@@ -47,7 +51,7 @@ def run(
         scenario = _loaded(file, tolerance, max_iterations, max_seconds, seed)
         return run_scenario(scenario, methods=names_of(method), progress=say, gaps=plot is not None)
 
-    return _reported(make, json, plot)
+    return _reported(make, json, plot, save)
 
 
 def check(
@@ -59,10 +63,15 @@ def check(
     plot: Plot = None,
     seed: Seed = None,
 ) -> int:
-    """Decide structure only: potentials, cycles, outcomes.
+    """Decide structure only, or verify a saved report.
 
-    By the checks that are named, else by the file's, else by all.
+    Structure: potentials, cycles, outcomes, by the checks that are named, else by the file's, else by all. A report
+    of 'run --save' is verified from its file alone: residuals and statuses are recomputed, equilibria certified.
     """
+    from nngames.scenario.saved import is_saved_report
+
+    if is_saved_report(file):
+        return _verified(file, bool(names or plot or seed is not None), json)
     from nngames.checks import registry
     from nngames.scenario import run_parts
     from nngames.scenario.solve_sections import choose_checks
@@ -74,6 +83,17 @@ def check(
         return run_parts(scenario, (), chosen or choose_checks(every), say)
 
     return _reported(make, json, plot)
+
+
+def _verified(file: str, more: bool, as_json: bool) -> int:
+    from nngames.core.errors import OptionError
+    from nngames.scenario.saved import check_saved
+
+    if more:
+        raise OptionError("a saved report is verified as it is: leave out the checks, --plot and --seed")
+    report = check_saved(file)
+    emit(report, as_json)
+    return 0 if report.ok else 1
 
 
 def certify(file: File, json: Json = False, plot: Plot = None, seed: Seed = None) -> int:
@@ -114,26 +134,42 @@ def names_of(given: list[str] | None) -> list[str] | None:
 
 def check_picture(plot: str, option: str) -> None:
     """Raise, before anything runs, if a picture cannot be written where the option says."""
-    from nngames.core.errors import InputError
     from nngames.report.figures import check_path
 
     check_path(plot)
-    if not Path(plot).parent.is_dir():
-        raise InputError(f"{option} {plot}: there is no folder {str(Path(plot).parent)!r} to write into")
+    check_file(plot, option)
 
 
-def _reported(make: Callable[[], Any], as_json: bool, plot: str | None) -> int:
-    """Print the report that ``make`` returns, draw its picture, and return the exit code."""
+def check_file(file: str, option: str) -> None:
+    """Raise, before anything runs, if a file cannot be written where the option says."""
+    from nngames.core.errors import InputError
+
+    path = Path(file)
+    if path.is_dir():
+        raise InputError(f"{option} {file}: that is a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise InputError(f"{option} {file}: there is no folder {str(path.parent)!r} to write into")
+    # It is written beside its place and renamed, so the folder's permission decides.
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{option} {file}: the folder {str(path.parent)!r} is not writable")
+
+
+def _reported(make: Callable[[], Any], as_json: bool, plot: str | None, save: str | None = None) -> int:
+    """Print the report that ``make`` returns, draw its picture, save it, and return the exit code."""
     from nngames.scenario import RunInterrupted
 
     if plot is not None:
         check_picture(plot, "--plot")
+    if save is not None:
+        check_file(save, "--save")
     try:
         report = make()
     except RunInterrupted as interruption:
         emit(interruption.report, as_json)
         raise
     emit(report, as_json)
+    if save is not None:
+        report.save(save)
     if plot is not None:
         report.plot(plot)
     return 0 if report.ok else 1

@@ -28,7 +28,8 @@ def run(game: Game, scheme: Scheme, arguments: Mapping[str, Any]) -> Result:
         with blas_threads(0):
             return solve(game, scheme, **arguments)
     except NotApplicableError as error:
-        return without_run(scheme, Status.SKIPPED, str(error), arguments, game)
+        # A finite game has no profiles in R^n.
+        return without_run(scheme, Status.SKIPPED, str(error), arguments, game if isinstance(game, Game) else None)
     except NNGamesError as error:
         return without_run(scheme, Status.FAILED, str(error), arguments, game)
 

@@ -24,6 +24,8 @@ from nngames.results.result import Result, Status
 from nngames.solvers import Interrupted
 from nngames.solvers.solver import no_guarantee
 
+#: The largest number of seeds that a count stands for, and of repetitions: the runs are listed before the first one.
+MOST_REPEATED = 100_000
 #: Called after each run with how many have ended, and how many there are.
 Finished = Callable[[int, int], Any]
 
@@ -98,6 +100,8 @@ def compare(
     """
     if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
         raise OptionError(f"repeat must be a positive integer; got {repeat!r}")
+    if repeat > MOST_REPEATED:
+        raise OptionError(f"repeat must be at most {MOST_REPEATED}")
     if methods is not None and not isinstance(methods, str | Mapping | Sequence):
         raise OptionError(f"methods must be a list with at least one method; got {methods!r}")
     target = Target(start, tolerance, max_iterations, max_seconds, seed, trace_nash_gap).checked()
@@ -218,6 +222,10 @@ def _seeds(seeds: int | Sequence[int] | None, seed: Seed) -> list[int] | None:
     if seed is not None:
         raise OptionError("give seed or seeds, not both")
     given: Any = range(seeds) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+    if isinstance(given, range) and given.stop > MOST_REPEATED:
+        raise OptionError(
+            f"seeds as a number says how many, at most {MOST_REPEATED}; give a list, or seed, to run with that one"
+        )
     whole = isinstance(given, range | list | tuple) and all(
         isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 0 for value in given
     )

@@ -76,3 +76,20 @@ class Verdict:
 
     def __str__(self) -> str:
         return f"{self.status}: {self.statement}"
+
+
+@dataclass(frozen=True)
+class BallVerdict(Verdict):
+    """A decision about a ball around a profile.
+
+    Attributes
+    ----------
+    radius : float or None
+        The radius of the ball that is decided on; None where nothing is decided.
+    """
+
+    radius: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as plain JSON-ready data, with the radius."""
+        return {**super().to_dict(), "radius": self.radius}

@@ -1,6 +1,7 @@
 """Games: the protocol, network and quadratic games, their costs, responses, regrets and problem views."""
 
 from nngames.games.coupled_game import CoupledGame
+from nngames.games.finite_game import FiniteGame
 from nngames.games.game import Game, required_game
 from nngames.games.network_game import NetworkGame, ProximalGame
 from nngames.games.own_cost import OwnCost
@@ -11,6 +12,7 @@ from nngames.games.views import BatchView, FixedPoint, Inclusion
 __all__ = [
     "BatchView",
     "CoupledGame",
+    "FiniteGame",
     "FixedPoint",
     "Game",
     "Inclusion",

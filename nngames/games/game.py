@@ -10,6 +10,7 @@ import numpy as np
 
 from nngames.core.errors import InputError, NotApplicableError
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
+from nngames.games.finite_game import refuse_finite
 from nngames.games.views import FixedPoint, Inclusion
 from nngames.networks.classify import unit_of
 
@@ -138,6 +139,7 @@ def required_game(value: Any, taker: str) -> Game:
     """Return the game, or raise InputError saying what ``taker`` ("a solver", ...) takes."""
     if isinstance(value, Game):
         return value
+    refuse_finite(value, taker)
     if hasattr(value, "game"):
         given = type(value).__name__.lower()
         call = "()" if callable(value.game) else ""

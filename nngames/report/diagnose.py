@@ -14,6 +14,7 @@ from nngames.core.errors import InputError, NNGamesError
 from nngames.core.operators import as_linear_map
 from nngames.core.seeds import Seed, generator
 from nngames.games import Game
+from nngames.games.finite_game import refuse_finite
 from nngames.networks import Network
 from nngames.report.diagnosis import Diagnosis, print_diagnosis
 from nngames.report.feed_diagnosis import diagnose_feed
@@ -58,6 +59,7 @@ def diagnose(subject: Any, bias: Any = None, activation: Any = None, *, seed: Se
 def diagnosis_of(subject: Any, bias: Any = None, activation: Any = None, *, seed: Seed = None) -> Diagnosis:
     """Return the diagnosis without printing it; see ``diagnose``."""
     rng = generator(seed)
+    refuse_finite(subject, "diagnose")
     if isinstance(subject, Game | Network):
         if bias is not None or activation is not None:
             raise InputError("diagnose takes a bias and an activation with a weight matrix only")

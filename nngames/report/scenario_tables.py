@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nngames.games import FiniteGame
 from nngames.report.layout import Cell, coloured, columns, heading, line
 from nngames.report.result_tables import print_results
 from nngames.report.words import action_words
@@ -18,6 +19,7 @@ _HEADINGS = {
     "certify": "What is proved (certificates)",
     "potential": "Potentials and improvement cycles",
     "outcomes": "Outcomes and equilibria",
+    "enumeration": "All equilibria",
 }
 
 
@@ -47,7 +49,9 @@ def print_scenario(console: Any, report: ScenarioReport) -> None:
 
 def _game_words(game: Any) -> str:
     names = ", ".join(str(player) for player in game.players[:6]) + (", ..." if len(game.players) > 6 else "")
-    players = f"{game.space.count} player{'s' * (game.space.count != 1)} ({names})"
+    players = f"{len(game.players)} player{'s' * (len(game.players) != 1)} ({names})"
+    if isinstance(game, FiniteGame):
+        return f"Game: {players}, {game.size} profiles, finite"
     return f"Game: {players}, profiles in R^{game.size}, {game.cost_name} cost"
 
 

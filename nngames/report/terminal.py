@@ -11,14 +11,17 @@ from nngames.checks.certify import CertificateReport
 from nngames.core.plain import plain
 from nngames.core.verdicts import Verdict
 from nngames.report.diagnosis import Diagnosis, print_diagnosis
+from nngames.report.equilibrium_tables import print_equilibria
 from nngames.report.layout import columns, line
 from nngames.report.outcome_tables import print_outcomes
 from nngames.report.result_tables import print_result
 from nngames.report.structure_tables import print_cycle, print_potential, print_verdicts
 from nngames.results.comparison import Comparison
 from nngames.results.cycle import Cycle
+from nngames.results.equilibria import EquilibriumSet
 from nngames.results.result import Result
 from nngames.scenario.comparing import ComparisonReport
+from nngames.scenario.saved import SavedCheck
 from nngames.scenario.scenario_report import NotApplicable, ScenarioReport
 
 #: Characters of a value that a report without a table of its own shows.
@@ -48,12 +51,16 @@ def render(report: Any, console: Any) -> None:
             print_comparison_report(console, report)
         case ScenarioReport():
             print_scenario(console, report)
+        case SavedCheck():
+            _print_saved(console, report)
         case Diagnosis():
             print_diagnosis(console, report)
         case PotentialReport():
             print_potential(console, report)
         case OutcomeReport():
             print_outcomes(console, report)
+        case EquilibriumSet():
+            print_equilibria(console, report)
         case CertificateReport():
             print_verdicts(console, report.verdicts)
         case Cycle():
@@ -66,6 +73,14 @@ def render(report: Any, console: Any) -> None:
             print_verdicts(console, report)
         case _:
             _print_fields(console, report)
+
+
+def _print_saved(console: Any, report: SavedCheck) -> None:
+    line(console, f"{report.file}: the results of {report.scenario} hold, recomputed from this file")
+    for label, result in report.results.items():
+        figures = f"residual {result.residual:.3g}, tolerance * scale {result.tolerance * result.scale:.3g}"
+        line(console, f"  {label}: {result.status}, {figures}")
+    print_verdicts(console, {label: r.existence for label, r in report.results.items() if r.existence is not None})
 
 
 def _print_fields(console: Any, report: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from nngames.core.errors import InputError, NNGamesError
 from nngames.core.operators import as_linear_map
 from nngames.core.seeds import generator
-from nngames.games import Game, QuadraticGame
+from nngames.games import FiniteGame, Game, QuadraticGame
+from nngames.games.finite.numbers import as_numbers
 from nngames.networks import Network
 from nngames.scenario.arrays import load_matrix, load_vector
 from nngames.scenario.network_sections import (
     Adjacency,
     Chain,
+    Finite,
     GeneratedNetwork,
     Graph,
     Layer,
@@ -56,8 +59,8 @@ def build_network(scenario: Scenario) -> Network | None:
     return _layered(given, parts)
 
 
-def build_game(scenario: Scenario) -> Game:
-    """Return the scenario's game.
+def build_game(scenario: Scenario) -> Any:
+    """Return the scenario's game, a Game or a FiniteGame.
 
     Raises
     ------
@@ -66,6 +69,8 @@ def build_game(scenario: Scenario) -> Game:
     """
     section = scenario.section
     if section.game is not None:
+        if isinstance(section.game, Finite):
+            return _finite(section.game, _Parts(scenario))
         return _quadratic(section.game, _Parts(scenario))
     network = scenario.network
     assert network is not None  # noqa: S101 - the schema asks for a network or a game
@@ -113,6 +118,12 @@ class _Parts:
         """Raise what was reported."""
         if self._problems:
             raise ScenarioError(self._problems)
+
+    def content(self, name: str) -> bytes:
+        """Return the bytes of a file that the scenario may read."""
+        if self._scenario.folder is None:
+            raise InputError("a scenario given as text has no folder to read files from")
+        return self._scenario.folder.content(name)
 
     def matrix(self, given: Any, path: Path) -> Array | None:
         return self.tried(path, lambda: self._admitted(load_matrix(given, self._scenario.source, path)))
@@ -273,6 +284,33 @@ def _generated(given: GeneratedNetwork, parts: _Parts, seed: int) -> Network:
         parts.report(path, f"would have {family.entries} entries; at most {TOTAL_ENTRIES} are allowed")
     parts.finish()
     return parts.built(path, lambda: family.build(generator(seed)).network)
+
+
+def _finite(given: Finite, parts: _Parts) -> FiniteGame:
+    if given.file is not None:
+        name = given.file
+        return parts.built(("game", "file"), lambda: FiniteGame.from_nfg_content(parts.content(name), name))
+    key = "costs" if given.costs is not None else "payoffs"
+    table = given.costs if given.costs is not None else given.payoffs
+    assert table is not None  # noqa: S101 - the schema asks for one of the three
+    shapes: dict[Any, Any] = {}
+    for player, own in table.items():
+        shapes[player] = parts.tried(("game", key, player), partial(_shape, own, key))
+    parts.finish()
+    first = next(iter(shapes.values()), ())
+    for player, shape in shapes.items():
+        if shape != first:
+            parts.report(("game", key, player), f"has the shape {shape}; the first player's is {first}")
+    parts.finish()
+    names: dict[str, Any] = {"players": list(table)}
+    if given.strategies is not None:
+        names["strategies"] = [given.strategies[player] for player in table]
+    names[key] = list(table.values())
+    return parts.built(("game",), lambda: FiniteGame(**names))
+
+
+def _shape(given: Any, what: str) -> tuple[int, ...]:
+    return as_numbers(given, what).values.shape
 
 
 def _quadratic(given: Quadratic, parts: _Parts) -> Game:

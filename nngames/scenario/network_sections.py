@@ -209,7 +209,39 @@ class Quadratic(Section):
         return self
 
 
-GAMES: dict[str, type[Section]] = {"quadratic": Quadratic}
+class Finite(Section):
+    """A game with finitely many strategies: one player's table of costs or payoffs each, or a file of Gambit's."""
+
+    kind: Literal["finite"]
+    file: str | None = Field(default=None, description="A .nfg file in the scenario's folder; it holds payoffs.")
+    costs: dict[PlayerName, Any] | None = Field(
+        default=None,
+        description="Player -> nested lists: an entry per profile, axes in the players' order.",
+    )
+    payoffs: dict[PlayerName, Any] | None = Field(default=None, description="Minus the costs, instead of them.")
+    strategies: dict[PlayerName, list[str]] | None = Field(
+        default=None, description="Player -> its strategies' names; by default 1, 2, ..."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Any:
+        given = [key for key in ("file", "costs", "payoffs") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise wrong(f"needs a file, costs or payoffs, one of the three; got {', '.join(given) or 'none'}")
+        table = self.costs if self.costs is not None else self.payoffs
+        if self.strategies is not None:
+            if table is None:
+                raise wrong_inside([(("strategies",), "the file names the strategies")])
+            unknown = [player for player in self.strategies if player not in table]
+            missing = [player for player in table if player not in self.strategies]
+            if unknown or missing:
+                player = shown((unknown or missing)[0])
+                problem = f"{player} is not a player" if unknown else f"has none of player {player}"
+                raise wrong_inside([(("strategies",), problem)])
+        return self
+
+
+GAMES: dict[str, type[Section]] = {"quadratic": Quadratic, "finite": Finite}
 
 
 def by_kind(forms: dict[str, type[Section]]) -> Any:
@@ -249,11 +281,12 @@ def check_pairs(pairs: list[Any], players: list[Any], what: str) -> None:
 
 
 NetworkSection = Annotated[Ring | Chain | Recurrent | Graph | Adjacency | GeneratedNetwork, by_kind(NETWORKS)]
-GameSection = Annotated[Quadratic, by_kind(GAMES)]
+GameSection = Annotated[Quadratic | Finite, by_kind(GAMES)]
 
 __all__ = [
     "Adjacency",
     "Chain",
+    "Finite",
     "GameSection",
     "GeneratedNetwork",
     "Graph",

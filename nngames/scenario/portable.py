@@ -49,7 +49,7 @@ def content_hash(scenario: Scenario) -> str:
     parts = [{key: data[key] for key in _KEYS if key in data}, start, scenario.seed]
     # The order of keys is that of the players, so it is left as it is.
     digest = hashlib.sha256(json.dumps(plain(parts)).encode("utf-8"))
-    for name in _file_names(parts):
+    for name in file_names(parts):
         digest.update(name.encode("utf-8") + b"\0" + _file_digest(scenario, name))
     return digest.hexdigest()
 
@@ -63,12 +63,13 @@ def _file_digest(scenario: Scenario, name: str) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def _file_names(value: Any) -> Iterator[str]:
+def file_names(value: Any) -> Iterator[str]:
+    """Yield the array files that a part of a scenario names."""
     if isinstance(value, Mapping):
         if isinstance(value.get("file"), str):
             yield value["file"]
         for item in value.values():
-            yield from _file_names(item)
+            yield from file_names(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _file_names(item)
+            yield from file_names(item)

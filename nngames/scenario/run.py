@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 from nngames.compare import compare
 from nngames.core.errors import DomainError, NotApplicableError, suggestion
-from nngames.core.files import write_atomic
 from nngames.results.result import Result
 from nngames.scenario.choices import Chosen
 from nngames.scenario.expectations import MissingPathError, Statement, evaluate, unasked
@@ -76,7 +74,7 @@ def run_scenario(
     chosen = scenario.methods if methods is None else choose_methods(methods)
     report = run_parts(scenario, chosen, scenario.section.checks, progress, gaps or output.plot is not None)
     if output.save is not None:
-        write_atomic(output.save, json.dumps(report.to_dict(trace=True), indent=2, ensure_ascii=False) + "\n")
+        report.save(output.save)
     if output.plot is not None:
         report.plot(output.plot)
     return report

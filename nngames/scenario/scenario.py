@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nngames.games import Game
+from nngames.games import FiniteGame
 from nngames.networks import Network
 from nngames.scenario.array_files import Folder
 from nngames.scenario.arrays import ArraySource
@@ -74,6 +74,8 @@ class Scenario:
         """What it describes, in a few words."""
         given = self.section.network or self.section.game
         kind = f"{given.kind} network" if self.section.network else f"{given.kind} game"  # type: ignore[union-attr]
+        if isinstance(self.game, FiniteGame):
+            return f"{kind}, {len(self.game.players)} players, {self.game.size} profiles"
         return f"{kind}, {len(self.game.players)} players, profiles of {self.game.size} numbers"
 
     @property
@@ -116,8 +118,8 @@ class Scenario:
         return build_network(self)
 
     @cached_property
-    def game(self) -> Game:
-        """The game.
+    def game(self) -> Any:
+        """The game, a Game or a FiniteGame.
 
         Raises
         ------

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nngames.checks.check import Report
+from nngames.core.files import write_atomic
 from nngames.core.plain import plain
+from nngames.games import FiniteGame
 from nngames.results.comparison import Comparison, Row
 from nngames.results.result import Result
 from nngames.scenario.expectations import Statement
+from nngames.scenario.saved import DOCUMENT, document_of
 from nngames.scenario.scenario import Scenario
 
 
@@ -74,9 +79,17 @@ class ScenarioReport:
         """Return the report as plain JSON-ready data: what the paths of ``expect`` lead into."""
         return {
             **self.findings(trace),
+            **({DOCUMENT: plain(document_of(self.scenario))} if self.results else {}),
             "expect": plain([statement.to_dict() for statement in self.expectations]),
             "ok": self.ok,
         }
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the report as JSON, at once or not at all; ``nngames check`` verifies its results from that file alone.
+
+        It carries the scenario's text, seed and array files beside the profiles.
+        """
+        return write_atomic(path, json.dumps(self.to_dict(trace=True), indent=2, ensure_ascii=False) + "\n")
 
     def findings(self, trace: bool = False) -> dict[str, Any]:
         """Return what was found, without the expectations."""
@@ -112,9 +125,11 @@ class ScenarioReport:
 
     def _game_words(self) -> dict[str, Any]:
         game = self.scenario.game
+        # Numbers in an action, or strategies of a player.
+        sizes = game.sizes if isinstance(game, FiniteGame) else game.dims.values()
         return {
             "players": [str(player) for player in game.players],
-            "sizes": {str(player): size for player, size in game.dims.items()},
+            "sizes": dict(zip(map(str, game.players), sizes, strict=True)),
             "size": game.size,
             "cost": game.cost_name,
         }

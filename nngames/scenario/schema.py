@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from nngames.scenario.expect_section import Expectation
-from nngames.scenario.network_sections import GameSection, NetworkSection
+from nngames.scenario.network_sections import Finite, GameSection, NetworkSection
 from nngames.scenario.problems import shown
-from nngames.scenario.sections import Section, Text, Whole, wrong, wrong_inside
+from nngames.scenario.sections import Finding, Section, Text, Whole, wrong, wrong_inside
 from nngames.scenario.solve_sections import CheckList, Solve, Stopping
 
 
@@ -59,8 +59,21 @@ class ScenarioSection(Section):
         if self.game is not None:
             chosen = [key for key in ("players", "cost") if key in self.model_fields_set]
             if chosen:
-                raise wrong_inside([((key,), "belongs to a network; a quadratic game has its own") for key in chosen])
+                reason = f"belongs to a network; a {self.game.kind} game has its own"
+                raise wrong_inside([((key,), reason) for key in chosen])
+            if isinstance(self.game, Finite):
+                self._check_finite()
         return self
+
+    def _check_finite(self) -> None:
+        """Raise an error for what needs actions in R^n."""
+        findings: list[Finding] = []
+        if self.solve is not None:
+            findings.append((("solve",), "solvers take games with actions in R^n, not finite games; use checks"))
+        if self.output.plot is not None:
+            findings.append((("output", "plot"), "there is no picture of a finite game"))
+        if findings:
+            raise wrong_inside(findings)
 
 
 def schema_text() -> str:

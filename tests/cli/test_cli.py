@@ -238,7 +238,7 @@ def test_flags_override_the_file(command, folder):
 def test_compare_check_and_certify_do_their_part_only(command, folder):
     (folder / "r.yaml").write_text(RING + "checks: [certify, potential]\n")
     compared = json.loads(command("compare", "r.yaml", "--json")[1])
-    assert set(compared) == {"scenario", "game", "solve", "expect", "ok"}
+    assert set(compared) == {"scenario", "game", "solve", "document", "expect", "ok"}
     every = json.loads(command("compare", "r.yaml", "--json", "--methods", "km,picard", "--method", "auto")[1])
     assert list(every["solve"]) == ["km", "picard", "auto"]
     checked = json.loads(command("check", "r.yaml", "--json")[1])

@@ -100,7 +100,7 @@ def test_one_run_of_one_file_is_reported_as_run_does(command: Any) -> None:
     code, out, _ = command("suite/a.yaml", "--json")
     data = json.loads(out)
     assert code == 0
-    assert set(data) == {"scenario", "game", "solve", "expect", "ok"}
+    assert set(data) == {"scenario", "game", "solve", "document", "expect", "ok"}
     assert data["expect"][0]["met"] is True
     code, out, _ = command("suite/a.yaml")
     assert "Times" in out
@@ -134,6 +134,15 @@ def test_failures_and_what_is_not_expected_are_told_with_reasons(command: Any) -
         (["suite", "--repeat", "0"], "repeat must be a positive integer; got 0"),
         (["suite", "--workers", "0"], "workers must be a positive integer; got 0"),
         (["suite", "--measure", "passes"], "--measure='passes' is unknown; valid: seconds, evaluations"),
+        (
+            ["suite", "--seeds", "99999999999999999999999"],
+            "seeds as a number says how many, at most 100000; give a list, or seed, to run with that one",
+        ),
+        (["suite", "--seeds", "9" * 5000], "--seeds takes numbers of a few digits; got one of 5000"),
+        (["suite", "--repeat", "99999999999"], "repeat must be at most 100000"),
+        (["suite", "--csv", "."], "--csv .: that is a folder; give the name of a file"),
+        (["suite", "--csv", "suite"], "--csv suite: that is a folder; give the name of a file"),
+        (["suite", "--csv", "x.svg", "--profile", "./x.svg"], "two outputs name the same file"),
         (["suite", "--csv", "no/x.csv"], "--csv no/x.csv: there is no folder 'no' to write into"),
         (["suite", "--profile", "no/x.png"], "--profile no/x.png: there is no folder 'no' to write into"),
         (

@@ -1,0 +1,136 @@
+"""All equilibria of games with separable responses, smooth or mixed: interval branch and prune over a proved box."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nngames.certificates import verdict_of
+from nngames.certificates.response_boxes import ResponseBounds, growth_box, invariant_box
+from nngames.checks.existing.equation import EquilibriumEquation, equation_reason
+from nngames.checks.existing.roots import RootSearch, search_roots
+from nngames.core.errors import InputError, NotApplicableError
+from nngames.core.profiles import Array
+from nngames.core.verdicts import Decision, Verdict
+from nngames.games import Game, NetworkGame
+from nngames.networks.passes import assembled_weight
+from nngames.results.equilibria import EquilibriumSet
+
+_METHOD = "interval branch and prune with Krawczyk tests over a box that holds every equilibrium"
+
+
+def smooth_reason(game: Any) -> str | None:
+    """Return why the equilibria of a game cannot be enumerated by intervals; None if they can."""
+    reason = equation_reason(game)
+    if reason is not None:
+        return reason
+    for player, activation in game.network.activations.items():
+        if not (activation.separable and activation.defined_everywhere):
+            return f"the response of {player}, {activation.name!r}, couples coordinates or is not defined everywhere"
+    return None
+
+
+def smooth_equilibria(game: Game, max_seconds: float = 60.0) -> EquilibriumSet:
+    """Return all equilibria, each proved to be the only one near its point, with the proved count.
+
+    Parameters
+    ----------
+    game : Game
+        With linear couplings and separable responses. About 6 coordinates that act on each other are workable.
+    max_seconds : float
+        The search stops there.
+
+    Returns
+    -------
+    EquilibriumSet
+        ``complete`` is PROVED where the search ended and left nothing open. Multiple equilibria and continua stay open:
+        it is UNDECIDED then, and ``unresolved`` has the boxes they are in. ``radii`` bounds how far each point is from
+        its equilibrium.
+
+    Raises
+    ------
+    NotApplicableError
+        If a coupling is not linear, responses couple coordinates, or no box that holds every equilibrium is known.
+
+    Notes
+    -----
+    [krawczyk1969] [neumaier1990, ch. 5]
+    """
+    if not (isinstance(max_seconds, int | float) and max_seconds > 0):
+        raise InputError(f"max_seconds must be a positive number; got {max_seconds!r}")
+    reason = smooth_reason(game)
+    if reason is not None:
+        raise NotApplicableError(f"equilibria are not enumerated by intervals: {reason}")
+    box = _box(game)
+    if box is None:
+        raise NotApplicableError(
+            "equilibria are not enumerated by intervals: no box is known that holds them all; bounded responses, or "
+            "weights small enough for the growth of the others, would give one"
+        )
+    found = search_roots(EquilibriumEquation(game), *box, max_seconds)
+    rest = [{"lower": low, "upper": high} for low, high in found.unresolved]
+    return EquilibriumSet(found.roots, (), _complete(found, box, max_seconds), radii=found.radii, unresolved=rest)
+
+
+def _box(game: Any) -> tuple[Array, Array] | None:
+    """Return a finite box that holds every equilibrium; None if none is known."""
+    given = verdict_of("existence", game).witness.get("box")
+    if given is not None:
+        return np.asarray(given["lower"], dtype=np.float64), np.asarray(given["upper"], dtype=np.float64)
+    if not isinstance(game, NetworkGame):
+        return None
+    bounds = ResponseBounds.of(game)
+    low, high = (end.copy() for end in (bounds.low, bounds.high))
+    for block, where in game.network.space.slices.items():
+        down, up = _whole_range(game.network.activations[block])
+        low[where], high[where] = np.maximum(low[where], down), np.minimum(high[where], up)
+    known = ResponseBounds(low, high, bounds.at_zero, bounds.slopes)
+    weight: Any = assembled_weight(game.network)
+    bias = np.concatenate([game.network.effective_bias(player) for player in game.network.players])
+    low, high = invariant_box(weight.matrix, bias, known, (low, high))
+    if np.isfinite(low).all() and np.isfinite(high).all():
+        return low, high
+    return growth_box(weight.matrix, bias, known)
+
+
+def _whole_range(activation: Any) -> tuple[float, float]:
+    """Return bounds on a response over the line, in ball arithmetic; infinite where it gives none."""
+    from flint import arb
+
+    try:
+        ball = arb(activation.flint_response([arb(0, math.inf)])[0])
+    except (NotApplicableError, ValueError, ZeroDivisionError):
+        return -math.inf, math.inf
+    if not ball.is_finite():
+        return -math.inf, math.inf
+    return math.nextafter(float(ball.lower()), -math.inf), math.nextafter(float(ball.upper()), math.inf)
+
+
+def _complete(found: RootSearch, box: tuple[Array, Array], max_seconds: float) -> Verdict:
+    count, rest = len(found.roots), found.unresolved
+    witness: dict[str, Any] = {
+        "box": {"lower": box[0], "upper": box[1]},
+        "count": count,
+        "boxes": found.boxes,
+        "open": len(rest),
+    }
+    references = ("krawczyk1969", "neumaier1990")
+    noun = "equilibrium" if count == 1 else "equilibria"
+    if not rest:
+        statement = (
+            f"The game has exactly {count} {noun}: {found.boxes} boxes of the one that holds them all are decided"
+        )
+        return Verdict(Decision.PROVED, statement, _METHOD, None, witness, references)
+    if found.stopped:
+        why = f"the search stopped after {max_seconds:g} s and {found.boxes} boxes; more seconds may decide the rest"
+    else:
+        why = (
+            "they may hold multiple equilibria or a continuum, which no Krawczyk test separates; a small change of the "
+            "game would decide them"
+        )
+    low, high = rest[0]
+    where = f"the first from {np.array2string(low, precision=6)} to {np.array2string(high, precision=6)}"
+    statement = f"The game has {count} isolated {noun} and {len(rest)} boxes that are open, {where}: {why}"
+    return Verdict(Decision.UNDECIDED, statement, _METHOD, None, witness, references)

@@ -1,0 +1,1 @@
+"""What is decided about finite games: potentials, better-reply cycles, sinks."""

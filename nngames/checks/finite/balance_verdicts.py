@@ -1,0 +1,193 @@
+"""Whether a finite game has an exact or a weighted potential, and the potential as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nngames.certificates.balance import Balance, decide_mismatch, find_weights
+from nngames.certificates.exact_balance import find_exact_weights
+from nngames.checks.finite.square_pairs import SquarePairs
+from nngames.core.exact import nearest_float
+from nngames.core.verdicts import Decision, Verdict
+from nngames.games import FiniteGame
+from nngames.games.finite.numbers import Numbers
+
+_CRITERION = "costs summed around the closed paths of four deviations by two players"
+_MONDERER = ("monderer1996",)
+
+
+def described(game: FiniteGame) -> str:
+    """Return what a statement calls the game."""
+    shape = " x ".join(map(str, game.sizes)) if len(game.sizes) <= 6 else str(game.size)
+    return f"the finite game of {len(game.sizes)} players with {shape} profiles"
+
+
+def shown(number: Fraction) -> str:
+    """Return a number for a sentence: exactly where that is short."""
+    exact = str(number)
+    return exact if len(exact) <= 12 else f"{nearest_float(number):.6g}"
+
+
+def known(game: FiniteGame, tolerance: float) -> str:
+    """Return how the data are known."""
+    return "exact rational arithmetic" if game.exact else f"data tolerance {tolerance:.3g}"
+
+
+def exact_verdict(game: FiniteGame, pairs: SquarePairs, tolerance: float) -> Verdict:
+    """Decide whether one function has the costs' differences under all unilateral deviations."""
+    what, ones = described(game), np.ones(len(game.players))
+    mismatch = pairs.mismatch(ones)
+    at = int(np.argmax(mismatch)) if mismatch.size else None
+    if game.exact:
+        at = pairs.unequal()
+        decision = Decision.PROVED if at is None else Decision.REFUTED
+    else:
+        decision = decide_mismatch(mismatch, pairs.rounding, tolerance)
+    data = known(game, tolerance)
+    if decision is Decision.PROVED:
+        largest = 0.0 if game.exact else float(mismatch.max(initial=0.0))
+        statement = (
+            f"{what} has an exact potential: both movers' costs change alike around every closed path of four "
+            f"deviations (relative mismatch {largest:.3g}, {data})"
+        )
+        witness: dict[str, Any] = {"weights": dict.fromkeys(game.players, Fraction(1) if game.exact else 1.0)}
+        return Verdict(decision, statement, _CRITERION, None if game.exact else tolerance - largest, witness, _MONDERER)
+    assert at is not None  # noqa: S101 - without pairs the potential is proved
+    square = _square(game, pairs, at, pairs.square(at))
+    relative = f"relative mismatch {mismatch[at]:.3g}, {data}"
+    if decision is Decision.UNDECIDED:
+        statement = (
+            f"it is not decided whether {what} has an exact potential: players {square['pair'][0]} and "
+            f"{square['pair'][1]} differ by too little for the data ({relative})"
+        )
+        return Verdict(decision, statement, _CRITERION, None, square, _MONDERER)
+    corners = " and ".join(f"({', '.join(square['strategies'][corner])})" for corner in (0, 2))
+    statement = (
+        f"{what} has no exact potential: around the four deviations of players {square['pair'][0]} and "
+        f"{square['pair'][1]} between {corners} the movers gain "
+        f"{shown(square['sum'])} in sum, not 0 ({relative})"
+    )
+    return Verdict(decision, statement, _CRITERION, abs(nearest_float(square["sum"])), square, _MONDERER)
+
+
+def weighted_verdict(game: FiniteGame, pairs: SquarePairs, tolerance: float) -> Verdict:
+    """Decide whether weights w > 0 of the players make the costs w_l c_l a game with an exact potential."""
+    balance = find_exact_weights(pairs) if game.exact else find_weights(pairs, tolerance)
+    what, data = described(game), known(game, tolerance)
+    if balance.weights is not None:
+        statement = f"{what} has a weighted potential: the weighted costs change alike on every square ({data})"
+        witness: dict[str, Any] = {"weights": dict(zip(game.players, balance.weights, strict=True))}
+        return Verdict(balance.decision, statement, _CRITERION, None, witness, _MONDERER)
+    witness = _culprit(game, pairs, balance)
+    if balance.decision is Decision.REFUTED:
+        statement = f"{what} has no weighted potential: {_reason(witness)} ({data})"
+        return Verdict(balance.decision, statement, _CRITERION, balance.mismatch, witness, _MONDERER)
+    statement = (
+        f"it is not decided whether {what} has a weighted potential: the data leave it open (relative mismatch "
+        f"{balance.mismatch:.3g}, {data})"
+    )
+    return Verdict(balance.decision, statement, _CRITERION, None, witness, _MONDERER)
+
+
+def _square(game: FiniteGame, pairs: SquarePairs, pair: int, place: tuple[int, ...]) -> dict[str, Any]:
+    """Return a square: its pair, closed path, each mover's gain, and their sum, exactly."""
+    movers = [int(pairs.first[pair]), int(pairs.second[pair])]
+    path = pairs.path(pair, place)
+    closed = [*path, path[0]]
+    gains = [
+        Fraction(game.numbers.number(game.numbers.values[(movers[step % 2], *closed[step])]))
+        - Fraction(game.numbers.number(game.numbers.values[(movers[step % 2], *closed[step + 1])]))
+        for step in range(4)
+    ]
+    return {
+        "pair": [game.players[m] for m in movers],
+        "path": [list(profile) for profile in closed],
+        "strategies": [list(game.names(profile)) for profile in closed],
+        "gains": gains,
+        "sum": sum(gains),
+    }
+
+
+def _culprit(game: FiniteGame, pairs: SquarePairs, balance: Balance) -> dict[str, Any]:
+    if balance.cycle:
+        players = [game.players[m] for m in (*balance.cycle, balance.cycle[0])]
+        place = {(int(i), int(j)): at for at, (i, j) in enumerate(zip(pairs.first, pairs.second, strict=True))}
+        steps = zip(balance.cycle, (*balance.cycle[1:], balance.cycle[0]), strict=True)
+        squares, product = [], Fraction(1)
+        for i, j in steps:
+            at = place[min(i, j), max(i, j)]
+            square = pairs.square(at, 1.0, 0.0)
+            mine, other = (Fraction(pairs.side(m, at, square)) for m in (i, j))
+            squares.append({"path": [list(p) for p in pairs.path(at, square)], "values": [mine, other]})
+            product *= other / mine
+        return {"cycle": players, "squares": squares, "product": product}
+    pair = balance.pair
+    assert pair is not None  # noqa: S101 - what is not proved names a pair
+    names = [game.players[pairs.first[pair]], game.players[pairs.second[pair]]]
+    squares = []
+    for corner in dict.fromkeys(
+        [pairs.square(pair, 1.0, 0.0), pairs.square(pair, 0.0, 1.0), pairs.square(pair, float(pairs.ratios()[pair]))]
+    ):
+        values = [Fraction(pairs.side(m, pair, corner)) for m in (pairs.first[pair], pairs.second[pair])]
+        squares.append({"path": [list(p) for p in pairs.path(pair, corner)], "values": values})
+    return {"pair": names, "squares": squares}
+
+
+def _reason(witness: dict[str, Any]) -> str:
+    if "cycle" in witness:
+        cycle = " - ".join(map(str, witness["cycle"]))
+        return f"the weights that the cycle {cycle} demands multiply to {shown(witness['product'])}, not 1"
+    values = " and ".join("{} against {}".format(*map(shown, square["values"])) for square in witness["squares"])
+    return "no weights balance players {} and {}, whose squares give ".format(*witness["pair"]) + values
+
+
+@dataclass(frozen=True, eq=False)
+class FinitePotential:
+    """A potential of a finite game, 0 at the profile of first strategies.
+
+    Attributes
+    ----------
+    game : FiniteGame
+    numbers : Numbers
+        Its values (s_1, ..., s_L).
+    """
+
+    game: FiniteGame
+    numbers: Numbers
+
+    def __call__(self, profile: Any) -> float | Fraction:
+        """Return its value at a profile."""
+        return self.numbers.number(self.numbers.values[self.game.profile(profile)])
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """The values (s_1, ..., s_L): floats, or Fractions in an object array."""
+        return self.numbers.fractions() if self.numbers.exact else self.numbers.values
+
+
+def finite_potential(game: FiniteGame, weights: Sequence[Any]) -> FinitePotential:
+    """Return the potential of a game that has one with these weights.
+
+    It sums the movers' weighted cost differences along the path from the first strategies on which the players move in
+    their order: phi(s) = sum_l w_l (c_l(s_1..s_l, 0..0) - c_l(s_1..s_{l-1}, 0, 0..0)).
+    """
+    values, denominator = game.numbers.values, game.numbers.denominator
+    if denominator is None:
+        factors, total = [float(w) for w in weights], np.zeros(game.sizes)
+    else:
+        common = lcm(*(Fraction(w).denominator for w in weights))
+        factors, total = [int(Fraction(w) * common) for w in weights], np.zeros(game.sizes, dtype=object)
+        denominator *= common
+    for m, factor in enumerate(factors):
+        rest = (slice(None),) * (m + 1) + (slice(0, 1),) * (len(game.sizes) - m - 1)
+        costs = values[m][rest] if denominator is None else values[m][rest].astype(object)
+        start = costs[(slice(None),) * m + (slice(0, 1),)]
+        total = total + factor * (costs - start)
+    return FinitePotential(game, Numbers(total, denominator))

@@ -1,0 +1,138 @@
+"""The potential report of a finite game: every question is decided, by its table and the graph of its deviations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nngames.checks.finite.balance_verdicts import (
+    described,
+    exact_verdict,
+    finite_potential,
+    known,
+    shown,
+    weighted_verdict,
+)
+from nngames.checks.finite.better_replies import Deviations
+from nngames.checks.finite.square_pairs import SquarePairs
+from nngames.core.errors import NotApplicableError
+from nngames.core.verdicts import Decision, Verdict
+from nngames.games import FiniteGame
+from nngames.results.cycle import Cycle
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A kind of closed path, and what its absence is, with the sentence and the literature behind it."""
+
+    absence: str
+    presence: str
+    references: tuple[str, ...]
+
+
+_ACYCLIC = _Question(
+    "has no closed path of unilateral deviations in which every mover strictly improves, so it has a generalised "
+    "ordinal potential",
+    "has no generalised ordinal potential: on a closed path of unilateral deviations every mover strictly improves",
+    ("monderer1996",),
+)
+_ORDINAL = _Question(
+    "has an ordinal potential: no closed path of unilateral deviations worsens no mover and strictly improves one",
+    "has no ordinal potential: a closed path of unilateral deviations worsens no mover and strictly improves one",
+    ("voorneveld1997",),
+)
+_ANSWERS = _Question(
+    "has no closed path of best responses in which a mover strictly improves, so it has a best-response potential",
+    "has no best-response potential: on a closed path of best responses a mover strictly improves",
+    ("voorneveld2000",),
+)
+
+
+def finite_report(game: FiniteGame, tolerance: float) -> dict[str, Any]:
+    """Return the fields of a finite game's potential report.
+
+    Parameters
+    ----------
+    game : FiniteGame
+    tolerance : float
+        Floating costs are known to it, relative to the player's largest |cost|; exact ones are known exactly. 0 takes
+        floats as the rationals they are.
+
+    Notes
+    -----
+    In a finite game, a generalised ordinal potential exists iff better replies have no cycle [monderer1996], an ordinal
+    one iff there is no weak improvement cycle [voorneveld1997], and a best-response potential iff no cycle of best
+    responses has a strict step [voorneveld2000].
+    """
+    if tolerance == 0 and not game.exact:
+        game = game.with_numbers(game.numbers.rationals())
+    pairs = SquarePairs(game)
+    exact, weighted = exact_verdict(game, pairs, tolerance), weighted_verdict(game, pairs, tolerance)
+    proved = exact if exact.proved else weighted
+    weights = proved.witness["weights"] if proved.proved else None
+    potential = None if weights is None else finite_potential(game, list(weights.values()))
+    fields = {"exact": exact, "weighted": weighted, "potential": potential, "weights": weights, "asymmetry": None}
+    if proved.proved:
+        kind = "exact" if exact.proved else "weighted"
+        verdicts = [_by_potential(game, question, kind, tolerance) for question in (_ACYCLIC, _ORDINAL, _ANSWERS)]
+        return fields | dict(zip(("acyclic", "ordinal", "best_response_acyclic"), verdicts, strict=True), cycle=None)
+    return fields | _by_graph(game, tolerance)
+
+
+def _by_potential(game: FiniteGame, question: _Question, kind: str, tolerance: float) -> Verdict:
+    statement = f"{described(game)} {question.absence}: its {kind} potential falls with the mover's cost"
+    statement += f" ({known(game, tolerance)})"
+    return Verdict(Decision.PROVED, statement, f"the {kind} potential", references=question.references)
+
+
+def _by_graph(game: FiniteGame, tolerance: float) -> dict[str, Any]:
+    try:
+        graph = Deviations(game, tolerance)
+    except NotApplicableError as error:
+        statement = f"it is not decided which cycles {described(game)} has: {error}"
+        open_ = Verdict(Decision.UNDECIDED, statement, "not applicable")
+        return {"acyclic": open_, "ordinal": open_, "best_response_acyclic": open_, "cycle": None}
+    improves, may_improve = graph.improves == 2, graph.improves >= 1
+    acyclic, cycle = _decide(graph, _ACYCLIC, (improves, may_improve), (improves, may_improve), tolerance)
+    ordinal, _ = _decide(graph, _ORDINAL, (graph.keeps == 2, graph.keeps >= 1), (improves, may_improve), tolerance)
+    answers, _ = _decide(graph, _ANSWERS, (graph.best == 2, graph.best >= 1), (improves, may_improve), tolerance)
+    return {"acyclic": acyclic, "ordinal": ordinal, "best_response_acyclic": answers, "cycle": cycle}
+
+
+def _decide(
+    graph: Deviations,
+    question: _Question,
+    arcs: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    strict: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    tolerance: float,
+) -> tuple[Verdict, Cycle | None]:
+    """Decide from the arcs that are sure and those that may be, and likewise the strict ones among them."""
+    game, method = graph.game, "strongly connected components of the graph of unilateral deviations"
+    what, data = described(game), known(game, tolerance)
+    path = graph.closed_path(arcs[0], strict[0])
+    if path is not None:
+        cycle = graph.cycle(path)
+        gains = [step.gain for step in cycle.deviations if step.gain is not None]
+        least = min(gain for gain in gains if gain > 0)
+        moves = ", ".join(
+            f"{step.mover} to {game.strategies[m][int(step.after[m])]} (gains {shown(gain)})"
+            for step, gain in zip(cycle.deviations, gains, strict=True)
+            for m in [game.players.index(step.mover)]
+        )
+        start = ", ".join(game.names(graph.profile(path[0])))
+        statement = f"{what} {question.presence}: from ({start}), {moves} ({data})"
+        witness = {"cycle": cycle.to_dict(), "strategies": [game.names(graph.profile(at)) for at in path]}
+        return Verdict(Decision.REFUTED, statement, method, float(least), witness, question.references), cycle
+    if (arcs[1] != arcs[0]).any() or (strict[1] != strict[0]).any():
+        _, labels = graph.components(arcs[1])
+        within = labels[graph.sources] == labels[graph.targets]
+        if (arcs[1] & strict[1] & within).any():
+            statement = (
+                f"it is not decided whether {what} {question.absence}: gains between the data tolerance and ten times "
+                f"it would close such a path ({data})"
+            )
+            return Verdict(Decision.UNDECIDED, statement, method, references=question.references), None
+    return Verdict(Decision.PROVED, f"{what} {question.absence} ({data})", method, references=question.references), None

@@ -1,0 +1,186 @@
+"""The existence certificate: its ball holds the equilibrium computed to 50 digits, and refuses what is farther off."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+
+import nngames as nng
+from nngames.activations.foundations.scalar import ScalarActivation
+from nngames.activations.foundations.slope_enclosures import SlopeEnclosure
+
+_DIGITS = {
+    "tanh": mpmath.tanh,
+    "sigmoid": lambda v: 1 / (1 + mpmath.exp(-v)),
+    "relu": lambda v: max(v, mpmath.mpf(0)),
+    "softplus": lambda v: mpmath.log(1 + mpmath.exp(v)),
+    "hard_tanh": lambda v: min(max(v, mpmath.mpf(-1)), mpmath.mpf(1)),
+    "gelu": lambda v: v * mpmath.ncdf(v),
+    "sin": mpmath.sin,
+}
+
+
+def _contraction(name: str, n: int, layers: int, rng: np.random.Generator) -> tuple[nng.Game, list, list]:
+    lipschitz = nng.activation(name).lipschitz
+    weights = [rng.normal(size=(n, n)) for _ in range(layers)]
+    weights = [w * (0.8 / lipschitz / np.linalg.norm(w, 2)) for w in weights]
+    biases = [rng.normal(size=n) for _ in range(layers)]
+    return nng.Network.ring(weights, biases, [name] * layers).game(), weights, biases
+
+
+def _fifty_digits(name: str, weights: list, biases: list) -> list[mpmath.mpf]:
+    """Return the equilibrium of a contracting ring by iteration of its composite map in 60 digits."""
+    r = _DIGITS[name]
+    ws = [mpmath.matrix(w.tolist()) for w in weights]
+    bs = [mpmath.matrix(b.tolist()) for b in biases]
+    x = mpmath.zeros(len(biases[-1]), 1)
+    for _ in range(400):
+        outputs, start = [], x
+        for w, b in zip(ws, bs, strict=True):
+            x = (w * x + b).apply(r)
+            outputs.append(x)
+        if mpmath.norm(x - start, mpmath.inf) < mpmath.mpf(10) ** -55:
+            break
+    return [t for output in outputs for t in output]
+
+
+@pytest.mark.parametrize("name", sorted(_DIGITS))
+def test_the_ball_holds_the_equilibrium_of_fifty_digits(name: str) -> None:
+    rng = np.random.default_rng(4)
+    game, weights, biases = _contraction(name, 3, 2, rng)
+    with mpmath.workdps(60):
+        exact = _fifty_digits(name, weights, biases)
+        for tolerance in (1e-3, 1e-12):
+            x = nng.solve(game, "picard", tolerance=tolerance).profile
+            verdict = nng.certify_equilibrium(game, x)
+            distance = max(abs(mpmath.mpf(float(a)) - b) for a, b in zip(x, exact, strict=True))
+            assert verdict.proved
+            assert verdict.radius is not None
+            assert distance <= verdict.radius
+            # Sharp as well: not much larger than it has to be.
+            assert verdict.radius <= 3 * float(distance) + 1e-14
+        radius = 1e-6
+        assert nng.certify_equilibrium(game, x, radius).radius <= radius
+        # Half of the distance is refuted, and so is a step beyond the radius.
+        moved = x.copy()
+        moved[2] += 2 * radius
+        assert nng.certify_equilibrium(game, moved, radius).refuted
+        assert nng.certify_equilibrium(game, moved, 3 * radius).proved
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "softmax", "hard_tanh"])
+def test_random_contractions_are_certified(name: str) -> None:
+    rng = np.random.default_rng(8)
+    for n in (1, 2, 5, 40):
+        game, _, _ = _contraction(name, n, 3, rng)
+        x = nng.solve(game).profile
+        verdict = nng.certify_equilibrium(game, x)
+        assert verdict.proved, verdict
+        assert verdict.radius < 1e-6
+        if n > 1:
+            x[0] += 1e-3
+            assert nng.certify_equilibrium(game, x, 1e-4).refuted
+
+
+def test_two_hundred_neurons() -> None:
+    rng = np.random.default_rng(2)
+    weight = rng.normal(size=(200, 200))
+    network = nng.Network.recurrent(weight * (0.6 / np.linalg.norm(weight, 2)), rng.normal(size=200), "tanh")
+    game = network.game()
+    verdict = nng.certify_equilibrium(game, nng.solve(game, tolerance=1e-12).profile, 1e-9)
+    assert verdict.proved
+    assert verdict.radius < 1e-9 <= verdict.witness["unique_within"]
+
+
+def test_the_witness_is_enough_to_check() -> None:
+    """|C F(c)| + N y <= y is out of reach of the witness, but the box and the weights must say what the radius is."""
+    rng = np.random.default_rng(0)
+    game, _, _ = _contraction("tanh", 4, 2, rng)
+    verdict = nng.certify_equilibrium(game, nng.solve(game).profile)
+    assert verdict.witness["box"].max() == verdict.radius == verdict.to_dict()["radius"]
+    assert verdict.witness["factor"] < 1
+    assert verdict.witness["weights"].max() == 1
+
+
+def test_kinks_are_enclosed_over_all_pairs() -> None:
+    """x_1 = max(0, -x_2), x_2 = max(0, x_1): the only equilibrium is 0, at both kinks."""
+    game = nng.Network.ring([[[-1.0]], [[1.0]]], [[0.0], [0.0]], ["relu", "relu"]).game()
+    verdict = nng.certify_equilibrium(game, [0.0, 0.0])
+    assert verdict.proved
+    assert verdict.radius == 0
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu"])
+def test_multiple_equilibria_and_continua_stay_open(name: str) -> None:
+    """Slope 1 around the ring: 0 is a triple equilibrium of tanh, and one of a continuum of ReLU."""
+    game = nng.Network.ring([[[1.0]], [[1.0]]], [[0.0], [0.0]], [name, name]).game()
+    verdict = nng.certify_equilibrium(game, [0.0, 0.0])
+    assert verdict.status == "UNDECIDED"
+    assert verdict.radius is None
+    assert "equilibrium exactly" in verdict.statement
+    assert "multiple" in verdict.statement
+    assert verdict.witness["exact_equilibrium"]
+    near = nng.certify_equilibrium(game, [1e-5, 1e-5])
+    assert near.status == "UNDECIDED"
+
+
+def test_no_equilibrium_near_an_almost_equilibrium() -> None:
+    """Softplus with slope 1 has a residual of 3e-10 at 22 and no equilibrium at all."""
+    game = nng.Network.ring([[[1.0]], [[1.0]]], [[0.0], [0.0]], ["softplus", "softplus"]).game()
+    for radius in (None, 1e-3, 1.0):
+        assert not nng.certify_equilibrium(game, [22.0, 22.0], radius).proved
+
+
+def test_unstable_and_quadratic_equilibria() -> None:
+    game = nng.Network.ring([[[2.0]], [[2.0]]], [[0.0], [0.0]], ["tanh", "tanh"]).game()
+    assert nng.certify_equilibrium(game, [0.0, 0.0]).radius == 0
+    with mpmath.workdps(50):
+        root = mpmath.findroot(lambda x: mpmath.tanh(2 * x) - x, 0.957)
+        verdict = nng.certify_equilibrium(game, [0.95, 0.95], 0.05)
+        assert verdict.proved
+        assert verdict.radius >= abs(root - mpmath.mpf(0.95))
+    quadratic = nng.QuadraticGame(
+        {0: [[2.0, 0.5], [0.5, 3.0]], 1: [[4.0]]},
+        {(0, 1): [[1.0], [-1.0]], (1, 0): [[0.3, 0.2]]},
+        {0: [1.0, -2.0], 1: [-0.7]},
+        {1: "nonnegative"},
+    )
+    # By hand: the action of player 1 is positive, so that it solves Qx + Rx + q = 0.
+    exact = np.linalg.solve([[2.0, 0.5, 1.0], [0.5, 3.0, -1.0], [0.3, 0.2, 4.0]], [-1.0, 2.0, 0.7])
+    assert exact[2] > 0
+    assert nng.certify_equilibrium(quadratic, exact, 1e-12).proved
+    assert nng.certify_equilibrium(quadratic, exact + np.array([0.0, 0.0, 1e-3]), 1e-6).refuted
+
+
+def test_what_cannot_be_decided_says_why() -> None:
+    gate = nng.Network.ring([[[9.0, 1.0], [0.0, 8.0]]] * 2, [[0.0, 1.0]] * 2, ["softmax", "softmax"]).game()
+    verdict = nng.certify_equilibrium(gate, [0.5, 0.5, 0.5, 0.5])
+    assert verdict.status == "UNDECIDED"
+    assert "couples coordinates" in verdict.statement
+    with pytest.raises(nng.InputError, match="radius"):
+        nng.certify_equilibrium(gate, [0.5, 0.5, 0.5, 0.5], -1.0)
+
+
+def _scalar_activations() -> list[str]:
+    found = [name for name in nng.activations() if isinstance(nng.activation(name), ScalarActivation)]
+    return [name for name in found if nng.activation(name).continuous]
+
+
+@pytest.mark.parametrize("name", _scalar_activations())
+def test_slopes_of_all_pairs_are_enclosed(name: str) -> None:
+    rng = np.random.default_rng(1)
+    activation = nng.activation(name)
+    enclosure = SlopeEnclosure(activation)
+    ends = activation.inputs
+    for _ in range(25):
+        middle, half = rng.normal() * rng.choice([0.1, 1.0, 5.0, 20.0]), 10 ** rng.uniform(-6, 1)
+        low, high = max(middle - half, ends.lower + 1e-3), min(middle + half, ends.upper - 1e-3)
+        if not low < high:
+            continue
+        least, most = enclosure(low, high)
+        v = np.sort(rng.uniform(low, high, 12))
+        rise, run = np.diff(activation(v)), np.diff(v)
+        rounding = 1e-14 * (1 + np.abs(activation(v)).max()) / run + 1e-9
+        assert (rise / run >= least - rounding).all()
+        assert (rise / run <= most + rounding).all()

@@ -1,0 +1,84 @@
+"""Enumeration by intervals: all equilibria with the proved count, singular ones located and left open."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import root
+
+import nngames as nng
+from nngames.checks.enumerating.smooth import smooth_equilibria
+
+
+def _ring(first: float, second: float, names: list[str], bias: float = 0.0) -> nng.Game:
+    return nng.Network.ring([[[first]], [[second]]], [[0.0], [bias]], names).game()
+
+
+def test_the_three_equilibria_of_a_bistable_pair() -> None:
+    found = smooth_equilibria(_ring(2.0, 2.0, ["tanh", "tanh"]))
+    assert found.complete.proved
+    assert found.complete.witness["count"] == 3
+    # The positive root of tanh(2x) = x.
+    a = 0.9575040240772687
+    assert np.allclose(found.points, [[-a, -a], [0, 0], [a, a]], atol=1e-12)
+    assert (found.radii < 1e-12).all()
+
+
+def test_a_singular_equilibrium_is_located_and_left_open() -> None:
+    found = smooth_equilibria(_ring(1.0, 1.0, ["tanh", "tanh"]))
+    assert found.complete.status == "UNDECIDED"
+    assert len(found.points) == 0
+    boxes = found.unresolved
+    assert any((np.asarray(b["lower"]) <= 0).all() and (np.asarray(b["upper"]) >= 0).all() for b in boxes)
+    assert max(float(np.max(np.abs([b["lower"], b["upper"]]))) for b in boxes) < 1e-4
+
+
+def test_a_continuum_stops_in_time_and_is_covered() -> None:
+    found = smooth_equilibria(_ring(1.0, 1.0, ["hard_tanh", "hard_tanh"]), max_seconds=0.3)
+    assert found.complete.status == "UNDECIDED"
+    boxes = found.unresolved
+    for point in np.linspace(-1, 1, 9):
+        assert any((np.asarray(b["lower"]) <= point).all() and (np.asarray(b["upper"]) >= point).all() for b in boxes)
+
+
+@pytest.mark.parametrize(
+    ("names", "size", "scale"),
+    [
+        (["tanh", "tanh"], 2, 2.0),
+        (["hard_tanh", "tanh"], 2, 3.0),
+        (["sin", "tanh"], 1, 4.0),
+        (["gaussian", "sin"], 1, 6.0),
+    ],
+)
+def test_every_root_of_many_starts_is_found(names: list[str], size: int, scale: float) -> None:
+    rng = np.random.default_rng(7)
+    weights = [scale * rng.normal(size=(size, size)) for _ in names]
+    game = nng.Network.ring(weights, [0.1 * rng.normal(size=size) for _ in names], names).game()
+    found = smooth_equilibria(game)
+    assert found.complete.proved
+    met: list[np.ndarray] = []
+    for start in rng.uniform(-1.2, 1.2, size=(150, game.size)):
+        solved = root(lambda x: game.residuals(x), start, tol=1e-13)
+        if np.abs(game.residuals(solved.x)).max() < 1e-11 and all(np.abs(solved.x - x).max() > 1e-6 for x in met):
+            met.append(solved.x)
+    assert len(met) == len(found.points)
+    assert all(np.abs(found.points - x).max(axis=1).min() < 1e-8 for x in met)
+    for point in found.points:
+        assert nng.certify_equilibrium(game, point, 1e-9).proved
+
+
+def test_six_neurons_on_a_full_graph() -> None:
+    rng = np.random.default_rng(3)
+    weights = {(i, j): [[1.3 * rng.normal()]] for i in range(6) for j in range(6) if i != j}
+    game = nng.Network.graph(weights, {i: [0.1] for i in range(6)}, dict.fromkeys(range(6), "tanh")).game()
+    found = smooth_equilibria(game)
+    assert found.complete.proved
+    assert len(found.points) >= 1
+
+
+def test_without_a_box_nothing_is_enumerated() -> None:
+    game = nng.Network.ring([[[2.0]], [[2.0]]], [[0.0], [1.0]], ["softplus", "softplus"]).game()
+    with pytest.raises(nng.NotApplicableError, match="no box is known"):
+        smooth_equilibria(game)
+    with pytest.raises(nng.InputError, match="max_seconds"):
+        smooth_equilibria(game, 0)
