@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nngames.activations import Activation, activation, activations
 from nngames.certificates import certify
+from nngames.certificates.error_bounds import ErrorBound, error_bound, error_bounds
 from nngames.compare import compare
 from nngames.core.errors import (
     DomainError,
@@ -62,6 +63,7 @@ __all__ = [
     "Comparison",
     "Decision",
     "DomainError",
+    "ErrorBound",
     "FiniteGame",
     "Game",
     "InputError",
@@ -91,6 +93,8 @@ __all__ = [
     "compile_passes",
     "diagnose",
     "enumerate_equilibria",
+    "error_bound",
+    "error_bounds",
     "load_scenario",
     "methods",
     "run_scenario",

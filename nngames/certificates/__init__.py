@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from nngames.certificates.certificate import Certificate, certificate_named, not_applicable, registry
 from nngames.core.verdicts import Verdict
 from nngames.games import Game, required_game
@@ -35,6 +37,7 @@ registry.discover(
         "perron",
         "potential",
         "principal_minors",
+        "residuals",
         "response_boxes",
         "sectors",
         "slope_matrix",
@@ -68,8 +71,10 @@ def verdict_of(name: str, game: Game) -> Verdict:
     certificate = registry[name]()
     known = _verdicts.setdefault(game, {})
     if name not in known:
-        reason = certificate.applies(game)
-        known[name] = certificate.decide(game) if reason is None else not_applicable(reason)
+        # Bounds decide by comparisons, which fail on what is not finite: data near the ends of floats are UNDECIDED.
+        with np.errstate(all="ignore"):
+            reason = certificate.applies(game)
+            known[name] = certificate.decide(game) if reason is None else not_applicable(reason)
     return known[name]
 
 

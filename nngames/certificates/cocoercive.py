@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +14,7 @@ from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.figures import round_down, shown
 from nngames.certificates.inclusion_matrix import exact_matrix, full_matrix
 from nngames.core.bounds import symmetric_extremes
-from nngames.core.exact import EXACT_ORDER, fraction, is_positive_semidefinite, rational
+from nngames.core.exact import EXACT_ORDER, fraction, is_positive_semidefinite, nearest_float, rational
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import CoupledGame, Game
@@ -101,13 +102,16 @@ def _general(game: CoupledGame, known: Verdict, symmetric: bool) -> tuple[float,
 
 def _dense(matrix: Array, error: Array) -> float:
     """Return a beta with S - beta M'M >= 0 proved by a safe least eigenvalue; 0 where none is."""
-    symmetric = (matrix + matrix.T) / 2
-    try:
-        factor = np.linalg.cholesky(symmetric)
-    except np.linalg.LinAlgError:
+    symmetric = matrix / 2 + matrix.T / 2
+    if not np.isfinite(symmetric).all() or not np.isfinite(matrix).all():
         return 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        reach = float(np.linalg.norm(np.linalg.solve(factor, matrix.T), 2))
+        try:
+            factor = np.linalg.cholesky(symmetric)
+            reach = float(np.linalg.norm(np.linalg.solve(factor, matrix.T), 2))
+        except np.linalg.LinAlgError:
+            # Not positive definite, or too wide a range of sizes for a factorisation.
+            return 0.0
         largest, gram = reach * reach, matrix.T @ matrix
     if not 0 < largest < np.inf or not np.isfinite(gram).all():
         return 0.0
@@ -177,9 +181,11 @@ def _kernel_vector(symmetric: Any, exact: Any) -> list[Fraction] | None:
 
 def _exact_beta(symmetric: Any, exact: Any) -> float:
     """Return a beta > 0 with S - beta M'M >= 0 in rationals, near the largest one."""
-    size = [float(fraction(x)) for x in exact.entries()]
+    size = [nearest_float(fraction(x)) for x in exact.entries()]
     m = np.array(size).reshape(exact.nrows(), -1)
-    s = (m + m.T) / 2
+    s = m / 2 + m.T / 2
+    if not np.isfinite(s).all():
+        return 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         form = m @ np.linalg.pinv(s, rcond=1e-10, hermitian=True) @ m.T
     if not np.isfinite(form).all():
@@ -189,7 +195,7 @@ def _exact_beta(symmetric: Any, exact: Any) -> float:
         return 0.0
     gram = exact.transpose() * exact
     for loss in _EXACT_LOSSES:
-        beta = (1 - loss) / largest
+        beta = min((1 - loss) / largest, sys.float_info.max)
         if is_positive_semidefinite(symmetric - gram * rational(beta)):
             return beta
     return 0.0

@@ -120,7 +120,10 @@ def _composed_shift(bounds: CutBounds, game: Any) -> Fraction:
         return Fraction(0)
     total = Fraction(0)
     for weight, split in zip(bounds.weights, bounds.splits, strict=True):
-        product, norm = EnclosedProduct.of(weight.dense), Fraction(spectral_norm(weight).upper)
+        bound = spectral_norm(weight).upper
+        if bound == math.inf:
+            return Fraction(0)
+        product, norm = EnclosedProduct.of(weight.dense), Fraction(bound)
         # alpha/(1 - alpha) of the layer as a whole, and of its activation after its weight: (1 - s)/(1 + s) for r.
         odds = [_odds(_Shift((weight,), product, split.centre).largest(1 - split.radius * norm))]
         if split.lipschitz <= 1:

@@ -66,15 +66,14 @@ _REFERENCES = {"combettes_pesquet": ("combettes2020",), "lipsdp": ("fazlyab2019"
 
 def _bounds(network: Network) -> tuple[dict[str, float], dict[str, Any]]:
     """Return the bounds by name, those that cost more only where sizes are small, and what they leave as evidence."""
-    bounds = {
-        "norm_product": composite_bound(network).lipschitz,
-        "combettes_pesquet": _rounded(cut_bounds(network).lipschitz),
-    }
+    # Each bound is at most the one before it, so what rounding added beyond that is taken off.
+    bounds = {"norm_product": composite_bound(network).lipschitz}
+    bounds["combettes_pesquet"] = min(bounds["norm_product"], _rounded(cut_bounds(network).lipschitz))
     extra: dict[str, Any] = {}
     hidden = hidden_coordinates(network)
     if hidden is not None and hidden <= MASKED_COORDINATES and all(w.has_dense for w in network.weights.values()):
         found = masked_norm(network)
-        bounds["masks"] = found.upper
+        bounds["masks"] = min(bounds["combettes_pesquet"], found.upper)
         extra["masks_lower"] = found.lower
     elif network.size <= LIPSDP_ORDER and len(network.players) > 1:
         answer: tuple[float, list[Array]] | None = lipsdp(network)

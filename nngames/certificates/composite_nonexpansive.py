@@ -6,7 +6,7 @@ from typing import Any
 
 from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.composite_bounds import composite_bound, composite_reason
-from nngames.certificates.composite_contraction import bound_witness
+from nngames.certificates.composite_contraction import bound_witness, least_bound
 from nngames.certificates.figures import shown
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game
@@ -14,12 +14,13 @@ from nngames.games import Game
 
 @certificate_named("composite_nonexpansive")
 class CompositeNonexpansive(Certificate):
-    """O is nonexpansive if prod_l lip_l |W_l|_2 <= 1.
+    """O is nonexpansive if prod_l lip_l |W_l|_2 <= 1, or the sum over the sets of cuts (``composite_cuts``) is.
 
     This licenses Krasnoselskii-Mann steps on O with sum lambda_t (1 - lambda_t) = infinity, constant ones in (0, 1)
     included, where O has a fixed point [bauschke2017, ch. 5]; it claims no fixed point. A nonexpansive map need not be
     averaged; a q-Lipschitz one is (1 + q)/2-averaged if q < 1, since |1 - 1/gamma| + q/gamma = 1 there. REFUTED only
-    where O is affine. Witness: ``lipschitz``, ``norms`` and ``lipschitz_constants`` by layer, ``merged``.
+    where O is affine. The cuts, which take the norms of partial products, are asked where the product of the norms is
+    above 1. Witness: ``lipschitz``, ``norms`` and ``lipschitz_constants`` by layer, ``merged``.
     """
 
     map = "composite"
@@ -31,13 +32,14 @@ class CompositeNonexpansive(Certificate):
     def decide(self, game: Any) -> Verdict:
         """Decide whether the bound is at most 1."""
         bound = composite_bound(game.network)
-        value, witness = bound.lipschitz, {"lipschitz": bound.lipschitz, **bound_witness(bound)}
+        value, method = (bound.lipschitz, bound.method) if bound.lipschitz <= 1 else least_bound(game.network)
+        witness = {"lipschitz": value, **bound_witness(bound)}
         if value <= 1:
             statement = (
                 "the composite map O is nonexpansive in the Euclidean norm: its Lipschitz constant is at most "
                 f"{shown(value)}"
             )
-            return Verdict(Decision.PROVED, statement, bound.method, 1 - value, witness, ("bauschke2017",))
+            return Verdict(Decision.PROVED, statement, method, 1 - value, witness, ("bauschke2017",))
         if bound.lower is not None and bound.lower > 1:
             statement = (
                 f"the composite map O is affine and the norm of its linear part is at least {shown(bound.lower)}, so "
@@ -46,7 +48,7 @@ class CompositeNonexpansive(Certificate):
             evidence = {"norm_lower": bound.lower, **witness}
             return Verdict(Decision.REFUTED, statement, bound.method, bound.lower - 1, evidence)
         statement = (
-            f"the composite map O is not shown to be nonexpansive: the product of norms is at most {shown(value)}, and "
-            "at most 1 is only sufficient"
+            "the composite map O is not shown to be nonexpansive: its Lipschitz constant is at most "
+            f"{shown(value)}, and a bound of at most 1 is only sufficient"
         )
-        return Verdict(Decision.UNDECIDED, statement, bound.method, None, witness)
+        return Verdict(Decision.UNDECIDED, statement, method, None, witness)

@@ -21,9 +21,12 @@ _OTHERS = (
     "composite_contraction",
     "joint_contraction",
     "neuron_contraction",
+    "euclidean_contraction",
+    "nonnegative",
     "monotone",
     "diagonal_stability",
     "p_matrix",
+    "composite_lipschitz",
 )
 
 
@@ -35,8 +38,11 @@ class Existence(Certificate):
     equilibrium, whatever r is. Where every r is bounded, or every dom f is, T maps a compact convex set into itself.
     Where r is bounded on one side only, as ReLU is, the box of its range passes through x -> r(Wx + b) until it is
     finite: x >= 0 and W <= 0 give x <= r(b). Where |r(v)| <= a|v| + c and the spectral radius of diag(a)|W| is below 1,
-    with a = 0 for a bounded r, a box |x| <= h is mapped into itself (``growth_box``). Then contraction, strong
-    monotonicity, diagonal stability and P-matrices are asked. Nothing is REFUTED: none of them is necessary.
+    with a = 0 for a bounded r, a box |x| <= h is mapped into itself (``growth_box``). Then contraction of T or of O,
+    nonnegative networks, strong monotonicity, diagonal stability and P-matrices are asked. None of these is necessary;
+    REFUTED only by ``nonnegative``, where no response is ever negative and T has no fixed point in the orthant.
+    The margin is that of the certificate that has it, or 1 less the bound on the growth; None where the order, the
+    ranges or a box prove it, which no small change of the weights undoes by an amount that is known.
     Witness: ``box`` (lower, upper), which contains every equilibrium, where one is known; ``unique`` where proved;
     ``certificate`` that has it.
     """
@@ -53,21 +59,21 @@ class Existence(Certificate):
         """Decide by the first argument that holds."""
         if _in_an_order(game):
             text = "its players can be put in an order in which each listens to earlier ones only"
-            return _proved(game, text, "order of the players", {"unique": True}, 1)
+            return _proved(game, text, "order of the players", {"unique": True}, unique=True)
         continuous = several_answers_reason(game) is None
         if continuous and all(a.bounded for a in game.network.activations.values()):
             method = "bounded responses, Brouwer's fixed-point theorem"
-            return _proved(game, "its range is bounded and it is continuous", method, {}, None, _bounded_box(game))
+            return _proved(game, "its range is bounded and it is continuous", method, {}, box=_bounded_box(game))
         if continuous and linear_map_reason(game) is None:
             box = _mapped_box(game)
             if box is not None:
                 method = "interval bounds of x -> r(Wx + b), Brouwer's fixed-point theorem"
-                return _proved(game, "it maps a box into itself and is continuous", method, {}, None, box)
+                return _proved(game, "it maps a box into itself and is continuous", method, {}, box=box)
             radius = _growth_of_blocks(game)
             if radius is not None:
                 method = "growth of the responses, Brouwer's fixed-point theorem"
                 text = f"its linear growth has a spectral radius of at most {shown(radius)}"
-                return _proved(game, text, method, {"growth": radius}, None)
+                return _proved(game, text, method, {"growth": radius}, margin=1 - radius)
         return _by_others(game)
 
 
@@ -137,19 +143,29 @@ def _by_others(game: Any) -> Verdict:
 
     for name in _OTHERS:
         verdict = verdict_of(name, game)
-        if verdict.proved and verdict.witness.get("unique"):
-            return _proved(game, f"{name} proves it", name, {"unique": True, "certificate": name}, 1)
+        unique = bool(verdict.witness.get("unique"))
+        if verdict.proved and (unique or name == "nonnegative"):
+            witness = {"unique": True, "certificate": name} if unique else {"certificate": name}
+            return _proved(game, f"{name} proves it", name, witness, unique, verdict.margin)
+        if verdict.refuted and verdict.witness.get("exists") is False:
+            statement = f"{joint_name(game)} has no fixed point: {name} proves it"
+            evidence = {"exists": False, "certificate": name}
+            return Verdict(Decision.REFUTED, statement, name, verdict.margin, evidence, verdict.references)
     statement = f"a fixed point of {joint_name(game)} is not shown to exist"
     return Verdict(Decision.UNDECIDED, statement, "order, bounded responses, growth, other certificates")
 
 
 def _proved(
-    game: Any, reason: str, method: str, witness: dict[str, Any], number: int | None, box: Any = None
+    game: Any,
+    reason: str,
+    method: str,
+    witness: dict[str, Any],
+    unique: bool = False,
+    margin: float | None = None,
+    box: Any = None,
 ) -> Verdict:
     if box is not None:
         witness = witness | {"box": {"lower": box[0], "upper": box[1]}}
-    count = "exactly one fixed point" if number else "a fixed point"
-    witness = {"exists": True, **witness}
-    return Verdict(
-        Decision.PROVED, f"{joint_name(game)} has {count}: {reason}", method, 0.0, witness, ("facchinei2003",)
-    )
+    count = "exactly one fixed point" if unique else "a fixed point"
+    statement = f"{joint_name(game)} has {count}: {reason}"
+    return Verdict(Decision.PROVED, statement, method, margin, {"exists": True, **witness}, ("facchinei2003",))

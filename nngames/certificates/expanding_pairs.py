@@ -80,7 +80,11 @@ def _candidates(game: Any) -> Iterator[tuple[Array, Array]]:
         if k not in _PASSES:
             continue
         jacobian = np.asarray(view.linearise(x)(np.eye(view.size))).T
-        values, vectors = np.linalg.eigh(jacobian.T @ jacobian)
+        with np.errstate(over="ignore", invalid="ignore"):
+            gram = jacobian.T @ jacobian
+        if not np.isfinite(gram).all():
+            return
+        values, vectors = np.linalg.eigh(gram)
         if values[-1] < 1 - 1e-9:
             continue
         # Where many directions keep their length, rounding decides which of them do not lose any.

@@ -21,6 +21,8 @@ from nngames.games import CoupledGame, NetworkGame
 from nngames.networks.passes import assembled_weight
 
 _UNIT = 2.0**-53
+# Sums and halves of subnormal numbers lose at most this much.
+_LEAST = 4 * 5e-324
 
 
 def symmetric_part(game: CoupledGame) -> tuple[Any, Any]:
@@ -28,9 +30,9 @@ def symmetric_part(game: CoupledGame) -> tuple[Any, Any]:
     from scipy import sparse
 
     blocks, size, weight = _parts(game)
-    matrix = sparse.csr_array(blocks - (weight + weight.T) / 2)
-    absolute = abs(weight)
-    return matrix, sparse.csr_array(4 * _UNIT * (size + absolute + absolute.T))
+    matrix = sparse.csr_array(blocks - (weight / 2 + weight.T / 2))
+    absolute = 4 * _UNIT * abs(weight)
+    return matrix, _error(4 * _UNIT * size + absolute + absolute.T)
 
 
 def full_matrix(game: CoupledGame) -> tuple[Any, Any]:
@@ -38,7 +40,16 @@ def full_matrix(game: CoupledGame) -> tuple[Any, Any]:
     from scipy import sparse
 
     blocks, size, weight = _parts(game)
-    return sparse.csr_array(blocks - weight), sparse.csr_array(4 * _UNIT * (size + abs(weight)))
+    return sparse.csr_array(blocks - weight), _error(4 * _UNIT * size + 4 * _UNIT * abs(weight))
+
+
+def _error(rounding: Any) -> Any:
+    """Return the rounding bounds as a sparse array, with what underflow may add."""
+    from scipy import sparse
+
+    error = sparse.csr_array(rounding)
+    error.data += _LEAST
+    return error
 
 
 def _parts(game: CoupledGame) -> tuple[Any, Any, Any]:

@@ -16,8 +16,10 @@ from nngames.core.profiles import Array
 _UNIT = 2.0**-53
 #: Up to this order a bound that rows do not give is sought by a Cholesky factorisation.
 CHOLESKY_ORDER = 4000
+# Up to this order a dense eigenvector is had sooner than one by Lanczos's method that converges slowly.
+_DENSE_ORDER = 2500
 # How far below the estimated least eigenvalue, relative to the matrix, a factorisation is tried.
-_LOSSES = (1e-6, 1e-4, 1e-2)
+_LOSSES = (1e-8, 1e-6, 1e-4, 1e-2)
 
 
 def least_eigenvalue(matrix: Any, error: Any) -> tuple[float, float, Array | None]:
@@ -34,6 +36,8 @@ def least_eigenvalue(matrix: Any, error: Any) -> tuple[float, float, Array | Non
     direction : ndarray (n,) or None
     """
     n = matrix.shape[0]
+    if not np.isfinite(matrix.data).all() or not np.isfinite(error.data).all():
+        return -np.inf, np.inf, np.ones(n)
     if n <= TIGHT_SIDE:
         dense = matrix.toarray()
         least, _ = symmetric_extremes(dense, error.toarray())
@@ -41,7 +45,7 @@ def least_eigenvalue(matrix: Any, error: Any) -> tuple[float, float, Array | Non
     lower, upper = weighted_rows(matrix, error), float(matrix.diagonal().min()) + float(error.diagonal().max())
     if lower > 0:
         return lower, upper, None
-    direction = _lanczos_direction(matrix)
+    direction = _direction(matrix)
     value = form_upper(matrix, error, direction)
     upper = min(upper, value / float(direction @ direction) + 4 * n * _UNIT * abs(value))
     if upper > 0 and n <= CHOLESKY_ORDER:
@@ -71,15 +75,29 @@ def weighted_rows(matrix: Any, error: Any) -> float:
     return shift - bound - 2 * _UNIT * (abs(shift) + bound)
 
 
-def _lanczos_direction(matrix: Any) -> Array:
+def _direction(matrix: Any) -> Array:
+    """Return a direction near an eigenvector of the least eigenvalue, in floats: it proves nothing by itself."""
+    n = matrix.shape[0]
+    if n > _DENSE_ORDER:
+        # Where a factorisation is made anyway, eigenvectors are affordable, and slow convergence is not waited for.
+        found = _lanczos_direction(matrix, 30 if n <= CHOLESKY_ORDER else 300 if n < LARGE_ORDER else 3)
+        if found is not None:
+            return found
+    if n <= CHOLESKY_ORDER:
+        from scipy.linalg import eigh
+
+        return np.asarray(eigh(matrix.toarray(), subset_by_index=[0, 0], overwrite_a=True, check_finite=False)[1][:, 0])
+    return np.random.default_rng(0).standard_normal(n)
+
+
+def _lanczos_direction(matrix: Any, restarts: int) -> Array | None:
     from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
     start = np.random.default_rng(0).standard_normal(matrix.shape[0])
-    restarts = 300 if matrix.shape[0] < LARGE_ORDER else 3
     try:
         return np.asarray(eigsh(matrix, k=1, which="SA", v0=start, tol=1e-3, maxiter=restarts)[1][:, 0])
     except ArpackNoConvergence:
-        return start
+        return None
 
 
 def _cholesky_bound(dense: Array, error: Any, estimate: float) -> float:

@@ -15,7 +15,7 @@ from nngames.certificates.inclusion_matrix import exact_symmetric_part, response
 from nngames.certificates.least_eigenvalue import form_upper, least_eigenvalue
 from nngames.certificates.norms import several_answers_reason
 from nngames.core.errors import NotApplicableError
-from nngames.core.exact import EXACT_ORDER, fraction, is_positive_semidefinite, rational
+from nngames.core.exact import EXACT_ORDER, fraction, is_positive_semidefinite, nearest_float, rational
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import CoupledGame, Game
 
@@ -66,8 +66,8 @@ class Monotone(Certificate):
         if exact is True:
             return _proved(game, 0.0)
         if exact is not None:
-            size = float(sum(d * d for d in exact[0]))
-            return _refuted(exact[0], float(exact[1]) / size, exact[1])
+            size = sum(d * d for d in exact[0])
+            return _refuted(exact[0], nearest_float(exact[1] / size), exact[1])
         statement = (
             f"the inclusion's operator M is not decided: the least eigenvalue of (M + M')/2 lies in "
             f"[{lower:.3g}, {upper:.3g}]"
@@ -123,6 +123,9 @@ def _negative_direction(exact: Any, indices: NDArray[np.intp], n: int) -> Any:
 
     k = exact.nrows()
     identity = fmpq_mat(k, k, [int(i == j) for i in range(k) for j in range(k)])
+    # Of a size that floats and their squares have.
+    unit = max(abs(entry) for entry in exact.entries())
+    exact = exact * (1 / unit)
     values = np.linalg.eigvalsh(np.array([[float(fraction(exact[i, j])) for j in range(k)] for i in range(k)]))
     shift = rational(-abs(float(values[0])) - 1e-12 * float(np.abs(values).max()))
     d = fmpq_mat(k, 1, [rational(x) for x in np.linspace(1.0, 2.0, k)])
@@ -136,5 +139,5 @@ def _negative_direction(exact: Any, indices: NDArray[np.intp], n: int) -> Any:
             full = [fraction(fmpq(0))] * n
             for index, x in zip(indices, d.entries(), strict=True):
                 full[int(index)] = fraction(x)
-            return full, fraction(value)
+            return full, fraction(value * unit)
     return None

@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.concave_responses import concave_part
-from nngames.certificates.figures import shown
+from nngames.certificates.figures import round_up, shown
 from nngames.certificates.norms import linear_map_reason
 from nngames.certificates.perron import contraction_weights, growth_vectors
+from nngames.certificates.residuals import bias_rounding, joint_values
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game, NetworkGame
 from nngames.networks.passes import assembled_weight
 
 _UNIT = 2.0**-53
+_LEAST = 5e-324
 _LOWERINGS = 50
 # A vector with at most this many entries in its rows is compared in rationals.
 _EXACT_ENTRIES = 20_000
@@ -70,8 +72,9 @@ class Nonnegative(Certificate):
     reverse for a > 1, so max_i |x_i - x*_i| / x*_i falls by 1 - k in each step.
 
     PROVED: exactly one, reached from every start in the orthant. REFUTED: none in the orthant. Witness: ``weights`` u
-    and ``radius`` q; ``upper`` >= x*; ``rate`` 1 - k and ``lower`` T(0) where that is positive; ``unique`` whether x*
-    is the only equilibrium at all, as where no r is negative; or ``growing`` u.
+    and ``radius`` q; ``upper`` >= x*; ``rate`` 1 - k < 1 and ``lower`` <= T(0) where known; ``unique`` whether x*
+    is the only equilibrium at all, as where no r is negative; or ``growing`` u, with ``exists`` false where there is no
+    equilibrium at all.
     """
 
     map = "joint"
@@ -120,7 +123,8 @@ class Nonnegative(Certificate):
                 f"the joint map T has no {where}: it is monotone and concave there, and its asymptotic map has "
                 "spectral radius at least 1"
             )
-            return Verdict(Decision.REFUTED, statement, method, growing[1], {"growing": growing[0]}, references)
+            evidence = {"growing": growing[0]} | ({"exists": False} if asked.everywhere else {})
+            return Verdict(Decision.REFUTED, statement, method, growing[1], evidence, references)
         statement = (
             f"the joint map T is not decided on the nonnegative orthant: the spectral radius of its asymptotic map is "
             f"at most {shown(radius)}"
@@ -154,15 +158,9 @@ def _response_reason(game: Any) -> str | None:
 
 
 def _bias(game: Any, player: Any) -> Array:
-    """Return a lower bound on b, float64."""
-    bias = np.asarray(game.network.effective_bias(player), dtype=float)
-    return bias if game.network.input is None else bias - _slack(game, player)
-
-
-def _slack(game: Any, player: Any) -> Array:
-    """Return a bound on the rounding of b and of sums with it; a fixed input brings in a product."""
-    bias = np.asarray(game.network.effective_bias(player), dtype=float)
-    return (8 * _UNIT if game.network.input is None else 1e-9) * (1 + np.abs(bias))
+    """Return a lower bound on b, float64; a fixed input brings in a product that was rounded."""
+    bias, rounding = np.asarray(game.network.effective_bias(player), dtype=float), bias_rounding(game.network, player)
+    return np.where(rounding > 0, np.nextafter(bias - rounding, -np.inf), bias)
 
 
 def _nonnegative_map(game: Any) -> NonnegativeMap:
@@ -175,8 +173,10 @@ def _nonnegative_map(game: Any) -> NonnegativeMap:
         bias = np.asarray(network.effective_bias(player), dtype=float)
         slope, offset = (np.broadcast_to(np.asarray(a, dtype=float), (n,)) for a in (part.recession, part.offset))
         slopes.append(slope)
-        # Rounded up by more than the sum loses, a fixed input's product included.
-        offsets.append(offset + slope * bias + 8 * _UNIT * np.abs(offset) + slope * _slack(game, player))
+        # Rounded up by more than the products and sums lose.
+        terms = np.abs(offset) + slope * (np.abs(bias) + bias_rounding(network, player))
+        shift = slope * bias_rounding(network, player) + 8 * _UNIT * terms + 8 * _LEAST
+        offsets.append(np.where(terms > 0, np.nextafter(offset + slope * bias + shift, np.inf), 0.0))
         starting.append(_bias(game, player) > part.root_below)
         everywhere = everywhere and bool(network.activations[player].limits[0] >= 0)
     weight: Any = assembled_weight(network)
@@ -209,23 +209,50 @@ def _never_positive(game: Any, starting: NDArray[np.bool_]) -> int | None:
 
 def _bounds(game: Any, asked: NonnegativeMap, weights: Array, radius: float) -> dict[str, Any]:
     """Return an upper bound on x* and, where T(0) > 0, the rate; x* <= c + diag(d) W x* keeps bounds above x*."""
-    n = asked.offset.size
+    low, high, _ = joint_values(game.network, np.zeros(asked.offset.size))
+    upper = _upper(np.maximum(asked.offset, 0.0), asked.recession, weights, radius)
+    steep = _steepest(game)
+    if steep is not None:
+        # T(x) <= T(0) + diag(S) W x, S the largest slopes: tighter where T(0) is small and r bounded.
+        upper = np.minimum(upper, _upper(np.maximum(high, 0.0), *steep))
+    if not np.isfinite(upper).all():
+        return {}
+    if not (asked.starting & (low > 0)).all():
+        return {"upper": upper}
+    share = float(np.min(low / upper)) * (1 - 4 * _UNIT)
+    rate = round_up(1 - Fraction(share))
+    return {"upper": upper, "lower": low, "rate": rate} if rate < 1 else {"upper": upper}
+
+
+def _upper(positive: Array, matrix: Any, weights: Array, radius: float) -> Array:
+    """Return an upper bound on the x >= 0 with x <= c + N x, c = ``positive``, from N u <= q u with q < 1."""
+    n = positive.size
     grow = 1 + 4 * (n + 4) * _UNIT
-    positive = np.maximum(asked.offset, 0.0)
     with np.errstate(over="ignore"):
-        upper = weights * (float(np.max(positive / weights)) / (1 - radius) * (1 + 1e-12))
+        upper = np.asarray(weights * (float(np.max(positive / weights)) / (1 - radius) * (1 + 1e-12)) + _LEAST)
         for _ in range(_LOWERINGS):
-            lowered = np.minimum(upper, (positive + asked.recession @ upper) * grow)
+            lowered = np.minimum(upper, (positive + matrix @ upper) * grow + (n + 4) * _LEAST)
             if not (lowered < upper * (1 - 1e-6)).any():
                 break
             upper = lowered
-    if not np.isfinite(upper).all():
-        return {}
-    if not asked.starting.all():
-        return {"upper": upper}
-    lower = game.network.joint(np.zeros(n)) * (1 - 1e-12)
-    share = float(np.min(lower / upper)) * (1 - 4 * _UNIT)
-    return {"upper": upper, "lower": lower, "rate": 1 - share} if share > 0 else {"upper": upper}
+    return upper
+
+
+def _steepest(game: Any) -> tuple[Any, Array, float] | None:
+    """Return diag(S) W, rounded up, with the weights and the factor by which T contracts; None where it does not."""
+    from scipy import sparse
+
+    from nngames.certificates import verdict_of
+
+    known = verdict_of("neuron_contraction", game)
+    if not known.proved:
+        return None
+    weight: Any = assembled_weight(game.network)
+    scales = np.concatenate([np.full(n, game.network.activations[p].lipschitz) for p, n in game.network.dims.items()])
+    matrix = weight.matrix
+    data = np.nextafter(matrix.data * np.repeat(scales, np.diff(matrix.indptr)), np.inf)
+    rows = sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return rows, known.witness["weights"], known.witness["factor"]
 
 
 def _growing_vector(asked: NonnegativeMap) -> tuple[Array, float] | None:

@@ -15,7 +15,7 @@ from nngames.certificates.norms import no_continuous_map_reason
 from nngames.certificates.principal_minors import (
     MINORS_ORDER,
     Minor,
-    dominant,
+    dominance,
     nonpositive_minor,
     opposed_pair,
     suspected_minor,
@@ -44,8 +44,13 @@ class PMatrix(Certificate):
     A is a P-matrix iff its diagonal blocks on the strongly connected components of its graph are. A block is shown to
     be one by a comparison matrix that is an M-matrix, by a positive definite symmetric part or by diagonal stability of
     the whole. It is refuted by a minor of order 2, by one of the minors where the symmetric part is most negative or,
-    up to order 48, by its determinant; up to order 14 it is decided by all of its minors. Witness: ``blocks``, the
-    number decided by each test, ``unique``; or ``indices`` of a principal minor and its exact ``value``.
+    up to order 48, by its determinant; up to order 14 it is decided by all of its minors.
+
+    The margin of PROVED: A + E is a P-matrix for every E that stays within the blocks and is smaller there: |E_ii| in a
+    block of order 1, |E| u <= e u with e below the margin where the comparison matrix was used (u its positive vector),
+    |E|_2 where the symmetric part was. None where a block was decided by its minors or by the whole, which tell no
+    distance. That of REFUTED is the size of the minor. Witness: ``blocks``, the number decided by each test,
+    ``unique``; or ``indices`` of a principal minor and its exact ``value``.
     """
 
     map = "joint"
@@ -73,12 +78,14 @@ class PMatrix(Certificate):
             return _undecided(game, "its entries leave the range of floats")
         counts: dict[str, int] = {}
         left = 0
+        margins: list[float | None] = []
         single, blocks = _blocks(matrix)
         minor = _single_minor(game, matrix, error, single)
         if minor is not None:
             return _refuted(game, minor)
         if single.size:
             counts["positive diagonal entry"] = int(single.size)
+            margins.append(max(0.0, float((matrix.diagonal() - 1.1 * error.diagonal())[single].min())))
         for indices in blocks:
             finding = _decide_block(game, matrix, error, indices)
             if isinstance(finding, Minor):
@@ -86,10 +93,20 @@ class PMatrix(Certificate):
             if finding is None:
                 left = max(left, indices.size)
             else:
-                counts[finding] = counts.get(finding, 0) + 1
+                test, distance = finding
+                counts[test] = counts.get(test, 0) + 1
+                margins.append(distance)
         if left and not _stable(game):
             return _undecided(game, f"a strongly connected block of order {left} passes no sufficient test")
-        return _proved(game, counts | ({"diagonal stability of the whole": 1} if left else {}))
+        if left:
+            counts["diagonal stability of the whole"] = 1
+        return _proved(game, counts, None if left else _least(margins))
+
+
+def _least(margins: list[float | None]) -> float | None:
+    """Return the least margin; None where a block has none."""
+    known = [margin for margin in margins if margin is not None]
+    return min(known) if len(known) == len(margins) else None
 
 
 def _blocks(matrix: Any) -> tuple[Indices, list[Indices]]:
@@ -111,8 +128,8 @@ def _single_minor(game: Any, matrix: Any, error: Any, indices: Indices) -> Minor
     return next((minor for minor in minors if minor is not None), None)
 
 
-def _decide_block(game: Any, matrix: Any, error: Any, indices: Indices) -> str | Minor | None:
-    """Return the test that shows the block to be a P-matrix, a minor that refutes it, or None."""
+def _decide_block(game: Any, matrix: Any, error: Any, indices: Indices) -> tuple[str, float | None] | Minor | None:
+    """Return the test that shows the block to be a P-matrix with its margin, a minor that refutes it, or None."""
     minor = _single_minor(game, matrix, error, indices)
     block, spread = matrix[indices][:, indices], error[indices][:, indices]
     pair = opposed_pair(block) if minor is None else None
@@ -120,15 +137,16 @@ def _decide_block(game: Any, matrix: Any, error: Any, indices: Indices) -> str |
         minor = _exact_minor(game, indices[list(pair)])
     if minor is not None:
         return minor
-    if dominant(block, spread):
-        return "comparison matrix an M-matrix"
-    direction = symmetric_direction(block, spread)
+    margin = dominance(block, spread)
+    if margin is not None:
+        return "comparison matrix an M-matrix", margin
+    least, direction = symmetric_direction(block, spread)
     if direction is None:
-        return "positive definite symmetric part"
+        return "positive definite symmetric part", least
     if indices.size <= MINORS_ORDER:
         minor = nonpositive_minor(exact_slope_matrix(game, indices))
         if minor is None:
-            return "all principal minors in exact rationals"
+            return "all principal minors in exact rationals", None
         return Minor(tuple(int(indices[i]) for i in minor.indices), minor.value)
     suspected = suspected_minor(block, direction)
     minor = None if suspected is None else _exact_minor(game, indices[suspected])
@@ -159,14 +177,14 @@ def _name(game: Any) -> str:
     return f"{own} - I + diag(1/S) - W" if own == "Q" else "diag(1/S) - W" if steep else "I - W"
 
 
-def _proved(game: Any, counts: dict[str, int]) -> Verdict:
+def _proved(game: Any, counts: dict[str, int], margin: float | None) -> Verdict:
     statement = (
         f"{joint_name(game)} has exactly one fixed point, for every bias: {_name(game)} is a P-matrix, slopes being "
         "nonnegative and at most S"
     )
     method = "strongly connected blocks: " + ", ".join(f"{count} by {test}" for test, count in counts.items())
     witness = {"blocks": counts, "unique": True}
-    return Verdict(Decision.PROVED, statement, method, 0.0, witness, ("cottle2009",))
+    return Verdict(Decision.PROVED, statement, method, margin, witness, ("cottle2009",))
 
 
 def _refuted(game: Any, minor: Minor) -> Verdict:

@@ -68,37 +68,41 @@ def opposed_pair(matrix: Any) -> tuple[int, int] | None:
     return int(products.row[worst]), int(products.col[worst])
 
 
-def dominant(matrix: Any, error: Any) -> bool:
-    """Whether a sparse A with a positive diagonal has a comparison matrix that is an M-matrix.
+def dominance(matrix: Any, error: Any) -> float | None:
+    """Return by how much the comparison matrix of a sparse A is an M-matrix; None where it is not shown to be one.
 
     With D = diag(A) > 0 and |A - D| u < D u for some u > 0 every A_JJ is nonsingular, also with each off-diagonal entry
-    shrunk to 0 along the way, so that det A_JJ > 0.
+    shrunk to 0 along the way, so that det A_JJ > 0. With |A - D| u <= q D u that also holds for A + E, wherever
+    |E| u < (1 - q) min_i D_i u: the number is (1 - q) min_i D_i.
     """
     from scipy import sparse
 
     least = (matrix.diagonal() - error.diagonal()) * (1 - 2 * _UNIT)
     if not (least > 0).all():
-        return False
+        return None
     entries = (abs(matrix) + error).tocoo()
     off = entries.row != entries.col
     with np.errstate(over="ignore"):
         values = entries.data[off] / least[entries.row[off]] * (1 + 8 * _UNIT)
     if not np.isfinite(values).all():
-        return False
+        return None
     ratio = sparse.csr_array((values, (entries.row[off], entries.col[off])), shape=matrix.shape)
-    return contraction_weights(ratio)[1] < 1
+    factor = contraction_weights(ratio)[1]
+    return (1 - factor) * float(least.min()) * (1 - 4 * _UNIT) if factor < 1 else None
 
 
-def symmetric_direction(matrix: Any, error: Any) -> Any:
-    """Return None if (A + A')/2 > 0 is shown, else a direction that nearly attains its least eigenvalue.
+def symmetric_direction(matrix: Any, error: Any) -> tuple[float, Any]:
+    """Return a lower bound on the least eigenvalue of (A + A')/2 and, unless it is positive, a direction near it.
 
-    In the first case x'Ax > 0 for x != 0, so that every principal minor is positive.
+    Where the bound is positive x'Ax > 0 for x != 0, so that every principal minor is positive, and so are those of
+    A + E for |E| below the bound.
     """
     from scipy import sparse
 
-    symmetric = sparse.csr_array((matrix + matrix.T) / 2)
+    symmetric = sparse.csr_array(matrix / 2 + matrix.T / 2)
     spread = sparse.csr_array((error + error.T) / 2 + 2 * _UNIT * abs(symmetric))
-    return least_eigenvalue(symmetric, spread)[2]
+    lower, _, direction = least_eigenvalue(symmetric, spread)
+    return lower, direction
 
 
 def suspected_minor(matrix: Any, direction: Any) -> NDArray[np.intp] | None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nngames.certificates.figures import round_up
-from nngames.certificates.least_eigenvalue import least_eigenvalue
+from nngames.certificates.least_eigenvalue import CHOLESKY_ORDER, least_eigenvalue
 from nngames.certificates.sectors import Sectors
 from nngames.core.bounds import TIGHT_SIDE, spectral_norm
 from nngames.core.operators import DenseMap, SparseMap
@@ -129,7 +129,7 @@ def _products(weight: Any) -> int:
 
 def _looks_definite(matrix: Any) -> bool:
     """Whether a floating Cholesky factorisation of a small matrix completes: the cheap test before the safe one."""
-    if matrix.shape[0] > TIGHT_SIDE:
+    if matrix.shape[0] > CHOLESKY_ORDER:
         return bool((matrix.diagonal() > 0).all())
     try:
         np.linalg.cholesky(matrix.toarray())

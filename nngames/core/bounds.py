@@ -86,6 +86,8 @@ def symmetric_extremes(matrix: Array, error: Array | float = 0.0) -> tuple[Enclo
     """
     if not np.any(matrix) and not np.any(error):
         return (Enclosure(0.0, 0.0, "exact"),) * 2
+    if not np.isfinite(matrix).all() or not np.isfinite(error).all():
+        return (Enclosure(-math.inf, math.inf, "entries that leave the range of floats"),) * 2
     scale = _power_of_two_scale(matrix)
     s = np.asarray(matrix, dtype=np.float64) / scale
     n = s.shape[0]
@@ -205,6 +207,9 @@ def _dense_norm(a: Array) -> Enclosure:
     if a.shape == (1, 1):
         value = float(abs(a[0, 0])) * scale
         return Enclosure(value, value, "exact")
+    if _is_monomial(a):
+        value = float(np.abs(a).max()) * scale
+        return Enclosure(value, value, "exact")
     if a.shape[0] < a.shape[1]:
         a = a.T
     gram = a.T @ a
@@ -216,6 +221,12 @@ def _dense_norm(a: Array) -> Enclosure:
     upper = math.sqrt(max(largest.upper, 0.0)) * (1 + pad)
     lower = math.sqrt(max(largest.lower, 0.0)) * (1 - pad)
     return _scaled(lower, upper, scale, largest.method)
+
+
+def _is_monomial(a: Array) -> bool:
+    """Whether no row and no column has two entries, as of a diagonal matrix or a permutation."""
+    rows, columns = np.nonzero(a)
+    return rows.size <= min(a.shape) and np.unique(rows).size == rows.size == np.unique(columns).size
 
 
 def collatz_wielandt(matrix: Array | Any, weights: Array) -> float:

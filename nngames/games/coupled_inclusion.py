@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,9 @@ class CoupledInclusion(Inclusion):
         bound = spectral_norm(self.matrix).upper
         if self.size > TIGHT_SIDE and len(self._parts) <= _MOST_BLOCKS:
             bound = min(bound, _block_norm(self.matrix, [where for where, _, _ in self._parts]))
-        return bound + self._diagonal_rounding()
+        rounding = self._diagonal_rounding()
+        # A sum is rounded to the nearest float.
+        return math.nextafter(bound + rounding, math.inf) if rounding > 0 else bound
 
     def _diagonal_rounding(self) -> float:
         """Bound how far the computed diagonal of M is from Q - k - W, entry by entry."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,28 +93,40 @@ def _singular(step: float) -> NotApplicableError:
 
 
 def mean_singular_value(view: CoupledInclusion) -> float:
-    """Return the root mean square of the singular values of M, |M|_F / sqrt(N)."""
+    """Return the root mean square of the singular values of M, |M|_F / sqrt(N); inf where that leaves the floats."""
     game = view.game
-    if len(game.blocks.players) > _MOST_BLOCKS:
-        _require_entries(game)
-        return float(np.sqrt(np.sum(view.assembled().data ** 2) / game.size))
-    squares = sum(map(_square_norm, _couplings(game).values()))
-    squares += sum(float(np.sum(_entries(block) ** 2)) for block in own_blocks(view))
-    return float(np.sqrt(squares / game.size))
+    with np.errstate(over="ignore", invalid="ignore"):
+        if len(game.blocks.players) > _MOST_BLOCKS:
+            _require_entries(game)
+            sizes = [_frobenius(view.assembled().data)]
+        else:
+            sizes = [_map_size(weight) for weight in _couplings(game).values()]
+            sizes += [_frobenius(_entries(block)) for block in own_blocks(view)]
+        size = math.hypot(*sizes) / math.sqrt(game.size)
+    return size if math.isfinite(size) else math.inf
 
 
 def _entries(matrix: Any) -> Array:
     return matrix if isinstance(matrix, np.ndarray) else matrix.data
 
 
-def _square_norm(weight: Any) -> float:
-    """Return |W|_F^2; of a map that cannot be written out, an estimate by its values at random vectors."""
+def _frobenius(entries: Array) -> float:
+    """Return the root of the sum of squares, also where the squares leave the floats."""
+    size = math.sqrt(float(np.sum(np.square(entries))))
+    if math.isfinite(size):
+        return size
+    largest = float(np.abs(entries).max())
+    return largest * math.sqrt(float(np.sum(np.square(entries / largest))))
+
+
+def _map_size(weight: Any) -> float:
+    """Return |W|_F; of a map that cannot be written out, an estimate by its values at random vectors."""
     if hasattr(weight, "matrix"):
-        return float(np.sum(_entries(weight.matrix) ** 2))
+        return _frobenius(_entries(weight.matrix))
     if weight.has_dense:
-        return float(np.sum(weight.dense**2))
+        return _frobenius(weight.dense)
     draws = np.random.default_rng(0).standard_normal((_PROBES, weight.shape[1]))
-    return float(np.sum(weight.apply(draws) ** 2)) / _PROBES
+    return _frobenius(weight.apply(draws)) / math.sqrt(_PROBES)
 
 
 def own_blocks(view: CoupledInclusion) -> list[Any]:

@@ -281,6 +281,11 @@ class Network:
             return bias + self._input_weight.apply(self.input)
         return bias
 
+    @property
+    def input_weight(self) -> LinearMap | None:
+        """The weight of a chain's fixed input for its first layer; None where there is none."""
+        return self._input_weight
+
     @cached_property
     def joint(self) -> JointPass:
         """The joint map T: all layers respond at once."""

@@ -64,6 +64,10 @@ class Trace:
         }
 
 
+def _no_bound(profile: Array) -> None:
+    """Return that nothing is proved about a profile."""
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """What ``solve`` returns.
@@ -106,6 +110,7 @@ class Result:
     _actions: Callable[[Array], dict[Any, Array]] = field(repr=False)
     _nash_gap: Callable[[Array], float] = field(repr=False)
     _guarantee: Callable[[], Verdict] = field(repr=False)
+    _error_bound: Callable[[Array], Any] = field(repr=False, default=_no_bound)
 
     @property
     def converged(self) -> bool:
@@ -126,6 +131,16 @@ class Result:
     def guarantee(self) -> Verdict:
         """Whether convergence of this scheme on this game is proved, by which theorem, at what rate."""
         return self._guarantee()
+
+    @cached_property
+    def error_bound(self) -> Any:
+        """A proved bound on the distance of the profile to the equilibrium, or None where no certificate has one.
+
+        It is the smallest one of ``nng.error_bounds``: ``error_bound.euclidean`` bounds |x - x*|_2 and
+        ``error_bound.certificate`` says by which proof. Found when it is first asked for, which asks the certificates;
+        None too for a result that was read from a file.
+        """
+        return self._error_bound(self.profile)
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -9,12 +9,15 @@ the actions along it. Let M be I - W - k with the shift k >= 0 of the inclusion 
 dx = D dv. Then <dx, dv - (1 - k) dx> = sum_i D_i (1 - (1 - k_i) D_i) dv_i^2 >= 0 equals -<dx, M dx> - dt <dx, d>.
 Here d = e and dx >= 0: if dt > 0 then dx = 0 and the ray is the first one. So dt = 0, <dx, M dx> = 0, hence
 M'dx = -M dx, and D_i = 1/(1 - k_i) or dx_i = 0. Then W'dx = 2 (1 - k) dx - dv, each supremum is attained along the ray,
-and their sum is <y, v - W r(v)> there, that is <y, b> - t <y, d> < <y, b>. Other games may have a multiplier too: the
-y with the largest <y, b> - sum and entries in [-1, 1] solves a linear program.
+and their sum is <y, v - W r(v)> there, that is <y, b> - t <y, d> < <y, b>. Where the cell of the leftmost pieces is
+singular and the path has no start, the y with y = D W'y there are tried: for affine responses these are Fredholm's
+alternative. Other games may have a multiplier too: the y with the largest <y, b> - sum and entries in [-1, 1] solves a
+linear program.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -50,30 +53,32 @@ class Absence:
     value: Fraction
 
 
-def prove_absence(equation: PiecewiseEquation, cell: Cell, direction: Array) -> Absence | None:
+def prove_absence(equation: PiecewiseEquation, cell: Cell, direction: Array | None) -> Absence | None:
     """Return a proof that there is no equilibrium, or None where no multiplier is found.
 
     Parameters
     ----------
     equation : PiecewiseEquation
     cell, direction : ndarray (N,)
-        The last ray of Lemke's path: its cell and dv.
+        The last ray of Lemke's path: its cell and dv; without a direction the cell is one that may be singular.
     """
     if equation.size > PROOF_SIZE:
         return None
-    dx = equation.slopes_at(cell) * direction
-    dx[np.abs(dx) <= _NONE * float(np.abs(dx).max(initial=0.0))] = 0.0
-    for candidate in (
-        lambda: [rational(x) for x in dx.tolist()],
-        lambda: _null_vector(equation, cell, dx),
-        lambda: _best_multiplier(equation, 1.0),
-        lambda: _best_multiplier(equation, 0.0),
-    ):
-        multiplier = candidate()
-        found = None if multiplier is None else check_multiplier(equation, multiplier)
-        if found is not None:
-            return found
-    return None
+    proofs = (check_multiplier(equation, y) for y in _multipliers(equation, cell, direction) if y is not None)
+    return next((proof for proof in proofs if proof is not None), None)
+
+
+def _multipliers(equation: PiecewiseEquation, cell: Cell, direction: Array | None) -> Iterator[list[Any] | None]:
+    """Yield what may prove absence, the cheap ones first."""
+    if direction is None:
+        yield from _kernel(equation, cell)
+    else:
+        dx = equation.slopes_at(cell) * direction
+        dx[np.abs(dx) <= _NONE * float(np.abs(dx).max(initial=0.0))] = 0.0
+        yield [rational(x) for x in dx.tolist()]
+        yield _null_vector(equation, cell, dx)
+    yield _best_multiplier(equation, 1.0)
+    yield _best_multiplier(equation, 0.0)
 
 
 def check_multiplier(equation: PiecewiseEquation, y: list[Any]) -> Absence | None:
@@ -138,6 +143,27 @@ def _null_vector(equation: PiecewiseEquation, cell: Cell, dx: Array) -> list[Any
     for row, column in enumerate(pivots):
         y[support[column]] = -reduced[row, free] * sign
     return y
+
+
+def _kernel(equation: PiecewiseEquation, cell: Cell) -> Iterator[list[Any]]:
+    """Yield an exact basis of the y with y = D W'y on the cell, each in the direction in which <y, b> is positive."""
+    from flint import fmpq_mat
+
+    n = equation.size
+    if n > NULL_SIZE:
+        return
+    rows = [_exact_row(equation, i) for i in range(n)]
+    slopes = [equation.pieces[j].slopes[int(cell[j])] for j in range(n)]
+    reduced, rank = fmpq_mat(n, n, [int(i == j) - slopes[j] * rows[i][j] for j in range(n) for i in range(n)]).rref()
+    pivots = [next(column for column in range(n) if reduced[row, column] != 0) for row in range(rank)]
+    bias = [rational(x) for x in equation.bias.tolist()]
+    for free in sorted(set(range(n)) - set(pivots)):
+        y = [rational(0.0)] * n
+        y[free] = rational(1.0)
+        for row, column in enumerate(pivots):
+            y[column] = -reduced[row, free]
+        value = sum((a * b for a, b in zip(y, bias, strict=True)), rational(0.0))
+        yield y if value >= 0 else [-entry for entry in y]
 
 
 def _best_multiplier(equation: PiecewiseEquation, share: float) -> list[Any] | None:

@@ -8,15 +8,16 @@ import numpy as np
 
 from nngames.certificates import verdict_of
 from nngames.core.errors import NotApplicableError, check_choice
+from nngames.core.exact import nearest_float
 from nngames.core.profiles import Array
 from nngames.core.quadratic_program import minimise_quadratic
 from nngames.core.verdicts import Decision
 from nngames.games import Game
 from nngames.results.result import Status
-from nngames.solvers.absence import prove_absence
-from nngames.solvers.covering_ray import CoveringRay, End
+from nngames.solvers.absence import Absence, prove_absence
+from nngames.solvers.covering_ray import MOST_CONDITION, CoveringRay, End
 from nngames.solvers.inclusion import proved_modulus
-from nngames.solvers.piecewise_equation import DENSE_SIZE, PiecewiseEquation
+from nngames.solvers.piecewise_equation import DENSE_SIZE, Cell, PiecewiseEquation
 from nngames.solvers.solver import Ended, Guarantee, Problem, Solver, State, no_guarantee, norm, solver_named
 
 ENGINES = ("auto", "lemke", "quadratic_program")
@@ -26,6 +27,8 @@ PATIENCE = 8
 ACTIONS_PER_PIVOT = 64
 #: At a solution the steps only remove rounding; after so many of them nothing is left to gain.
 REFINEMENTS = 3
+# A residual above this, relative to the biases, is not that of rounding.
+_UNSOLVED = 1e-6
 
 
 @solver_named("complementarity")
@@ -186,28 +189,31 @@ class PivotingProblem(Problem):
             return self._minimise(state)
         if self.engine == "auto" and self.path is None:
             v = self.equation.solve(self._cell)
-            if v is not None:
+            if v is not None and norm(v) <= MOST_CONDITION * max(1.0, norm(self.equation.bias)):
                 v = self.equation.settled(v)
-                if self._change(v):
+                if self._change(v, state):
                     return self._at(v, state, self._passes)
         return self._follow(state)
 
-    def _change(self, v: Array) -> bool:
+    def _change(self, v: Array, state: State) -> bool:
         """Take the cell of v; return whether block steps may go on, and count what was wrong before."""
         cell = self.equation.cell_of(v)
         wrong = int(np.count_nonzero(cell != self._cell))
         self.pivots += wrong
         self._cell = cell
         if wrong == 0:
-            self._end_after_refinements()
+            self._end_after_refinements(state, cell)
             return True
         self._failures = 0 if wrong < self._fewest else self._failures + 1
         self._fewest = min(self._fewest, wrong)
         return self._failures <= PATIENCE
 
-    def _end_after_refinements(self) -> None:
+    def _end_after_refinements(self, state: State, cell: Cell) -> None:
         self._refined += 1
         if self._refined > REFINEMENTS:
+            if state.residual > _UNSOLVED * max(1.0, norm(self.equation.bias)):
+                found = prove_absence(self.equation, cell, None)
+                raise _absent(found) if found is not None else _singular()
             raise Ended(
                 Status.FAILED,
                 "complementarity found the equilibrium's cell, and on it the linear system up to rounding: ask for a "
@@ -233,24 +239,15 @@ class PivotingProblem(Problem):
             return self._at(path.v, state)
         if path.end is not End.SOLVED:
             raise self._no_end(path)
-        self._end_after_refinements()
+        self._end_after_refinements(state, path.cell)
         solved = equation.solve(path.cell)
         close = solved is not None and np.abs(solved - path.v).max() <= 1e-6 * max(1.0, float(np.abs(path.v).max()))
         return self._at(solved if close and solved is not None else path.v, state)
 
     def _no_end(self, path: CoveringRay) -> Ended:
-        if path.direction is not None:
-            found = prove_absence(self.equation, path.cell, path.direction)
-            if found is not None:
-                entries = ", ".join(f"{float(entry):.6g}" for entry in found.multiplier[:6])
-                more = ", ..." if len(found.multiplier) > 6 else ""
-                return Ended(
-                    Status.FAILED,
-                    f"no equilibrium exists: with y = ({entries}{more}) every v has <y, v> - <W'y, r(v)> <= "
-                    f"{float(found.bound):.6g} in exact arithmetic, and an equilibrium would have <y, b> = "
-                    f"{float(found.value):.6g}; change the weights or biases",
-                    decided=True,
-                )
+        found = prove_absence(self.equation, path.cell, path.direction)
+        if found is not None:
+            return _absent(found)
         return Ended(
             Status.FAILED,
             f"complementarity: Lemke's path ended {path.end.value} after {path.pivots} pivots, which proves nothing "
@@ -259,7 +256,7 @@ class PivotingProblem(Problem):
 
     def _minimise(self, state: State) -> State:
         equation = self.equation
-        self._end_after_refinements()
+        self._end_after_refinements(state, self._cell)
         matrix = np.eye(equation.size) - equation.weight
         lower, upper = _box(equation)
         x = minimise_quadratic((matrix + matrix.T) / 2, equation.bias, np.eye(equation.size), lower, upper)
@@ -273,6 +270,27 @@ class PivotingProblem(Problem):
     def _at(self, v: Array, state: State, passes: int = 1) -> State:
         x = self.equation.response(v)
         return State(x, norm(self.equation.game.residuals(x)), state.evaluations + passes)
+
+
+def _singular() -> Ended:
+    return Ended(
+        Status.FAILED,
+        "complementarity: the linear system of the cell it found is singular up to rounding, which proves nothing "
+        "here: try --method newton, or another start with --method km",
+    )
+
+
+def _absent(found: Absence) -> Ended:
+    """Return the end of a run that proved that there is no equilibrium."""
+    entries = ", ".join(f"{nearest_float(entry):.6g}" for entry in found.multiplier[:6])
+    more = ", ..." if len(found.multiplier) > 6 else ""
+    return Ended(
+        Status.FAILED,
+        f"no equilibrium exists: with y = ({entries}{more}) every v has <y, v> - <W'y, r(v)> <= "
+        f"{nearest_float(found.bound):.6g} in exact arithmetic, and an equilibrium would have <y, b> = "
+        f"{nearest_float(found.value):.6g}; change the weights or biases",
+        decided=True,
+    )
 
 
 def _box(equation: PiecewiseEquation) -> tuple[Array, Array]:

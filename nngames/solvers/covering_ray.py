@@ -24,6 +24,8 @@ _FLAT = 1e-11
 #: The path's equation is looked at after so many pivots, and its basis inverted afresh where it is missed by more.
 _CHECKED = 32
 _DRIFT = 1e-10
+#: A system with a larger condition number is singular up to rounding, and so is one with larger solutions.
+MOST_CONDITION = 1e14
 #: The label of the row of t.
 _T = -1
 
@@ -62,6 +64,10 @@ class CoveringRay:
         try:
             inverse = np.linalg.inv(system) if slopes.any() else np.eye(n)
         except np.linalg.LinAlgError:
+            self.end = End.SINGULAR
+            return
+        # Skeel's condition number, which the units of the equations do not change.
+        if not np.linalg.norm(np.abs(inverse) @ np.abs(system), np.inf) <= MOST_CONDITION:
             self.end = End.SINGULAR
             return
         self._d = system.sum(axis=1)

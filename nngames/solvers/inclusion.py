@@ -297,12 +297,12 @@ def residual_factor(game: Any, tau: float) -> float:
     so <(1/tau + k - Q)(x - p), p - z> >= <(Q - k)(p - z), p - z>, and
     c = 1 + |1/tau + k - Q| / (lambda_min(Q) - k): S/tau for a network where tau <= S; inf where S is.
     """
-    factor = 1.0
+    factor, inverse = 1.0, 1 / tau if tau > 0 else math.inf
     for cost in game.own.values():
         slope = cost.activation.slope_range[1]
         shift = max(0.0, 1 - 1 / slope) if slope > 0 else 0.0
         low, high = curvature_range(cost) if game.cost_name == "quadratic" else (1.0, 1.0)
-        spread = max(abs(1 / tau + shift - low), abs(1 / tau + shift - high))
+        spread = max(abs(inverse + shift - low), abs(inverse + shift - high))
         factor = max(factor, 1 + spread / (low - shift)) if low > shift else math.inf
     return factor
 

@@ -46,8 +46,11 @@ class PotentialProgram:
             matrix[where, where] += (1 - 1 / slope if slope > 1 else 0.0) * np.eye(where.stop - where.start)
             free = isinstance(activation, SetProjection) or activation.name == "identity"
             self._lifted[where] = 0.0 if free else 1.0
-        matrix = weights[:, None] * (matrix - np.diag(self._lifted))
-        self._matrix = (matrix + matrix.T) / 2
+        with np.errstate(over="ignore"):
+            matrix = weights[:, None] * (matrix - np.diag(self._lifted))
+        self._matrix = matrix / 2 + matrix.T / 2
+        if not np.isfinite(self._matrix).all():
+            raise NotApplicableError("the potential's entries leave the range of floats")
         values = np.linalg.eigvalsh(self._matrix)
         if values[0] < -_ROUNDING * max(1.0, float(np.abs(values).max())):
             raise NotApplicableError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -63,8 +64,8 @@ class ReflectionProblem(InclusionProblem):
 
 
 def default_step(view: Inclusion) -> float:
-    """Return one over the root mean square of the singular values of M, 1 where M = 0."""
-    size = view.mean_singular_value
+    """Return one over the root mean square of the singular values of M, 1 where M = 0; never 0."""
+    size = min(view.mean_singular_value, sys.float_info.max)
     return 1 / size if size > 0 else 1.0
 
 

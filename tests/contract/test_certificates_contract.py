@@ -101,7 +101,7 @@ def test_a_verdict_is_one_statement_about_its_map_with_plain_evidence(name, game
     assert set(verdict.references) <= set(keys())
     json.dumps(verdict.to_dict(), allow_nan=False)
     if verdict.status is not Decision.UNDECIDED:
-        assert verdict.margin >= 0
+        assert verdict.margin is None or verdict.margin >= 0
         assert verdict.witness
 
 

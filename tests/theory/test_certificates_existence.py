@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nngames import solve
-from nngames.certificates import verdict_of
+from nngames.certificates import existence, verdict_of
 from nngames.certificates.response_boxes import ResponseBounds, invariant_box
 from nngames.core.verdicts import Decision
 from nngames.games import QuadraticGame
@@ -135,8 +135,9 @@ def test_games_without_an_equilibrium_are_not_proved():
         "identity": Network.ring([[[1.0]]] * 2, [[1.0], [0.0]], ["identity"] * 2).game(),
         "steep": Network.ring([[[2.0]]] * 2, [[1.0]] * 2, ["relu"] * 2).game(),
     }
-    for game in without.values():
-        assert verdict_of("existence", game).status is Decision.UNDECIDED
+    for name, game in without.items():
+        refuted = name in ("relu", "steep")
+        assert verdict_of("existence", game).status is (Decision.REFUTED if refuted else Decision.UNDECIDED)
 
 
 def test_other_certificates_are_asked_last():
@@ -220,3 +221,46 @@ def test_a_half_line_passes_through_weights_of_one_sign():
     low, high = invariant_box(assembled_weight(game.network).matrix, np.ones(2), bounds, (bounds.low, bounds.high))
     assert np.all(low == 0)
     assert high == pytest.approx([1, 1], rel=1e-12)
+
+
+def only_euclidean():
+    """A conference matrix of order 6, C'C = 5 I: |W|_2 = 0.9 where the spectral radius of |W| is 2."""
+    first = np.array([0, 1, -1, -1, 1])
+    core = np.array([np.roll(first, k) for k in range(5)])
+    conference = np.block([[np.zeros((1, 1)), np.ones((1, 5))], [np.ones((5, 1)), core]])
+    np.testing.assert_array_equal(conference.T @ conference, 5 * np.eye(6))
+    weights = {(i, j): [[0.4 * conference[i, j]]] for i in range(6) for j in range(6) if i != j}
+    return Network.graph(weights, {i: [1.0] for i in range(6)}, "absolute_value").game()
+
+
+def only_masks():
+    """The masks of 4 hidden coordinates show that O contracts, where the products of norms are above 1."""
+    rng = np.random.default_rng(1)
+    weights = [rng.standard_normal((4, 60)), rng.standard_normal((60, 4)) * [1.0, 1.5, 2.0, 3.0]]
+    signs = itertools.product((-1, 1), repeat=4)
+    weights[0] *= 0.999 / max(np.linalg.norm(weights[1] @ np.diag(s) @ weights[0], 2) for s in signs)
+    biases = [rng.standard_normal(4), rng.standard_normal(60)]
+    return Network.ring(weights, biases, ["absolute_value"] * 2).game()
+
+
+@pytest.mark.parametrize(
+    ("make", "name"), [(only_euclidean, "euclidean_contraction"), (only_masks, "composite_lipschitz")]
+)
+def test_other_proofs_of_existence_are_used(make, name, monkeypatch):
+    # A diagonal metric is sought before the masks, and found here too.
+    others = [other for other in existence._OTHERS if other != "diagonal_stability"]
+    monkeypatch.setattr(existence, "_OTHERS", others)
+    verdict = decided(make())
+    assert verdict.proved
+    assert verdict.witness["certificate"] == name
+    assert verdict.witness["unique"]
+    assert verdict.margin == verdict_of(name, make()).margin > 0
+
+
+def test_margins_say_how_far_the_edge_is():
+    # An order or a range has no edge.
+    assert (
+        verdict_of("existence", Network.graph({("b", "a"): [[5.0]]}, {"a": [1.0], "b": [1.0]}, "relu").game()).margin
+        is None
+    )
+    assert verdict_of("existence", recurrent(9 * np.ones((2, 2)) - 9 * np.eye(2), "tanh")).margin is None

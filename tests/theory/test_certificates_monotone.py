@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from nngames.certificates import least_eigenvalue as least_module
 from nngames.certificates import verdict_of
 from nngames.certificates.least_eigenvalue import least_eigenvalue, weighted_rows
 from nngames.core.bounds import TIGHT_SIDE
@@ -220,3 +221,37 @@ def test_a_factorisation_proves_what_row_bounds_do_not():
     assert direction is None
     assert 0.9 * exact < lower <= exact * (1 + 1e-12)
     assert exact <= upper * (1 + 1e-12)
+
+
+def test_orders_where_lanczos_does_not_converge_are_decided():
+    """Eight orthogonal layers: eigenvalues of (M + M')/2 crowd at 1 - cos(angle/8), the least one about 6e-6."""
+    rng = np.random.default_rng(0)
+    weights = [np.linalg.qr(rng.standard_normal((200, 200)))[0] for _ in range(8)]
+    game = Network.ring(weights, np.zeros((8, 200)), ["relu"] * 8).game()
+    angles = np.abs(np.angle(np.linalg.eigvals(np.linalg.multi_dot(weights[::-1]))))
+    least = 1 - np.cos(angles.min() / 8)
+    verdict = verdict_of("monotone", game)
+    assert verdict.proved
+    assert least - 2e-8 < verdict.witness["modulus"] <= least + 1e-13
+
+
+@pytest.mark.parametrize("dense", [0, 1000])
+@pytest.mark.parametrize("order", [0, 1000])
+def test_every_route_to_a_direction_bounds_the_least_eigenvalue(dense, order, monkeypatch):
+    monkeypatch.setattr(least_module, "TIGHT_SIDE", 0)
+    monkeypatch.setattr(least_module, "_DENSE_ORDER", dense)
+    monkeypatch.setattr(least_module, "CHOLESKY_ORDER", order)
+    rng = np.random.default_rng(1)
+    basis = np.linalg.qr(rng.standard_normal((60, 60)))[0]
+    for least in (1e-3, -1e-3):
+        values = np.linspace(least, 2, 60)
+        symmetric = (basis * values) @ basis.T
+        symmetric = (symmetric + symmetric.T) / 2
+        error = sparse.csr_array(np.full((60, 60), 1e-16))
+        lower, upper, direction = least_module.least_eigenvalue(sparse.csr_array(symmetric), error)
+        assert lower <= least + 1e-13
+        assert upper >= least - 1e-13
+        if order and least > 0:
+            assert lower >= least - 5e-8
+        if order:
+            assert (direction is None) == (least > 0)

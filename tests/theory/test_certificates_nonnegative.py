@@ -174,3 +174,33 @@ def test_clearing_payments_on_a_graph_with_few_endowments():
     assert verdict.witness["unique"]
     assert verdict.margin == 1.0
     assert not verdict_of("neuron_contraction", game).proved
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_the_rate_does_not_depend_on_the_units(activation):
+    """Nothing absolute is added to bounds: biases of 1e-300 have the rate of any others where r is near linear."""
+    rates = []
+    for scale in (1e-8, 1e-30, 1e-300):
+        game = recurrent([[0.0, 0.5], [0.3, 0.1]], scale * np.array([1.0, 2.0]), activation)
+        witness = verdict_of("nonnegative", game).witness
+        exact = np.linalg.solve([[1.0, -0.5], [-0.3, 0.9]], [1.0, 2.0]) * scale
+        assert (witness["upper"] >= exact * (1 - 1e-14)).all()
+        assert (witness["upper"] <= exact * (1 + 1e-5)).all()
+        assert (witness["lower"] <= scale * np.array([1.0, 2.0])).all()
+        rates.append(witness["rate"])
+    assert rates == pytest.approx([1 - 1 / 2.53333, *[rates[0]] * 2], rel=1e-5)
+
+
+def test_a_rate_is_below_1_or_not_claimed():
+    # x = x/2 + 1/2 + a bias 2^-60 for the second player: 1 - T(0)/x* rounds to 1.
+    game = recurrent([[0.5, 0.0], [0.5, 0.0]], [1.0, 2.0**-60], "relu")
+    verdict = verdict_of("nonnegative", game)
+    assert verdict.proved
+    assert "rate" not in verdict.witness
+
+
+def test_an_input_that_cancels_is_no_positive_bias():
+    """The first layer hears 1e9 - 1e9 and its rounding, about 1e-7: not proved positive or nonnegative."""
+    game = nng.Network.chain([[[1e9, -1e9]]], [[1e-9]], ["relu"], input=[1 / 3, 1 / 3]).game(players="neurons")
+    reason = nng.certify(game)["nonnegative"].statement
+    assert "is not concave from its bias on" in reason

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 from nngames.certificates import verdict_of
-from nngames.certificates.principal_minors import MINORS_ORDER, dominant, nonpositive_minor
+from nngames.certificates.principal_minors import MINORS_ORDER, dominance, nonpositive_minor
 from nngames.core.exact import rational_matrix
 from nngames.core.verdicts import Decision
 from nngames.games import QuadraticGame
@@ -238,5 +238,36 @@ def test_a_minor_has_the_value_of_its_determinant():
 
 def test_dominance_allows_for_the_error():
     matrix = sparse.csr_array(np.array([[1.0, -0.999], [-1.0, 1.0]]))
-    assert dominant(matrix, 0 * abs(matrix))
-    assert not dominant(matrix, 0.01 * abs(matrix))
+    assert dominance(matrix, 0 * abs(matrix)) is not None
+    assert dominance(matrix, 0.01 * abs(matrix)) is None
+
+
+@pytest.mark.parametrize("kind", ["dominant", "symmetric", "single"])
+def test_the_margin_of_a_proof_is_a_safe_change(kind):
+    """Changes within the blocks and below the margin, in the norm of the test, keep all minors positive."""
+    rng = np.random.default_rng(3)
+    skew = rng.standard_normal((5, 5)) * 2
+    A = {
+        "dominant": np.eye(5) + 0.2 * rng.uniform(-1, 1, (5, 5)),
+        "symmetric": 0.5 * np.eye(5) + skew - skew.T,
+        "single": np.triu(rng.standard_normal((5, 5)), 1) + np.diag([0.3, 0.5, 0.7, 0.9, 1.0]),
+    }[kind]
+    game = Network.recurrent(np.eye(5) - A, np.zeros(5), "relu").game()
+    margin = verdict_of("p_matrix", game).margin
+    least = {"dominant": 0.2, "symmetric": 0.5, "single": 0.3}[kind]
+    assert least * (1 - 1e-9) - (0.15 if kind == "dominant" else 0) <= margin <= (1.0 if kind == "dominant" else least)
+    for _ in range(20):
+        if kind != "symmetric":
+            # Within every weighted maximum norm.
+            E = np.diag(rng.choice([-1, 1], 5) * 0.999 * margin)
+        else:
+            E = rng.standard_normal((5, 5))
+            E *= 0.999 * margin / np.linalg.norm(E, 2)
+        assert nonpositive_minor(rational_matrix(A + E)) is None
+
+
+def test_minors_alone_know_no_distance():
+    cyclic = np.array([[1.0, -3.0, 0.0], [0.0, 1.0, -3.0], [3.0, 0.0, 1.0]])
+    verdict = verdict_of("p_matrix", Network.recurrent(np.eye(3) - cyclic, np.zeros(3), "relu").game())
+    assert verdict.proved
+    assert verdict.margin is None

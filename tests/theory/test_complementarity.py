@@ -407,3 +407,32 @@ def test_a_tolerance_below_rounding_ends_with_the_reason() -> None:
         assert result.status == "failed"
         assert "up to rounding" in result.message
     assert result.iterations < 30
+
+
+@pytest.mark.parametrize("activation", ["identity", "leaky_relu"])
+@pytest.mark.parametrize("layers", [2, 3])
+def test_a_singular_first_cell_is_decided_by_its_left_null_vectors(activation: str, layers: int) -> None:
+    """Fredholm's alternative: with y'(I - W) = 0 there is an equilibrium of x = Wx + b iff y'b = 0."""
+    W = np.array([[0.5, -0.25, 0.125], [0.25, 1.5, -0.375], [0.25, -0.25, 1.25]])
+    rest = layers - 1
+
+    def game(bias: list[float]) -> nng.Game:
+        weights, biases = [W, *[np.eye(3)] * rest], [bias, *[np.zeros(3)] * rest]
+        return nng.Network.ring(weights, biases, [activation, *["identity"] * rest]).game()
+
+    assert (W.sum(axis=0) == 1).all()
+    for bias in ([1.0, 1.0, 1.0], [0.0, 0.0, 2.0**-20]):
+        result = nng.solve(game(bias), "complementarity")
+        assert result.status is nng.Status.FAILED
+        assert result.message.startswith("no equilibrium exists: with y = (1, 1, 1")
+    if activation == "identity":
+        assert "no equilibrium exists" not in nng.solve(game([1.0, 1.0, -2.0]), "complementarity").message
+
+
+def test_the_shifted_identity_has_no_equilibrium() -> None:
+    """x = x + 1, on a ring of two identities: also ``auto`` ends with the proof."""
+    game = nng.Network.ring([[[1.0]], [[1.0]]], [[1.0], [0.0]], ["identity"] * 2).game()
+    for method in ("complementarity", "auto"):
+        result = nng.solve(game, method)
+        assert result.message.startswith("no equilibrium exists: with y = (1, 1)")
+        assert result.evaluations < 100

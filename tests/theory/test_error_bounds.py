@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 import nngames as nng
 from nngames.certificates.error_bounds import error_bound, error_bounds
+from nngames.certificates.residuals import composite_residual, joint_residual
 
 
 def scaled(rng, rows, columns, norm):
@@ -56,7 +59,26 @@ def positive(rng):
     return nng.Network.recurrent(weight, rng.uniform(0.3, 1, 4), "tanh").game(players="neurons")
 
 
+def masked(rng):
+    """Slopes in [0, 1]: the masks show a contraction of O where the product of norms does not."""
+    while True:
+        weights = [rng.standard_normal((3, 3)) for _ in range(2)]
+        masks = [np.diag([i >> k & 1 for k in range(3)]) for i in range(8)]
+        worst = max(np.linalg.norm(weights[1] @ mask @ weights[0], 2) for mask in masks)
+        weights[0] *= 0.9 / worst
+        if np.linalg.norm(weights[0], 2) * np.linalg.norm(weights[1], 2) > 1.3:
+            return nng.Network.ring(weights, list(rng.standard_normal((2, 3))), ["relu", "relu"]).game()
+
+
+def stable(rng):
+    """A strong one-way coupling: monotone in a diagonal metric only."""
+    weight = np.array([[-0.2, 6.0, 0.0], [0.1, -0.3, 5.0], [0.0, -0.1, 0.2]])
+    return nng.Network.recurrent(weight, rng.standard_normal(3), "relu").game()
+
+
 FAMILIES = {
+    masked: ("composite_lipschitz",),
+    stable: ("diagonal_stability",),
     contraction: ("joint_contraction", "composite_contraction"),
     euclidean: ("euclidean_contraction", "joint_contraction"),
     weighted: ("neuron_contraction",),
@@ -82,6 +104,8 @@ def distance(bound, error, game, profile_size):
     if bound.norm.startswith("|x_L|"):
         return np.linalg.norm(error[-game.network.dims[game.network.ring_order[-1]] :])
     verdict = nng.certify(game)[bound.certificate]
+    if bound.certificate == "diagonal_stability":
+        return np.sqrt(np.sum(verdict.witness["multipliers"] * error**2))
     weights = verdict.witness["upper"] if "upper" in bound.norm else verdict.witness["weights"]
     if isinstance(weights, dict):
         parts = game.network.space.slices
@@ -114,6 +138,82 @@ def test_the_distance_is_within_every_bound(family, seed):
         finite = [bound.euclidean for bound in bounds.values() if np.isfinite(bound.euclidean)]
         assert (best.euclidean if best else None) == min(finite, default=None)
     assert set(FAMILIES[family]) <= proved
+
+
+def test_composite_bounds_reach_the_whole_profile():
+    rng = np.random.default_rng(3)
+    game = masked(rng)
+    bounds = error_bounds(game, rng.standard_normal(6))
+    assert "composite_contraction" not in bounds
+    assert bounds["composite_lipschitz"].value < bounds["composite_lipschitz"].euclidean < np.inf
+
+
+@pytest.mark.parametrize("activation", ["relu", "identity"])
+def test_rounding_is_on_the_safe_side(activation):
+    """At the float nearest to the equilibrium the computed residual may vanish, and the distance does not."""
+    rng, vanished = np.random.default_rng(0), 0
+    for _ in range(40):
+        a, b = float(rng.uniform(0.1, 0.9)), float(rng.uniform(0.5, 2))
+        exact = Fraction(b) / (1 - Fraction(a))
+        x = float(exact)
+        game = nng.Network.recurrent([[a]], [b], activation).game(players="neurons")
+        vanished += a * x + b == x
+        bounds = error_bounds(game, [x])
+        assert {"joint_contraction", "composite_contraction", "monotone", "diagonal_stability"} <= set(bounds)
+        for bound in bounds.values():
+            assert bound.enclosed
+            assert abs(Fraction(x) - exact) <= Fraction(bound.euclidean) < Fraction(1e-11)
+    assert vanished > 5
+
+
+def test_residuals_enclose_the_exact_ones():
+    """Sums that cancel: the computed residual misses the exact one by far more than its last digit."""
+    rng = np.random.default_rng(1)
+
+    def exact(matrix, bias, x, response):
+        heard = [sum(Fraction(w) * y for w, y in zip(row, x, strict=True)) for row in matrix.tolist()]
+        return [response(v + Fraction(b)) for v, b in zip(heard, bias.tolist(), strict=True)]
+
+    responses = {"identity": lambda v: v, "relu": lambda v: max(v, Fraction(0))}
+    for name, response in responses.items():
+        weights = [rng.standard_normal((4, 4)) * 10.0 ** rng.integers(-2, 3, 4) for _ in range(2)]
+        x = rng.standard_normal(8)
+        biases = [rng.standard_normal(4), -weights[1] @ rng.standard_normal(4)]
+        for _ in range(2):
+            game = nng.Network.ring(weights, biases, [name, name]).game()
+            first, last = [[Fraction(v) for v in part] for part in (x[:4].tolist(), x[4:].tolist())]
+            answers = [
+                *exact(weights[0], biases[0], last, response),
+                *exact(weights[1], biases[1], first, response),
+            ]
+            around = exact(weights[1], biases[1], exact(weights[0], biases[0], last, response), response)
+            for found, values, start in (
+                (joint_residual(game, x), answers, [*first, *last]),
+                (composite_residual(game, x), around, last),
+            ):
+                assert found.enclosed
+                for size, value, own in zip(found.size.tolist(), values, start, strict=True):
+                    assert abs(value - own) <= Fraction(size)
+                    assert Fraction(size) <= abs(value - own) + Fraction(1e-3)
+            # The first layer's sums cancel: little but rounding goes on to the second one.
+            weights = [1e6 * weights[0], weights[1]]
+            biases = [-(weights[0] @ x[4:]) + 1e-3, rng.uniform(0.5, 1, 4)]
+
+
+def test_tiny_and_huge_residuals_keep_their_bounds():
+    for scale in (1e-200, 1e200):
+        game = nng.Network.recurrent([[0.5]], [scale], "identity").game(players="neurons")
+        assert error_bound(game, [0.0]).euclidean == pytest.approx(2 * scale, rel=1e-8)
+
+
+def test_a_result_carries_its_bound():
+    game = euclidean(np.random.default_rng(0))
+    result = nng.solve(game, "picard", tolerance=1e-6)
+    assert result.error_bound == nng.error_bound(game, result.profile)
+    assert 0 < result.error_bound.euclidean < 1e-4
+    assert set(result.error_bound.to_dict()) == {"value", "norm", "certificate", "euclidean", "enclosed"}
+    ring = nng.Network.ring([[[2.0]], [[2.0]]], [[0.5], [-0.5]], ["tanh", "tanh"]).game()
+    assert nng.solve(ring, "picard").error_bound is None
 
 
 def test_the_bounds_are_attained_by_affine_games():
