@@ -11,6 +11,7 @@ from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.networks import Constant, as_relaxation
 from nngames.solvers.fixed_point import FixedPointProblem, check_map, relaxed_guarantee
+from nngames.solvers.mixed_precision import MixedProblem, check_precision, mixed_guarantee
 from nngames.solvers.solver import Guarantee, Solver, State, solver_named
 
 
@@ -26,6 +27,10 @@ class KrasnoselskiiMann(Solver):
         repeats; a function of k.
     map : {"auto", "composite", "joint"}
         R, as for picard. A relaxation range belongs to one map: what is safe for O need not be for T.
+    precision : {"double", "mixed"}
+        ``mixed``: steps in single precision while they help, then in double; for large dense networks, whose passes
+        take the time of reading the weights. The iterates differ, the target and its test do not, and the bounds of the
+        guarantee count from the change.
 
     Guarantee
     ---------
@@ -42,34 +47,38 @@ class KrasnoselskiiMann(Solver):
 
     relaxation: Any = 0.5
     map: str = "auto"
+    precision: str = "double"
 
     def __post_init__(self) -> None:
         check_map("km", self.map)
+        check_precision("km", self.precision)
         as_relaxation(self.relaxation)
 
     @property
     def rowwise(self) -> bool:
-        """Always: every start of a batch takes the same step."""
-        return True
+        """In double precision: every start of a batch takes the same step."""
+        return self.precision == "double"
 
     @property
     def autonomous(self) -> bool:
-        """Whether the relaxation is constant."""
-        return isinstance(as_relaxation(self.relaxation), Constant)
+        """Whether the relaxation is constant and the precision double."""
+        return self.precision == "double" and isinstance(as_relaxation(self.relaxation), Constant)
 
     def guarantee(self, game: Game) -> Guarantee:
         """Return whether a contraction or averagedness licenses the relaxation."""
-        return relaxed_guarantee(game, game.fixed_point(self.map).name, as_relaxation(self.relaxation))
+        guarantee = relaxed_guarantee(game, game.fixed_point(self.map).name, as_relaxation(self.relaxation))
+        return guarantee if self.precision == "double" else mixed_guarantee(guarantee)
 
-    def problem(self, game: Game, rng: np.random.Generator) -> RelaxedProblem:
+    def problem(self, game: Game, rng: np.random.Generator) -> RelaxedProblem | MixedProblem:
         """Return the fixed-point view with the relaxation."""
-        return RelaxedProblem(game.fixed_point(self.map), as_relaxation(self.relaxation))
+        kind = RelaxedProblem if self.precision == "double" else MixedProblem
+        return kind(game.fixed_point(self.map), as_relaxation(self.relaxation))
 
-    def start(self, problem: RelaxedProblem, x0: Array) -> State:
+    def start(self, problem: RelaxedProblem | MixedProblem, x0: Array) -> State:
         """Return the state at x0."""
         return problem.start(x0)
 
-    def step(self, problem: RelaxedProblem, state: State) -> State:
+    def step(self, problem: RelaxedProblem | MixedProblem, state: State) -> State:
         """Return the relaxed state; the k-th step follows k + 1 evaluations of the map."""
         return problem.relax(state, problem.relaxation(state.evaluations - 1))
 

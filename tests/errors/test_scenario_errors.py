@@ -150,7 +150,7 @@ def test_many_problems_are_counted():
         (
             RING + "solve: {methods: [{method: km, relaxatio: 1}]}\n",
             "<text>:6:32: solve.methods[0].relaxatio: method 'km' has no such option; "
-            "did you mean 'relaxation'? valid: map, relaxation",
+            "did you mean 'relaxation'? valid: map, precision, relaxation",
         ),
         (
             RING + "solve: {methods: [{method: best_response, order: first}]}\n",

@@ -125,7 +125,7 @@ def test_progress_is_told_before_each_run() -> None:
         (
             {"methods": ["km", {"method": "km", "relax": 1}]},
             OptionError,
-            "method 'km' has no option 'relax'; did you mean 'relaxation'? valid: map, relaxation",
+            "method 'km' has no option 'relax'; did you mean 'relaxation'? valid: map, precision, relaxation",
         ),
     ],
 )

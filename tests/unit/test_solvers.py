@@ -264,7 +264,7 @@ def test_stalling_weighs_the_pace_against_the_budget(shrink: float) -> None:
     ("method", "options", "error", "message"),
     [
         ("km", {"relax": 0.5}, OptionError, "method 'km' has no option 'relax'; did you mean 'relaxation'? valid: map, "
-         "relaxation"),
+         "precision, relaxation"),
         ("best_response", {"step": 1}, OptionError, "method 'best_response' has no option 'step'; valid: damping, "
          "delay, order"),
         ("kmm", {}, UnknownNameError, f"unknown method 'kmm'; did you mean 'km'? valid: {', '.join(nng.methods())}"),
@@ -326,7 +326,7 @@ def test_solver_objects_are_methods() -> None:
     assert (
         nng.solve(game, scheme).trace.residual.tolist() == nng.solve(game, "km", relaxation=0.7).trace.residual.tolist()
     )
-    assert scheme.options == {"relaxation": 0.7, "map": "auto"}
+    assert scheme.options == {"relaxation": 0.7, "map": "auto", "precision": "double"}
     with pytest.raises(OptionError) as caught:
         nng.solve(game, scheme, relaxation=0.5)
     assert str(caught.value) == "options ['relaxation'] were given beside a solver object; set them on the object"
@@ -405,7 +405,7 @@ def test_results_write_themselves_out() -> None:
     result = nng.solve(contraction(), "km", relaxation=[0.9, 0.5], seed=3)
     data = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert data["status"] == "converged"
-    assert data["provenance"]["options"] == {"relaxation": [0.9, 0.5], "map": "auto"}
+    assert data["provenance"]["options"] == {"relaxation": [0.9, 0.5], "map": "auto", "precision": "double"}
     assert data["provenance"]["seed"] == 3
     assert data["guarantee"]["status"] == "PROVED"
     assert len(data["trace"]["residual"]) == result.iterations + 1
