@@ -157,15 +157,20 @@ class _Shift:
         """Return a proved beta for s = ``total``, 0 where none is found."""
         if total <= 0 or not np.isfinite(self._matrix).all():
             return Fraction(0)
-        estimate = self._estimate(float(total))
+        estimate, slope = self._estimate(float(total))
         if not estimate >= _LEAST_SHIFT:
             return Fraction(0)
+        first = excess = Fraction(0)
         for loss in _LOSSES:
+            # h falls by about the slope times the loss: what cannot make up for half the first excess is not tried.
+            if slope * loss * estimate < first / 2:
+                continue
             beta = round_down(Fraction(estimate) * (1 - Fraction(loss)))
             excess = self._upper(beta) + Fraction(beta) - total
             if excess <= 0:
                 return Fraction(beta)
-        if excess < 1e-9:
+            first = first or excess
+        if excess < 2e-9:
             # Where h equals s on a whole interval, as with norms of exactly 1, no rounding is allowed.
             for low, high in _EXACT_SHARES:
                 simple = simplest_between(Fraction(estimate) * Fraction(low), Fraction(estimate) * Fraction(high))
@@ -173,16 +178,18 @@ class _Shift:
                     return simple
         return Fraction(0)
 
-    def _estimate(self, total: float) -> float:
-        beta = min(total, _MOST_SHIFT)
+    def _estimate(self, total: float) -> tuple[float, float]:
+        """Return the last beta with h(beta) <= s, and h's slope near it, in floats."""
+        from scipy.linalg import eigh
+
+        beta, slope, last = min(total, _MOST_SHIFT), 0.0, len(self._matrix) - 1
         for _ in range(_NEWTON_STEPS):
             shifted = self._matrix - beta * np.eye(len(self._matrix))
             with np.errstate(over="ignore", invalid="ignore"):
                 gram = shifted.T @ shifted
             if not np.isfinite(gram).all():
-                return 0.0
-            _, vectors = np.linalg.eigh(gram)
-            right = vectors[:, -1]
+                return 0.0, slope
+            right = eigh(gram, subset_by_index=[last, last], overwrite_a=True, check_finite=False)[1][:, 0]
             image = shifted @ right
             norm = float(np.linalg.norm(image))
             excess = norm + beta - total
@@ -192,7 +199,7 @@ class _Shift:
             beta -= excess / slope
             if beta < _LEAST_SHIFT:
                 break
-        return beta
+        return beta, slope
 
     def _upper(self, beta: float) -> Fraction:
         """Return an upper bound on |C W - beta I|."""
