@@ -170,7 +170,7 @@ def test_explain_tells_games_and_pages(command, folder):
     assert command("explain", "r.yaml", "--latex")[1] == nngames.load_scenario("r.yaml").game.explain("latex") + "\n"
     page = command("explain", "km")[1]
     assert page.startswith("method km\n\n")
-    assert page.endswith("\noptions: relaxation=0.5, map='auto'\n")
+    assert page.endswith("\noptions: relaxation=0.5, map='auto', precision='double'\n")
     assert command("explain", "auto")[1].startswith("method auto\n\n")
 
 
