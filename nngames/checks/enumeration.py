@@ -1,25 +1,26 @@
-"""All equilibria of a game: isolated points, continua of them, and a proof that there is no other, or how far it "
-"went."""
+"""All equilibria of a game: isolated points, continua of them, and a proof that there is no other, if there is one."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from nngames.checks.check import Check, check_named, require_game
-from nngames.checks.enumerating.cells import CellSearch, Findings, Node, exact_data
+from nngames.checks.enumerating.cells import CellSearch, Findings, Node, exact_data, whole_game
+from nngames.checks.enumerating.continua import gather
+from nngames.checks.enumerating.faces import OutOfTimeError
 from nngames.checks.enumerating.smooth import smooth_equilibria, smooth_reason
 from nngames.core.errors import NotApplicableError, OptionError
-from nngames.core.exact import fraction, rational
+from nngames.core.exact import fraction, nearest_float
 from nngames.core.seeds import Seed
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game
-from nngames.results.equilibria import Component, EquilibriumSet, ExactPoint, Face
+from nngames.results.equilibria import Component, EquilibriumSet, ExactPoint
 from nngames.solvers.piecewise_equation import PiecewiseEquation
 
 _METHOD = (
@@ -62,9 +63,10 @@ def enumerate_equilibria(game: Game, max_seconds: float = 10.0) -> EquilibriumSe
     Parameters
     ----------
     game : Game
-        A network game with either cost, or a quadratic game, on any graph. If all responses are piecewise linear and
-        nondecreasing (relu, leaky relu, hard tanh, boxes, the identity), the equilibria are exact; some thirty neurons
-        are workable. Else about six neurons are, where a box holds all equilibria, as with bounded responses.
+        A network game with either cost, or a quadratic game, on any graph. If all responses are continuous and
+        piecewise linear (relu, leaky relu, hard tanh, boxes, the identity, the absolute value), the equilibria are
+        exact; some thirty neurons are workable. Else about six neurons are, where a box holds all equilibria, as with
+        bounded responses.
     max_seconds : float
         After which no further set of pieces, or box, is examined.
 
@@ -85,8 +87,8 @@ def enumerate_equilibria(game: Game, max_seconds: float = 10.0) -> EquilibriumSe
     inequalities [cottle2009]; they are found by elimination in rationals. Cells are not examined one by one: a set of
     cells is dropped where the linear relaxation by the convex envelopes of the responses has no solution, which
     nonnegative multipliers prove (Farkas). HiGHS finds them in floating point, and they are accepted if they hold
-    exactly. Floats are the rationals they are. A cell with many equilibria gives a face; faces that share a vertex are
-    one component.
+    exactly. Floats are the rationals they are. A cell with many equilibria gives a face; faces that meet are one
+    component.
 
     *Others.* Interval branch and prune with Krawczyk's test, see ``nngames.checks.enumerating.smooth``: each point
     comes with a bound on its distance to the equilibrium, the only one near it; multiple roots and continua stay
@@ -96,14 +98,20 @@ def enumerate_equilibria(game: Game, max_seconds: float = 10.0) -> EquilibriumSe
     check_seconds(max_seconds)
     deadline = time.monotonic() + max_seconds
     try:
-        equation = PiecewiseEquation(game)
+        equation = PiecewiseEquation(game, nondecreasing=False)
     except NotApplicableError as error:
         reason = smooth_reason(game)
         if reason is None:
-            return smooth_equilibria(game, max_seconds)
+            return replace(smooth_equilibria(game, max_seconds), players=tuple(game.players))
         raise NotApplicableError(f"the equilibria cannot be enumerated: {error}; and by intervals: {reason}") from error
-    search = CellSearch(equation, *exact_data(equation))
-    return gathered(equation, search.run(deadline), max_seconds)
+    try:
+        weight, bias = exact_data(equation, deadline)
+    except OutOfTimeError:
+        result = gathered(equation, Findings(undecided=[whole_game(equation)], stopped=True), max_seconds)
+    else:
+        found = CellSearch(equation, weight, bias).run(deadline)
+        result = gathered(equation, found, max_seconds, weight, bias)
+    return replace(result, players=tuple(game.players))
 
 
 def check_seconds(max_seconds: Any) -> None:
@@ -113,59 +121,45 @@ def check_seconds(max_seconds: Any) -> None:
         raise OptionError(f"max_seconds must be a positive number; got {max_seconds!r}")
 
 
-def gathered(equation: PiecewiseEquation, found: Findings, max_seconds: float) -> EquilibriumSet:
+def gathered(
+    equation: PiecewiseEquation,
+    found: Findings,
+    max_seconds: float,
+    weight: Sequence[Sequence[Any]] = (),
+    bias: Sequence[Any] = (),
+) -> EquilibriumSet:
     """Return the distinct isolated points and the connected components of what a search found."""
-    continua = [face for face in found.faces if face.dimension > 0]
-    isolated = {face.vertices[0] for face in found.faces if face.dimension == 0}
-    isolated = {point for point in isolated if not any(_holds(equation, face, point) for face in continua)}
-    points = tuple(sorted(isolated))
-    components = tuple(Component(tuple(faces)) for faces in _connected(equation, continua))
+    points, components = gather(equation, weight, bias, found.faces)
     unresolved = [_described(equation, node) for node in found.undecided[:LISTED]]
-    array = np.array([[float(x) for x in point] for point in points]).reshape(len(points), equation.size)
-    return EquilibriumSet(array, components, _verdict(found, points, components, max_seconds), points, None, unresolved)
+    array = np.array([[nearest_float(x) for x in point] for point in points]).reshape(len(points), equation.size)
+    verdict = _verdict(found, points, components, max_seconds)
+    return EquilibriumSet(array, components, verdict, points, None, unresolved)
 
 
 def _verdict(
     found: Findings, points: Sequence[ExactPoint], components: Sequence[Component], max_seconds: float
 ) -> Verdict:
     number = f"{len(points)} isolated {'equilibrium' if len(points) == 1 else 'equilibria'}"
-    number += f" and {len(components)} continua" if components else ""
+    number += f" and {len(components)} {'continuum' if len(components) == 1 else 'continua'}" if components else ""
     effort = f"{found.nodes} sets of pieces examined, {found.cuts} dropped by multipliers, {found.leaves} cells solved"
     witness = {"nodes": found.nodes, "cuts": found.cuts, "leaves": found.leaves, "undecided": len(found.undecided)}
     if not found.undecided:
-        statement = f"the game has {number} and no other: {effort}"
+        statement = (
+            f"the game has {number} and no other: {effort}; the data were taken as exact, and "
+            "only other data would change it"
+        )
         return Verdict(Decision.PROVED, statement, _METHOD, witness=witness, references=("cottle2009",))
-    why = f"the {max_seconds:g} s ran out" if found.stopped else "a cell's solutions are too many to describe"
+    reasons, remedies = [], []
+    if found.stopped:
+        reasons.append(f"the {max_seconds:g} s ran out with {len(found.undecided) - found.undescribed} sets left")
+        remedies.append("a larger max_seconds would decide more")
+    if found.undescribed:
+        reasons.append(f"{found.undescribed} cells may have continua with too many faces to describe")
+        remedies.append("only another game would have fewer")
     statement = (
-        f"{number} found; there may be others, since {why} with {len(found.undecided)} sets of pieces left ({effort}); "
-        "a larger max_seconds would decide more"
+        f"{number} found; there may be others, since {' and '.join(reasons)} ({effort}); {', and '.join(remedies)}"
     )
     return Verdict(Decision.UNDECIDED, statement, _METHOD, witness=witness, references=("cottle2009",))
-
-
-def _holds(equation: PiecewiseEquation, face: Face, point: ExactPoint) -> bool:
-    """Whether an equilibrium lies on a face, which is so iff the pieces of the face hold at it."""
-    weight, bias = exact_data(equation)
-    x = [rational(entry) for entry in point]
-    for i, (pieces, k) in enumerate(zip(equation.pieces, face.pieces, strict=True)):
-        v = bias[i] + sum((w * y for w, y in zip(weight[i], x, strict=True)), rational(0.0))
-        if (k > 0 and v < pieces.breaks[k - 1]) or (k < len(pieces.breaks) and v > pieces.breaks[k]):
-            return False
-    return True
-
-
-def _connected(equation: PiecewiseEquation, faces: Sequence[Face]) -> list[list[Face]]:
-    """Return the faces in groups that hang together: a vertex of one lies on the other."""
-    groups: list[list[Face]] = []
-    for face in faces:
-        touching = [g for g in groups if any(_touch(equation, face, other) for other in g)]
-        merged = [face, *(other for group in touching for other in group)]
-        groups = [g for g in groups if not any(g is t for t in touching)] + [merged]
-    return groups
-
-
-def _touch(equation: PiecewiseEquation, a: Face, b: Face) -> bool:
-    return any(_holds(equation, b, v) for v in a.vertices) or any(_holds(equation, a, v) for v in b.vertices)
 
 
 def _described(equation: PiecewiseEquation, node: Node) -> dict[str, Any]:

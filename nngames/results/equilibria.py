@@ -1,5 +1,4 @@
-"""The equilibria of a game as an enumeration found them: isolated points, components of more, and whether that is "
-"all."""
+"""The equilibria of a game as an enumeration found them: isolated points, continua, and whether these are all."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.plain import plain
+from nngames.core.profiles import Player
 from nngames.core.verdicts import Verdict
 
 Array = NDArray[np.floating[Any]]
@@ -31,6 +31,9 @@ class Face:
         Directions in which it is unbounded, one way and both ways.
     pieces : tuple of int
         For each coordinate the linear piece of its response that holds on the face.
+    conditions : tuple of (low, high, slope, offset)
+        For each coordinate what that piece says: x_i = slope v_i + offset and low <= v_i <= high, where v = W x + b;
+        None is no bound. The face is the set of all x for which all conditions hold.
     """
 
     dimension: int
@@ -38,6 +41,7 @@ class Face:
     rays: tuple[ExactPoint, ...]
     lines: tuple[ExactPoint, ...]
     pieces: tuple[int, ...]
+    conditions: tuple[tuple[Fraction | None, Fraction | None, Fraction, Fraction], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the face as plain data, its points as exact fractions."""
@@ -51,7 +55,7 @@ class Component:
     Attributes
     ----------
     faces : tuple of Face
-        Their union is the component.
+        Their union is the component. None is part of another.
     """
 
     faces: tuple[Face, ...]
@@ -73,7 +77,8 @@ class EquilibriumSet:
     Attributes
     ----------
     points : ndarray (m, N)
-        The isolated equilibria, in the order of their coordinates.
+        The isolated equilibria, in the order of their coordinates. Where ``complete`` is not PROVED, a continuum that
+        was not found may end in one of them.
     components : tuple of Component
         Continua of equilibria.
     complete : Verdict
@@ -84,6 +89,8 @@ class EquilibriumSet:
         Bounds on the distance of each coordinate to that of the equilibrium, where points are not exact.
     unresolved : sequence of mappings
         Where further equilibria may lie: boxes or sets of pieces that the search did not decide.
+    players : tuple
+        Whose actions are the blocks of coordinates.
     """
 
     points: Array
@@ -92,6 +99,7 @@ class EquilibriumSet:
     exact: tuple[ExactPoint, ...] = ()
     radii: Array | None = None
     unresolved: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    players: tuple[Player, ...] = ()
 
     def __len__(self) -> int:
         return len(self.points)

@@ -1,4 +1,4 @@
-"""The equation v = W r(v) + b of a game whose responses are separable, nondecreasing and piecewise linear.
+"""The equation v = W r(v) + b of a game whose responses are separable, continuous and piecewise linear.
 
 Its solutions are the equilibria, x = r(v). Each r_i has finitely many pieces; a *cell* names one piece for each
 coordinate, and on it the equation is linear: (I - W D) v = W c + b with r_i(v) = D_i v + c_i. A ring is solved by
@@ -49,6 +49,12 @@ class Pieces:
 class PiecewiseEquation:
     """v = W r(v) + b of one game.
 
+    Parameters
+    ----------
+    game : Game
+    nondecreasing : bool
+        Whether every response must be so, as the solvers need it and the enumeration does not.
+
     Attributes
     ----------
     game : Game
@@ -66,7 +72,7 @@ class PiecewiseEquation:
         If the game has another form, or is too large for the linear systems.
     """
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: Game, nondecreasing: bool = True) -> None:
         if not isinstance(game, NetworkGame | QuadraticGame):
             raise NotApplicableError(f"a {type(game).__name__} is no network and no quadratic game")
         network = game.network
@@ -84,7 +90,7 @@ class PiecewiseEquation:
         self.bias = np.concatenate([network.effective_bias(player) for player in network.players]).astype(np.float64)
         self.pieces: list[Pieces] = []
         for player, n in network.dims.items():
-            self.pieces += pieces_of(player, network.activations[player], n)
+            self.pieces += pieces_of(player, network.activations[player], n, nondecreasing)
         self._write_table()
 
     def _write_table(self) -> None:
@@ -198,19 +204,19 @@ class PiecewiseEquation:
         return result
 
 
-def pieces_of(player: Player, activation: Activation, n: int) -> list[Pieces]:
+def pieces_of(player: Player, activation: Activation, n: int, nondecreasing: bool = True) -> list[Pieces]:
     """Return the pieces of a layer's n responses.
 
     Raises
     ------
     NotApplicableError
-        If the activation is not separable, nondecreasing, continuous and piecewise linear.
+        If the activation is not separable, continuous, piecewise linear and, where asked for, nondecreasing.
     """
     name = f"player {player}: activation {activation.name!r}"
     if not (activation.separable and activation.piecewise_linear):
         raise NotApplicableError(f"{name} is not piecewise linear in each coordinate")
-    if not (activation.monotone and activation.continuous):
-        raise NotApplicableError(f"{name} is not continuous and nondecreasing")
+    if not activation.continuous or (nondecreasing and not activation.monotone):
+        raise NotApplicableError(f"{name} is not continuous{' and nondecreasing' if nondecreasing else ''}")
     if activation.size is not None:
         form = activation.polyhedral_form(n)
         assert form is not None  # noqa: S101 - what lists values by coordinate here is a box

@@ -11,7 +11,8 @@ import pytest
 
 import nngames as nng
 from nngames.checks.enumerating.envelopes import envelope
-from nngames.checks.enumerating.infeasible import in_floats, separate
+from nngames.checks.enumerating.faces import OutOfTimeError, solutions
+from nngames.checks.enumerating.infeasible import _confirmed, in_floats, separate
 from nngames.core.errors import NotApplicableError, OptionError
 from nngames.core.exact import fraction, rational
 from nngames.core.verdicts import Decision
@@ -149,7 +150,10 @@ def test_a_continuum_beside_an_isolated_point_and_a_square():
     game = nng.Network.graph(square, {p: [0.0] for p in "abcd"}, dict.fromkeys("abcd", "hard_tanh")).game()
     (component,) = nng.enumerate_equilibria(game).components
     assert component.dimension == 2
-    assert len(max(component.faces, key=lambda face: face.dimension).vertices) == 4
+    (face,) = component.faces  # its edges, which other cells have as well, are not listed beside it
+    assert len(face.vertices) == 4
+    assert face.conditions == ((-1, 1, 1, 0),) * 4
+    assert found.players == game.players
 
 
 def test_a_quadratic_game_over_the_nonnegative_half_line():
@@ -234,3 +238,41 @@ def test_multipliers_are_confirmed_in_rationals_only():
     assert separate(clear, [in_floats(row) for row in clear])[0] is True
     touching = [([one], zero), ([-one], zero)]
     assert separate(touching, [in_floats(row) for row in touching])[0] is False
+
+
+def test_multipliers_must_be_nonnegative_and_their_value_negative():
+    one, two, zero, half = rational(1.0), rational(2.0), rational(0.0), np.array([0.5, 0.5])
+    # x <= 0 and -x <= 0 hold at 0: the multipliers give 0 <= 0.
+    assert not _confirmed([([one], zero), ([-one], zero)], half)
+    # x <= -5 and 2 x <= 1 hold at -5: only (2, -1) cancels x, and it gives 0 <= -11.
+    assert not _confirmed([([one], rational(-5.0)), ([two], one)], half)
+    assert _confirmed([([one], -one), ([-one], zero)], half)
+
+
+def test_absolute_values_against_their_two_lines():
+    # x = |2 y - 1|, y = x: x = 2 x - 1 and x = 1 - 2 x.
+    game = nng.Network.ring([[[2.0]], [[1.0]]], [[-1.0], [0.0]], ["absolute_value", "absolute_value"]).game()
+    found = nng.enumerate_equilibria(game)
+    assert found.complete.proved
+    assert found.exact == ((Fraction(1, 3), Fraction(1, 3)), (1, 1))
+    # x = |y|, y = |x|: a ray.
+    game = nng.Network.ring([[[1.0]], [[1.0]]], [[0.0], [0.0]], ["absolute_value", "absolute_value"]).game()
+    (face,) = nng.enumerate_equilibria(game).components[0].faces
+    assert (face.vertices, face.rays, face.lines) == (((0, 0),), ((1, 1),), ())
+
+
+def test_an_equilibrium_beyond_the_floats():
+    found = nng.enumerate_equilibria(nng.Network.ring([[[0.5]], [[1.0]]], [[1.5e308], [0.0]], ["relu", "relu"]).game())
+    assert found.complete.proved
+    assert found.exact == ((2 * Fraction(1.5e308),) * 2,)
+    assert np.isposinf(found.points).all()
+
+
+def test_a_face_and_large_data_keep_the_time():
+    one, zero = rational(1.0), rational(0.0)
+    corner = [([-one, zero], zero), ([zero, -one], zero)]
+    with pytest.raises(OutOfTimeError):
+        solutions([([zero, zero], zero)], corner, (0, 0), deadline=0.0)
+    found = nng.enumerate_equilibria(nng.Network.recurrent(np.eye(9) / 4, np.ones(9), "relu").game(), 1e-9)
+    assert found.complete.status is Decision.UNDECIDED
+    assert found.unresolved == [{"preactivations": [(None, None)] * 9}]

@@ -11,12 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from nngames.checks.enumerating.envelopes import Envelope, envelope
-from nngames.checks.enumerating.faces import TooManyChoicesError, solutions
+from nngames.checks.enumerating.faces import OutOfTimeError, TooManyChoicesError, solutions
 from nngames.checks.enumerating.infeasible import Row, in_floats, separate
 from nngames.core.exact import rational
 from nngames.core.profiles import Array
@@ -37,6 +38,8 @@ class Findings:
         The solutions of the leaves, points as faces of dimension 0; the same point may come from several leaves.
     undecided : list of Node
         Nodes that were not decided: left when the time ran out, or leaves whose solutions were too many to describe.
+    undescribed : int
+        How many of these are such leaves.
     nodes, cuts, leaves : int
         Nodes examined, nodes without equilibria by multipliers, and leaves solved.
     stopped : bool
@@ -45,6 +48,7 @@ class Findings:
 
     faces: list[Face] = field(default_factory=list)
     undecided: list[Node] = field(default_factory=list)
+    undescribed: int = 0
     nodes: int = 0
     cuts: int = 0
     leaves: int = 0
@@ -57,6 +61,8 @@ class CellSearch:
     Parameters
     ----------
     equation : PiecewiseEquation
+    weight, bias : sequences
+        As ``exact_data`` returns them.
     """
 
     def __init__(self, equation: PiecewiseEquation, weight: Sequence[Sequence[Any]], bias: Sequence[Any]) -> None:
@@ -68,45 +74,54 @@ class CellSearch:
     def run(self, deadline: float) -> Findings:
         """Examine all nodes, those around the relaxations' solutions first, until ``deadline`` by time.monotonic."""
         found = Findings()
-        stack: list[Node] = [tuple((0, len(pieces.slopes) - 1) for pieces in self.equation.pieces)]
+        stack: list[Node] = [whole_game(self.equation)]
         while stack:
-            if time.monotonic() > deadline:
-                found.stopped = True
-                found.undecided += stack
-                break
             node = stack.pop()
+            try:
+                if time.monotonic() > deadline:
+                    raise OutOfTimeError
+                stack += self._examined(node, found, deadline)
+            except OutOfTimeError:
+                found.stopped = True
+                found.undecided += [*stack, node]
+                break
             found.nodes += 1
-            if all(first == last for first, last in node):
-                self._solve_leaf(node, found)
-                continue
-            rows = [row for i, (first, last) in enumerate(node) for row in self._rows_of(i, first, last)]
-            floats = [row for i, (first, last) in enumerate(node) for row in self._floats[i, first, last]]
-            proved, point = separate(rows, floats)
-            if proved:
-                found.cuts += 1
-            else:
-                stack += self._halves(node, point)
         return found
 
-    def _solve_leaf(self, node: Node, found: Findings) -> None:
+    def _examined(self, node: Node, found: Findings, deadline: float) -> list[Node]:
+        """Return what is to be examined in place of a node."""
+        if all(first == last for first, last in node):
+            self._solve_leaf(node, found, deadline)
+            return []
+        rows, floats = [], []
+        for i, (first, last) in enumerate(node):
+            if time.monotonic() > deadline:
+                raise OutOfTimeError
+            rows += self._rows_of(i, first, last)
+            floats += self._floats[i, first, last]
+        proved, point = separate(rows, floats, deadline)
+        found.cuts += proved
+        return [] if proved else self._halves(node, point)
+
+    def _solve_leaf(self, node: Node, found: Findings, deadline: float) -> None:
         cell = tuple(first for first, _ in node)
-        found.leaves += 1
         equations, inequalities = [], []
         for i, piece in enumerate(cell):
             e = envelope(self.equation.pieces[i], piece, piece)
             equations.append(self._line(i, *e.lower[0]))
             inequalities += self._range(i, e)
         try:
-            face = solutions(equations, inequalities, cell)
+            face = solutions(equations, inequalities, cell, deadline)
         except TooManyChoicesError:
             found.undecided.append(node)
+            found.undescribed += 1
             return
+        found.leaves += 1
         if face is not None:
             found.faces.append(face)
 
     def _halves(self, node: Node, point: Array | None) -> list[Node]:
-        """Return the two halves of a node, the one with the point last; cut where the point misses the response "
-        "most."""
+        """Return the two halves of a node, that with the point last; cut where it misses the response most."""
         heard = None if point is None else self.equation.weight @ point + self.equation.bias
         wide = [i for i, (first, last) in enumerate(node) if first < last]
         if heard is None or point is None:
@@ -148,14 +163,29 @@ class CellSearch:
         return rows
 
 
+def whole_game(equation: PiecewiseEquation) -> Node:
+    """Return the node that allows every piece."""
+    return tuple((0, len(pieces.slopes) - 1) for pieces in equation.pieces)
+
+
 def _negated(row: Row) -> Row:
     return [-entry for entry in row[0]], -row[1]
 
 
-def exact_data(equation: PiecewiseEquation) -> tuple[list[list[Any]], list[Any]]:
-    """Return the weights and the bias of v = W x + b in rationals, as the data define them."""
+def exact_data(equation: PiecewiseEquation, deadline: float = inf) -> tuple[list[list[Any]], list[Any]]:
+    """Return the weights and the bias of v = W x + b in rationals, as the data define them.
+
+    Raises
+    ------
+    OutOfTimeError
+        If the data are so many that the ``deadline`` of time.monotonic passes.
+    """
     n = equation.size
-    weight = [[rational(w) for w in row] for row in equation.coupling.tolist()]
+    weight = []
+    for row in equation.coupling.tolist():
+        if time.monotonic() > deadline:
+            raise OutOfTimeError
+        weight.append([rational(w) for w in row])
     if equation.metric is not None:
         for i, j in zip(*np.nonzero(equation.metric), strict=True):
             weight[i][j] -= rational(float(equation.metric[i, j]))

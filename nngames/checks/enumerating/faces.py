@@ -1,11 +1,11 @@
-"""The solutions of linear equations within a cell, exactly: none, a point, or a face with its vertices, rays and "
-"lines."""
+"""The solutions of linear equations within a cell, exactly: none, a point, or a face described."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from math import comb
+from math import comb, inf
 from typing import Any
 
 from nngames.core.exact import fraction, rational
@@ -21,7 +21,13 @@ class TooManyChoicesError(Exception):
     """A face has too many inequalities for its dimension to be described."""
 
 
-def solutions(equations: Sequence[Row], inequalities: Sequence[Row], pieces: tuple[int, ...]) -> Face | None:
+class OutOfTimeError(Exception):
+    """The deadline passed before a face was described, or before the search could begin."""
+
+
+def solutions(
+    equations: Sequence[Row], inequalities: Sequence[Row], pieces: tuple[int, ...], deadline: float = inf
+) -> Face | None:
     """Return the solutions of ``g x = h`` for all equations and ``g x <= h`` for all inequalities; None if there are
     none.
 
@@ -31,6 +37,8 @@ def solutions(equations: Sequence[Row], inequalities: Sequence[Row], pieces: tup
     ------
     TooManyChoicesError
         If the face cannot be described within ``MOST_CHOICES``.
+    OutOfTimeError
+        If it is not by the ``deadline`` of time.monotonic.
     """
     n = len(equations[0][0])
     solved = _affine(equations, n)
@@ -46,10 +54,10 @@ def solutions(equations: Sequence[Row], inequalities: Sequence[Row], pieces: tup
     lines = _null_space([g for g, _ in local], k)
     # A complement of the lines: with the coordinates that they free set to zero the face has vertices, or is empty.
     fixed = [([rational(float(i == p)) for i in range(k)], rational(0.0)) for p in _free([g for g, _ in local], k)]
-    vertices = list(_vertices(local, fixed, k))
+    vertices = list(_vertices(local, fixed, k, deadline))
     if not vertices:
         return None
-    rays = list(_rays(local, fixed, k))
+    rays = list(_rays(local, fixed, k, deadline))
 
     def lifted(t: Vector, direction: bool) -> ExactPoint:
         start = [rational(0.0)] * n if direction else origin
@@ -84,13 +92,15 @@ def _affine(equations: Sequence[Row], n: int) -> tuple[Vector, list[Vector]] | N
     return origin, basis
 
 
-def _vertices(rows: Sequence[Row], fixed: Sequence[Row], k: int) -> Iterator[Vector]:
+def _vertices(rows: Sequence[Row], fixed: Sequence[Row], k: int, deadline: float) -> Iterator[Vector]:
     """Yield the points where k independent rows hold with equality, the fixed ones among them, and all rows hold."""
     need = k - len(fixed)
     if comb(len(rows), need) > MOST_CHOICES:
         raise TooManyChoicesError
     seen: set[tuple[Any, ...]] = set()
     for choice in combinations(rows, need):
+        if time.monotonic() > deadline:
+            raise OutOfTimeError
         solved = _affine([*choice, *fixed], k) if k else ([], [])
         if solved is None or solved[1]:
             continue
@@ -101,7 +111,7 @@ def _vertices(rows: Sequence[Row], fixed: Sequence[Row], k: int) -> Iterator[Vec
             yield point
 
 
-def _rays(rows: Sequence[Row], fixed: Sequence[Row], k: int) -> Iterator[Vector]:
+def _rays(rows: Sequence[Row], fixed: Sequence[Row], k: int, deadline: float) -> Iterator[Vector]:
     """Yield the extreme directions of the cone g t <= 0, each scaled to largest entry 1."""
     need = k - len(fixed) - 1
     if need < 0:
@@ -111,6 +121,8 @@ def _rays(rows: Sequence[Row], fixed: Sequence[Row], k: int) -> Iterator[Vector]
     zero = rational(0.0)
     seen: set[tuple[Any, ...]] = set()
     for choice in combinations(rows, need):
+        if time.monotonic() > deadline:
+            raise OutOfTimeError
         solved = _affine([(g, zero) for g, _ in (*choice, *fixed)] or [([zero] * k, zero)], k)
         if solved is None or len(solved[1]) != 1:
             continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,9 @@ def in_floats(row: Row) -> tuple[Array, float]:
     return entries / largest, nearest_float(fraction(row[1])) / largest
 
 
-def separate(rows: Sequence[Row], floats: Sequence[tuple[Array, float]]) -> tuple[bool, Array | None]:
+def separate(
+    rows: Sequence[Row], floats: Sequence[tuple[Array, float]], deadline: float = inf
+) -> tuple[bool, Array | None]:
     """Decide whether rows are proved to have no common solution.
 
     Parameters
@@ -31,6 +35,8 @@ def separate(rows: Sequence[Row], floats: Sequence[tuple[Array, float]]) -> tupl
     rows : sequence of Row
     floats : sequence
         The same in floats, as ``in_floats`` returns them.
+    deadline : float
+        By time.monotonic, after which nothing is decided.
 
     Returns
     -------
@@ -48,6 +54,8 @@ def separate(rows: Sequence[Row], floats: Sequence[tuple[Array, float]]) -> tupl
 
     matrix = np.array([g for g, _ in floats])
     bounds = np.array([h for _, h in floats])
+    if not (np.isfinite(matrix).all() and np.isfinite(bounds).all()):
+        return False, None
     n = matrix.shape[1]
     cost = np.zeros(n + 1)
     cost[n] = 1.0
@@ -57,6 +65,7 @@ def separate(rows: Sequence[Row], floats: Sequence[tuple[Array, float]]) -> tupl
         b_ub=bounds,
         bounds=[*[(None, None)] * n, (0, None)],
         method="highs-ds",
+        options={} if deadline == inf else {"time_limit": max(deadline - time.monotonic(), 0.01)},
     )
     if program.status != 0:
         return False, None
