@@ -35,7 +35,16 @@ from nngames.results.result import Result, Status
 from nngames.solvers import Solver, methods, solve, solve_batch, solver
 
 if TYPE_CHECKING:
-    from nngames.checks import certify_equilibrium, check_outcomes, check_potential, enumerate_equilibria
+    from nngames.checks import (
+        certify_equilibrium,
+        check_outcomes,
+        check_periodic_projections,
+        check_potential,
+        check_stackelberg,
+        enumerate_equilibria,
+        maximum_pairwise_difference,
+        potential_distance,
+    )
     from nngames.claims import audit_activations
     from nngames.networks.fused import compile_passes
     from nngames.report.diagnose import diagnose
@@ -48,11 +57,15 @@ _LATER = {
     "audit_activations": "nngames.claims",
     "certify_equilibrium": "nngames.checks",
     "check_outcomes": "nngames.checks",
+    "check_periodic_projections": "nngames.checks",
     "check_potential": "nngames.checks",
+    "check_stackelberg": "nngames.checks",
     "compile_passes": "nngames.networks.fused",
     "diagnose": "nngames.report.diagnose",
     "enumerate_equilibria": "nngames.checks",
     "load_scenario": "nngames.scenario",
+    "maximum_pairwise_difference": "nngames.checks",
+    "potential_distance": "nngames.checks",
     "run_scenario": "nngames.scenario",
 }
 
@@ -88,7 +101,9 @@ __all__ = [
     "certify",
     "certify_equilibrium",
     "check_outcomes",
+    "check_periodic_projections",
     "check_potential",
+    "check_stackelberg",
     "compare",
     "compile_passes",
     "diagnose",
@@ -96,7 +111,9 @@ __all__ = [
     "error_bound",
     "error_bounds",
     "load_scenario",
+    "maximum_pairwise_difference",
     "methods",
+    "potential_distance",
     "run_scenario",
     "solve",
     "solve_batch",

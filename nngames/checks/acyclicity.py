@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,37 @@ from nngames.certificates.coupling_pairs import CouplingPairs
 from nngames.certificates.exact_balance import find_exact_weights
 from nngames.checks.effective_coupling import listening_graph
 from nngames.checks.one_way_players import one_way_players
-from nngames.core.profiles import Array
+from nngames.core.profiles import Array, Player
 from nngames.core.verdicts import Decision
 from nngames.games import Game
 
 
+@dataclass(frozen=True)
+class Components:
+    """What the strongly connected components of the listening graph prove.
+
+    Attributes
+    ----------
+    proof : str or None
+        How it is proved that the game has no closed path of strict improvements; None where it is not.
+    culprit : tuple of players
+        Otherwise a pair or a cycle inside a component that no weights balance, where one is known.
+    """
+
+    proof: str | None
+    culprit: tuple[Player, ...] = ()
+
+
 def acyclic_by_components(game: Any, tolerance: float) -> str | None:
-    """Return how it is proved that the game has no closed path of strict improvements; None where this does not prove
-    it.
+    """Return how it is proved that the game has no closed path of strict improvements; None where it is not.
+
+    See ``examine_components``.
+    """
+    return examine_components(game, tolerance).proof
+
+
+def examine_components(game: Any, tolerance: float) -> Components:
+    """Decide whether every group of players that hears itself round a cycle is a weighted potential game.
 
     Proved where every strongly connected component of the listening graph, without the players that can improve in one
     direction only, is a weighted potential game, whatever the others do; a component of one player is one. Where the
@@ -41,13 +65,13 @@ def acyclic_by_components(game: Any, tolerance: float) -> str | None:
     for graph in (exact, known):
         graph.remove_nodes_from(still)
     if all(len(component) == 1 for component in networkx.strongly_connected_components(exact)):
-        return alone
+        return Components(alone)
     to_tolerance = f" (data tolerance {tolerance:.3g})" if tolerance > 0 else ""
     components = [*networkx.strongly_connected_components(known), *({player} for player in still)]
     if all(len(component) == 1 for component in components):
-        return alone + to_tolerance
+        return Components(alone + to_tolerance)
     if nonlinear_response(game, "weighted") is not None:
-        return None
+        return Components(None)
     component = {player: i for i, players in enumerate(components) for player in players}
     labels = np.array([component[player] for player in game.players])
     pairs = coupling_pairs(game)
@@ -57,10 +81,14 @@ def acyclic_by_components(game: Any, tolerance: float) -> str | None:
     elif pairs.exact:
         balance = find_exact_weights(inside)
     else:
-        return None
-    if balance.decision is not Decision.PROVED:
-        return None
-    return f"every group of players that hears itself round a cycle{but} is a weighted potential game{to_tolerance}"
+        return Components(None)
+    if balance.decision is Decision.PROVED:
+        proof = f"every group of players that hears itself round a cycle{but} is a weighted potential game"
+        return Components(proof + to_tolerance)
+    places = balance.cycle
+    if not places and balance.pair is not None:
+        places = (int(inside.first[balance.pair]), int(inside.second[balance.pair]))
+    return Components(None, tuple(pairs.players[i] for i in places))
 
 
 class _PairsWithin(CouplingPairs):

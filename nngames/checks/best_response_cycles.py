@@ -45,7 +45,7 @@ def best_response_cycle(certifier: Certifier, rng: np.random.Generator, deadline
         In the time of ``time.perf_counter``.
     """
     game = certifier.game
-    if not all(activation.piecewise_linear for activation in game.network.activations.values()):
+    if not follows_answers(game):
         return None
     seen: set[_Node] = set()
     for start in _starts(game, rng):
@@ -60,6 +60,11 @@ def best_response_cycle(certifier: Certifier, rng: np.random.Generator, deadline
         if len(seen) > MOST_IN_ALL or time.perf_counter() > deadline:
             break
     return None
+
+
+def follows_answers(game: Any) -> bool:
+    """Return whether best responses to rational actions are rational, so that they can be followed exactly."""
+    return all(activation.piecewise_linear for activation in game.network.activations.values())
 
 
 def _starts(game: Game, rng: np.random.Generator) -> Iterator[Array]:

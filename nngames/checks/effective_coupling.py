@@ -40,17 +40,25 @@ def effective_coupling(game: Any) -> Any:
 def asymmetry(game: Any) -> float:
     """Return |B - B'|^2 / (|B - B'|^2 + |B + B'|^2) in Frobenius norms, B the effective coupling; 0 where B = 0.
 
-    0 is a symmetric coupling (an exact potential), 1 an antisymmetric one.
+    0 is a symmetric coupling (an exact potential), 1 an antisymmetric one [letcher2019].
     """
     coupling = effective_coupling(game)
     # A power of two does not change the quotient and keeps the squares in range.
-    coupling = coupling / _power_of_two(float(abs(coupling).max()))
+    coupling = coupling / power_of_two(float(abs(coupling).max()))
     odd = float(((coupling - coupling.T).data ** 2).sum())
     even = float(((coupling + coupling.T).data ** 2).sum())
     return odd / (odd + even) if odd + even > 0 else 0.0
 
 
-def _power_of_two(value: float) -> float:
+def exact_distance(game: Any) -> float:
+    """Return |B - B'|/2, the Frobenius distance of the effective coupling to the nearest symmetric one, (B + B')/2."""
+    coupling = effective_coupling(game)
+    unit = power_of_two(float(abs(coupling).max()))
+    return unit * math.sqrt(float(((coupling / unit - coupling.T / unit).data ** 2).sum())) / 2
+
+
+def power_of_two(value: float) -> float:
+    """Return a power of two near a size; dividing by it changes no digit and keeps squares in range."""
     return math.ldexp(1.0, min(math.frexp(value)[1], 1023))
 
 

@@ -9,6 +9,7 @@ it strictly gains.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +25,11 @@ from nngames.games import Game
 
 #: With more players nothing is tried.
 MOST_PLAYERS = 40
-#: Sweeps before a recurrence is looked for, and the longest recurrence in sweeps.
-_SWEEPS = 60
+#: Starts, sweeps from each before a recurrence is looked for, and the longest recurrence in sweeps.
+MOST_STARTS = 64
+SWEEPS = 60
 _LONGEST = 4
 _INFLATIONS = 8
-_MOST_STARTS = 64
 _FARTHEST = 1e9
 
 
@@ -59,7 +60,9 @@ class EnclosedPath:
         return {name: plain(value) for name, value in vars(self).items()}
 
 
-def enclosed_path(certifier: Certifier, equilibria: Sequence[Array], rng: np.random.Generator) -> EnclosedPath | None:
+def enclosed_path(
+    certifier: Certifier, equilibria: Sequence[Array], rng: np.random.Generator, deadline: float = np.inf
+) -> EnclosedPath | None:
     """Search for a closed path of best responses and prove it by an enclosure; None where none is proved.
 
     Parameters
@@ -68,22 +71,32 @@ def enclosed_path(certifier: Certifier, equilibria: Sequence[Array], rng: np.ran
     equilibria : sequence of ndarray (N,)
         Profiles whose actions are mixed to start from: on a ring, mixing two equilibria starts such a path.
     rng : Generator
+    deadline : float
+        In the time of ``time.perf_counter``; after it no new path is begun.
     """
     game = certifier.game
-    if len(game.players) > MOST_PLAYERS or not certifier.encloses_responses:
-        return None
-    # Brouwer's theorem needs continuous responses, and the search some that are defined wherever it looks.
-    if not all(a.continuous and a.defined_everywhere for a in game.network.activations.values()):
+    if not can_enclose(certifier):
         return None
     starts = _starts(game, equilibria, rng)
     players = list(game.players)
     shuffled = [players[i] for i in rng.permutation(len(players))]
     for order in (players, players[::-1], shuffled):
-        for start, sweeps in _recurrent(game, starts, order):
+        for start, sweeps in _recurrent(game, starts, order) if time.perf_counter() < deadline else ():
+            if time.perf_counter() > deadline:
+                return None
             found = _enclose(certifier, start, order * sweeps)
             if found is not None:
                 return found
     return None
+
+
+def can_enclose(certifier: Certifier) -> bool:
+    """Return whether the search is made at all."""
+    game = certifier.game
+    if len(game.players) > MOST_PLAYERS or not certifier.encloses_responses:
+        return False
+    # Brouwer's theorem needs continuous responses, and the search some that are defined wherever it looks.
+    return all(a.continuous and a.defined_everywhere for a in game.network.activations.values())
 
 
 def _starts(game: Game, equilibria: Sequence[Array], rng: np.random.Generator) -> Array:
@@ -96,14 +109,14 @@ def _starts(game: Game, equilibria: Sequence[Array], rng: np.random.Generator) -
         else:
             masks = rng.random((16, len(sizes))) < 0.5
         result += [np.where(np.repeat(mask, sizes), high, low) for mask in masks]
-    return np.array(result[:_MOST_STARTS])
+    return np.array(result[:MOST_STARTS])
 
 
 def _recurrent(game: Game, starts: Array, order: Sequence[Player]) -> list[tuple[Array, int]]:
     """Return profiles that come back after some sweeps, though the sweeps change them, with the number of sweeps."""
     x = starts.copy()
     with np.errstate(all="ignore"):
-        for _ in range(_SWEEPS):
+        for _ in range(SWEEPS):
             moves = _sweep(game, x, order)
             # What runs away does not come back, and far out a response may fail; what stands still stays.
             x = x[(np.abs(x) <= _FARTHEST).all(axis=1) & (moves > 1e-12)]
@@ -161,7 +174,7 @@ def _follow(certifier: Certifier, box: list[Any], order: Sequence[Player]) -> tu
     x, strict = list(box), None
     for player in order:
         where = certifier.game.space.slices[player]
-        response = certifier.enclosed_response(player, x)
+        response = certifier.enclosed_response(player, x) if all(t.is_finite() for t in x) else None
         if response is None:
             return None, None
         # Who listens to nobody answers with exact rationals.

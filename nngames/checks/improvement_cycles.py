@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +14,18 @@ import numpy as np
 
 from nngames.checks.best_response_cycles import best_response_cycle
 from nngames.checks.cycle_certificates import Certifier
+from nngames.checks.cycle_rounding import rounded_cycle
 from nngames.checks.effective_coupling import effective_coupling, listening_graph
 from nngames.checks.equilibria import roots, solutions
 from nngames.checks.far_candidates import far_candidates, forward_candidates
 from nngames.checks.local_candidates import directions_along, local_candidates
+from nngames.checks.mover_cycles import mover_cycles
 from nngames.checks.relaxed_reflections import reflection_paths
 from nngames.checks.restricted_games import restricted_cycle
+from nngames.checks.torn_candidates import SHARES, torn_candidates
 from nngames.core.errors import DomainError
 from nngames.core.profiles import Array, Player
-from nngames.games import Game
+from nngames.games import CoupledGame, Game
 from nngames.results.cycle import Cycle
 
 #: Starts from which equilibria are sought, and drawn pairs of profiles far from them.
@@ -30,9 +33,14 @@ STARTS = 3
 DRAWN = 12
 #: Drawn actions of each mover from which the others' answers are followed.
 FORWARD = 20
-#: The longest cycles of movers that are listed, and how many.
-LONGEST = 6
-MOST_CYCLES = 24
+#: Movers of longer cycles begin in turn only up to this number.
+MOST_TURNS = 6
+#: The share of the time in which a shorter cycle is sought after one of best responses was found.
+_SHORTENING = 0.2
+#: The first groups of movers, where a culprit is among them, are tried more thoroughly before the others.
+_LIKELY = 2
+#: The share of the time that profiles on plain scales may take.
+_PLAIN = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,22 +51,36 @@ class Search:
     ----------
     cycle : Cycle or None
         Certified; every step strictly improves its mover.
+    answers : Cycle or None
+        A certified cycle of best responses; ``cycle`` may be a shorter one of other deviations.
     tried : int
         Restricted games whose cycles were looked for.
     equilibria : tuple of ndarray (N,)
         The profiles around which was searched.
+    mover_sets : int
+        Cycles of players that hear each other in turn, whose moves were looked at.
+    out_of_time : bool
+        Whether it ended before its last candidate.
     """
 
     cycle: Cycle | None
+    answers: Cycle | None
     tried: int
     equilibria: tuple[Array, ...]
+    mover_sets: int
+    out_of_time: bool
 
 
-def find_improvement_cycle(game: Any, tolerance: float, rng: np.random.Generator, max_seconds: float) -> Search:
+def find_improvement_cycle(
+    game: Any, tolerance: float, rng: np.random.Generator, max_seconds: float, culprit: Sequence[Player] = ()
+) -> Search:
     """Search for a closed path of unilateral deviations, each strictly improving its mover.
 
     In this order: best responses in exact arithmetic from small starts; two actions per mover on plain scales; two
-    actions around equilibria; two drawn actions; several amplitudes around equilibria.
+    actions between which the movers are torn, wherever that is; two actions around equilibria; two drawn actions;
+    several amplitudes around equilibria. A path of m movers has at least 2m moves, so pairs of movers come first, and a
+    longer cycle of best responses is replaced where a shorter one is found at once. What is found is moved to the
+    roundest numbers whose gains are still certified.
 
     Parameters
     ----------
@@ -69,25 +91,43 @@ def find_improvement_cycle(game: Any, tolerance: float, rng: np.random.Generator
     rng : Generator
     max_seconds : float
         After which no new candidate is begun.
+    culprit : sequence of players
+        A pair or a cycle of players that is known to have no weighted potential.
     """
     certifier = Certifier(game)
-    deadline = time.perf_counter() + max_seconds
-    path = best_response_cycle(certifier, rng, min(deadline, time.perf_counter() + 0.3 * max_seconds))
-    if path is not None:
-        cycle = certifier.cycle(path)
-        if cycle is not None:
-            return Search(cycle, 0, ())
-    search = _Search(game, certifier, tolerance, rng, deadline)
-    return Search(search.run(), search.tried, tuple(search.bases))
+    began = time.perf_counter()
+    deadline = began + max_seconds
+    path = best_response_cycle(certifier, rng, began + 0.3 * max_seconds)
+    answers = None if path is None else certifier.cycle(path)
+    search = _Search(game, certifier, tolerance, rng, deadline, culprit)
+    cycle = answers
+    if answers is None:
+        cycle = search.run()
+    elif few := [movers for movers in search.cycles if 2 * len(movers) < len(answers.deviations)]:
+        search.deadline = min(deadline, time.perf_counter() + _SHORTENING * max_seconds)
+        search.cycles = few
+        shorter = search.run()
+        if shorter is not None and len(shorter.deviations) < len(answers.deviations):
+            cycle = shorter
+    if cycle is not None and cycle is not answers:
+        cycle = rounded_cycle(certifier, cycle, deadline)
+    out_of_time = time.perf_counter() > deadline
+    return Search(cycle, answers, search.tried, tuple(search.bases), len(search.cycles), out_of_time)
 
 
 class _Search:
     def __init__(
-        self, game: Game, certifier: Certifier, tolerance: float, rng: np.random.Generator, deadline: float
+        self,
+        game: Game,
+        certifier: Certifier,
+        tolerance: float,
+        rng: np.random.Generator,
+        deadline: float,
+        culprit: Sequence[Player],
     ) -> None:
         self.game, self.certifier, self.rng, self.deadline = game, certifier, rng, deadline
         self.coupling = effective_coupling(game)
-        self.cycles = mover_cycles(listening_graph(game, tolerance))
+        self.cycles = mover_cycles(game, self.coupling, listening_graph(game, tolerance), culprit)
         self.bases: list[Array] = []
         self.tried = 0
 
@@ -96,11 +136,13 @@ class _Search:
         if not self.cycles:
             return None
         attempts: Iterator[Callable[[], Cycle | None]] = itertools.chain(
-            [lambda: self._among(far_candidates(self.game, self.rng, 0))],
+            [lambda: self._among(far_candidates(self.game, self.rng, 0), _PLAIN), lambda: self._torn(SHARES[0])],
             (functools.partial(self._around, base) for base in self._equilibria(roots)),
-            [lambda: self._among(far_candidates(self.game, self.rng, DRAWN)), self._forward],
+            (functools.partial(self._reflected, base, self.cycles[:_LIKELY]) for base in self.bases),
+            (functools.partial(self._torn, share) for share in SHARES[1:]),
+            [lambda: self._among(far_candidates(self.game, self.rng, DRAWN), 1.0), self._forward],
             (functools.partial(self._around, base) for base in self._equilibria(solutions)),
-            (functools.partial(self._reflected, base) for base in self.bases),
+            (functools.partial(self._reflected, base, self.cycles) for base in self.bases),
         )
         for attempt in attempts:
             try:
@@ -127,11 +169,15 @@ class _Search:
                 self.bases.append(profile)
                 yield profile
 
-    def _among(self, pairs: Iterator[tuple[Array, Array]]) -> Cycle | None:
-        """Return the first certified cycle among pairs of profiles, for every cycle of movers."""
+    def _among(self, pairs: Iterator[tuple[Array, Array]], share: float) -> Cycle | None:
+        """Return the first certified cycle among pairs of profiles, for every cycle of movers, in a share of the time
+        left.
+        """
+        now = time.perf_counter()
+        deadline = now + share * (self.deadline - now)
         for low, high in pairs:
             for movers in self.cycles:
-                found = None if self.over else self._restricted(low, high, movers)
+                found = None if time.perf_counter() > deadline else self._restricted(low, high, movers)
                 if found is not None:
                     return found
         return None
@@ -144,8 +190,21 @@ class _Search:
                     return found
         return None
 
+    def _torn(self, share: float) -> Cycle | None:
+        """Return the first certified cycle between actions that leave the movers torn."""
+        if not isinstance(self.game, CoupledGame):
+            return None
+        for movers in self.cycles:
+            for low, high in torn_candidates(self.game, self.coupling, movers, self.rng, share):
+                found = None if self.over else self._restricted(low, high, movers)
+                if found is not None:
+                    return found
+            if self.over:
+                return None
+        return None
+
     def _forward(self) -> Cycle | None:
-        turns = ((movers, first) for movers in self.cycles for first in range(min(len(movers), LONGEST)))
+        turns = ((movers, first) for movers in self.cycles for first in range(min(len(movers), MOST_TURNS)))
         for movers, first in turns:
             if self.over:
                 return None
@@ -161,32 +220,14 @@ class _Search:
         path = restricted_cycle(self.game, low, high, movers)
         return None if path is None else self.certifier.cycle(path)
 
-    def _reflected(self, base: Array) -> Cycle | None:
-        for movers in self.cycles:
+    def _reflected(self, base: Array, cycles: Sequence[tuple[Player, ...]]) -> Cycle | None:
+        for movers in cycles:
             if len(movers) < 3 or self.over:
                 continue
             for directions in itertools.islice(directions_along(self.game, self.coupling, base, movers, self.rng), 2):
-                for path in reflection_paths(self.game, base, movers, directions, self.rng):
+                for path in reflection_paths(self.game, self.coupling, base, movers, directions, self.rng):
                     self.tried += 1
                     found = self.certifier.cycle(path)
                     if found is not None:
                         return found
         return None
-
-
-def mover_cycles(graph: Any) -> list[tuple[Player, ...]]:
-    """Return directed cycles of players in the listening graph, shorter ones first, each in the order of hearing.
-
-    Of every strongly connected component there is at least one; pairs that hear each other come first.
-    """
-    import networkx
-
-    found: list[tuple[Player, ...]] = []
-    for component in networkx.strongly_connected_components(graph):
-        if len(component) > 1:
-            inside = graph.subgraph([player for player in graph if player in component])
-            short = networkx.simple_cycles(inside, length_bound=LONGEST)
-            listed = [tuple(cycle) for cycle in itertools.islice(short, 20 * MOST_CYCLES)]
-            listed = listed or [tuple(edge[0] for edge in networkx.find_cycle(inside))]
-            found += sorted(listed, key=len)[:MOST_CYCLES]
-    return sorted(found, key=len)

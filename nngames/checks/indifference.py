@@ -13,6 +13,7 @@ that two certificates at the ends cover it.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,7 @@ class Indifference:
         return {name: plain(value) for name, value in vars(self).items()}
 
 
-def find_indifference(game: Any, rng: np.random.Generator) -> Indifference | None:
+def find_indifference(game: Any, rng: np.random.Generator, deadline: float = np.inf) -> Indifference | None:
     """Search for such a path, with every gain certified; None where none is found.
 
     Parameters
@@ -71,6 +72,8 @@ def find_indifference(game: Any, rng: np.random.Generator) -> Indifference | Non
     game : CoupledGame or TrackingGame
         One that can be certified; for the tracking cost, whose gains are not affine, nothing is tried.
     rng : Generator
+    deadline : float
+        In the time of ``time.perf_counter``; after it no new pair of players or profile is begun.
     """
     if not isinstance(game, CoupledGame):
         return None
@@ -86,6 +89,8 @@ def find_indifference(game: Any, rng: np.random.Generator) -> Indifference | Non
     profiles = into_domain(game, answers[np.isfinite(answers).all(axis=1)])
     for indifferent, improving in one_sided[:MOST_PAIRS]:
         for profile in profiles:
+            if time.perf_counter() > deadline:
+                return None
             with contextlib.suppress(DomainError):
                 for first, second in search.ties(profile, indifferent, improving):
                     found = search.changed_mind(first, second, indifferent, improving)

@@ -49,11 +49,12 @@ def local_candidates(
 
 
 def directions_along(
-    game: Any, coupling: Any, base: Array, movers: Sequence[Player], rng: np.random.Generator
+    game: Any, coupling: Any, base: Array | None, movers: Sequence[Player], rng: np.random.Generator
 ) -> Iterator[list[Array]]:
     """Yield unit directions of the movers, each the one in which it hears the mover before it.
 
-    The arguments are those of ``local_candidates``.
+    The arguments are those of ``local_candidates``; without a base, all directions of the domains count, for a
+    CoupledGame.
     """
     heard = _Heard(game, coupling, base)
     if len(movers) == 2:
@@ -73,7 +74,7 @@ def _opposed_pairs(heard: _Heard, movers: Sequence[Player], rng: np.random.Gener
     """
     one, two = movers
     n = heard.free(one).size
-    drawn = [np.ones(n)] if n == 1 else list(rng.normal(size=(6, n)))
+    drawn = [np.ones(n)] if n == 1 else [*rng.normal(size=(6, n)), *np.eye(n)[:3]]
     for d in drawn:
         first = _unit(heard.tangent(one, d))
         f, g = _unit(heard.adjoint(one, two, first)), _unit(heard(two, one, first))
@@ -106,11 +107,11 @@ def _first_directions(heard: _Heard, movers: Sequence[Player], rng: np.random.Ge
 class _Heard:
     """What movers hear of each other near a profile, seen through the directions in which they can move both ways."""
 
-    def __init__(self, game: Any, coupling: Any, base: Array) -> None:
+    def __init__(self, game: Any, coupling: Any, base: Array | None) -> None:
         self._game, self._coupling = game, coupling
         self._slopes: Any = None
         self._blocks: dict[tuple[Player, Player], Any] = {}
-        if isinstance(game, TrackingGame):
+        if isinstance(game, TrackingGame) and base is not None:
             v = game.network.joint.preactivations(base)
             parts = [
                 game.network.activations[block].jvp(v[where], np.ones(where.stop - where.start))
@@ -155,10 +156,10 @@ class _Heard:
         return self._blocks[target, source]
 
 
-def _free_coordinates(game: Game, base: Array) -> Any:
+def _free_coordinates(game: Game, base: Array | None) -> Any:
     """Return which coordinates stand clear of the ends of their interval, or of 0 on a simplex."""
-    free = np.ones(base.size, dtype=bool)
-    if isinstance(game, CoupledGame):
+    free = np.ones(game.size, dtype=bool)
+    if isinstance(game, CoupledGame) and base is not None:
         for block, where in game.blocks.slices.items():
             domain, z = game.own[block].activation.domain, base[where]
             if isinstance(domain, Simplex):

@@ -14,7 +14,7 @@ from nngames.certificates.potential import potential_function
 from nngames.certificates.weighted_potential import weighted_potential
 from nngames.checks.check import Check, check_named, require_game
 from nngames.checks.cycle_certificates import certification_reason
-from nngames.checks.effective_coupling import asymmetry
+from nngames.checks.effective_coupling import asymmetry, exact_distance
 from nngames.checks.finite.report import finite_report
 from nngames.checks.potential_findings import Findings, undecidable_verdicts, verdicts_of_potential
 from nngames.core.errors import NotApplicableError, OptionError
@@ -22,7 +22,7 @@ from nngames.core.plain import plain
 from nngames.core.profiles import Player
 from nngames.core.seeds import Seed, generator
 from nngames.core.verdicts import Verdict
-from nngames.games import FiniteGame, Game
+from nngames.games import CoupledGame, FiniteGame, Game
 from nngames.results.cycle import Cycle
 
 
@@ -48,8 +48,11 @@ class PotentialReport:
     cycle : Cycle or None
         A certified improvement cycle.
     asymmetry : float or None
-        The antisymmetric share of the effective coupling B, |B - B'|^2 / (|B - B'|^2 + |B + B'|^2); None where
-        couplings are not linear.
+        The antisymmetric share of the effective coupling B, |B - B'|^2 / (|B - B'|^2 + |B + B'|^2) [letcher2019];
+        None where couplings are not linear.
+    distance : float or None
+        |B - B'|/2 in the Frobenius norm, how far B is from the nearest game with an exact potential; None where costs
+        are not bilinear in what the players hear. ``potential_distance`` tells how far weighted ones are.
     """
 
     exact: Verdict
@@ -61,6 +64,7 @@ class PotentialReport:
     weights: Mapping[Player, Any] | None
     cycle: Cycle | None
     asymmetry: float | None
+    distance: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON-ready data; the potential is given by its weights."""
@@ -73,6 +77,7 @@ class PotentialReport:
             "weights": plain(self.weights),
             "cycle": plain(self.cycle),
             "asymmetry": plain(self.asymmetry),
+            "distance": plain(self.distance),
         }
 
 
@@ -140,16 +145,17 @@ def check_potential(
     exact, weighted = exact_potential(game, data_tolerance), weighted_potential(game, data_tolerance)
     reason = certification_reason(game)
     share = asymmetry(game) if reason is None else None
+    distance = exact_distance(game) if reason is None and isinstance(game, CoupledGame) else None
     proved = exact if exact.proved else weighted
     if proved.proved:
         weights = proved.witness["weights"]
         verdicts = verdicts_of_potential(game, "exact" if exact.proved else "weighted", data_tolerance)
-        return PotentialReport(exact, weighted, *verdicts, _potential(game, weights), weights, None, share)
+        return PotentialReport(exact, weighted, *verdicts, _potential(game, weights), weights, None, share, distance)
     if reason is not None:
         verdicts = undecidable_verdicts(game, reason)
-        return PotentialReport(exact, weighted, *verdicts, None, None, None, share)
+        return PotentialReport(exact, weighted, *verdicts, None, None, None, share, distance)
     findings = Findings(game, data_tolerance, generator(seed), max_seconds)
-    return PotentialReport(exact, weighted, *findings.verdicts, None, None, findings.cycle, share)
+    return PotentialReport(exact, weighted, *findings.verdicts, None, None, findings.cycle, share, distance)
 
 
 def _potential(game: Game, weights: Mapping[Player, Any]) -> Callable[[Any], Any] | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
 
 from nngames.certificates.cost_structure import described
-from nngames.checks.acyclicity import acyclic_by_components, best_response_acyclic_by_contraction
+from nngames.checks.acyclicity import best_response_acyclic_by_contraction, examine_components
+from nngames.checks.best_response_cycles import MOST_IN_ALL, follows_answers
 from nngames.checks.cycle_certificates import Certifier
-from nngames.checks.enclosed_best_responses import EnclosedPath, enclosed_path
+from nngames.checks.enclosed_best_responses import MOST_STARTS, SWEEPS, EnclosedPath, can_enclose, enclosed_path
 from nngames.checks.improvement_cycles import Search, find_improvement_cycle
 from nngames.checks.indifference import Indifference, find_indifference
 from nngames.core.verdicts import Decision, Verdict
@@ -21,6 +23,9 @@ _VOORNEVELD = ("voorneveld2000",)
 _CLOSED = "closed path of unilateral deviations in which every mover strictly improves"
 _CLOSED_ANSWERS = "closed path of best responses in which a mover strictly improves"
 _COMPONENTS = "strongly connected components of the effective coupling"
+
+#: The share of the time in which improvement cycles are sought; the rest is for best responses and indifferences.
+_SEARCH = 0.8
 
 #: Verdicts on acyclicity, an ordinal potential, and acyclicity of best responses.
 Verdicts = tuple[Verdict, Verdict, Verdict]
@@ -65,22 +70,24 @@ class Findings:
         Of the data.
     rng : Generator
     max_seconds : float
-        Of the search for an improvement cycle.
+        Of all searches together, most of it of the one for an improvement cycle.
     """
 
     def __init__(self, game: Any, tolerance: float, rng: np.random.Generator, max_seconds: float) -> None:
-        self._what = described(game)
-        self._proof = acyclic_by_components(game, tolerance)
+        self._what, self._certifier = described(game), Certifier(game)
+        deadline = time.perf_counter() + max_seconds
+        components = examine_components(game, tolerance)
+        self._proof = components.proof
         self._contraction = best_response_acyclic_by_contraction(game)
-        self._search = Search(None, 0, ())
+        self._search = Search(None, None, 0, (), 0, False)
         self._path: EnclosedPath | None = None
         self._indifference: Indifference | None = None
         if self._proof is None:
-            self._search = find_improvement_cycle(game, tolerance, rng, max_seconds)
-            if self._contraction is None and not self._answers_cycle:
-                self._path = enclosed_path(Certifier(game), self._search.equilibria, rng)
+            self._search = find_improvement_cycle(game, tolerance, rng, _SEARCH * max_seconds, components.culprit)
+            if self._contraction is None and self._answers_cycle is None:
+                self._path = enclosed_path(self._certifier, self._search.equilibria, rng, deadline)
         if self.cycle is None and self._path is None:
-            self._indifference = find_indifference(game, rng)
+            self._indifference = find_indifference(game, rng, deadline)
 
     @property
     def cycle(self) -> Cycle | None:
@@ -93,8 +100,11 @@ class Findings:
         return self._acyclic(), self._ordinal(), self._best_response_acyclic()
 
     @property
-    def _answers_cycle(self) -> bool:
-        return self.cycle is not None and self.cycle.best_responses
+    def _answers_cycle(self) -> Cycle | None:
+        """The certified cycle of best responses, if one was found."""
+        if self.cycle is not None and self.cycle.best_responses:
+            return self.cycle
+        return self._search.answers
 
     def _acyclic(self) -> Verdict:
         if self._proof is not None:
@@ -133,29 +143,45 @@ class Findings:
             )
             method = "contraction of the best responses in a weighted maximum norm"
             return Verdict(Decision.PROVED, statement, method, references=("bertsekas1989",))
-        if self._answers_cycle or self._path is not None:
+        if self._answers_cycle is not None or self._path is not None:
             found = self._refuted(f"a {_CLOSED_ANSWERS}", answers=True)
             if found is not None:
                 return found
         statement = (
             f"it is not decided whether {self._what} has cycles of best responses: no order in which the players "
-            "answered came back to a profile in a way that could be proved; such a path, or a contraction, would decide"
+            f"answered came back to a profile in a way that could be proved ({self._followed}); such a path, or a "
+            "contraction, would decide"
         )
         return Verdict(Decision.UNDECIDED, statement, "search")
 
+    @property
+    def _followed(self) -> str:
+        """How far best responses were followed."""
+        tried = []
+        if follows_answers(self._certifier.game):
+            tried.append(f"exact answers from small starts through up to {MOST_IN_ALL} profiles")
+        if can_enclose(self._certifier):
+            tried.append(f"answers in three orders, over {SWEEPS} sweeps from up to {MOST_STARTS} profiles")
+        return "; ".join(tried) or "none could be followed exactly or enclosed"
+
     def _refuted(self, has: str, answers: bool = False) -> Verdict | None:
         """Return the refutation by the cycle that was found, or by the enclosed path; None where there is neither."""
-        if self.cycle is not None and (not answers or self._answers_cycle):
-            return _by_cycle(self.cycle, f"{self._what} has {has}", _VOORNEVELD if answers else _MONDERER)
+        cycle = self._answers_cycle if answers else self.cycle
+        if cycle is not None:
+            return _by_cycle(cycle, f"{self._what} has {has}", _VOORNEVELD if answers else _MONDERER)
         if self._path is not None:
             return _by_enclosure(self._path, f"{self._what} has {has}")
         return None
 
     def _searched(self, what: str) -> Verdict:
+        search = self._search
+        ended = "stopped when its time was up" if search.out_of_time else "went through all its candidates"
         statement = (
-            f"it is not decided whether {self._what} has {what}: {self._search.tried} games restricted to a few "
-            f"actions of a few players, around {len(self._search.equilibria)} profiles and far from them, showed no "
-            "improvement cycle whose gains could be certified; such a cycle or a potential would decide"
+            f"it is not decided whether {self._what} has {what}: {search.tried} games restricted to a few "
+            f"actions of a few players, around {len(search.equilibria)} profiles and far from them, showed no "
+            f"improvement cycle whose gains could be certified (the search, among {search.mover_sets} groups of "
+            f"players that hear each other in turn, {ended}); such a cycle or a potential would decide: more "
+            "max_seconds or another seed may find one"
         )
         return Verdict(Decision.UNDECIDED, statement, "search")
 

@@ -6,6 +6,10 @@ reflection, which costs nothing. A sequence of such moves is a linear map P(h); 
 a closed path of strict improvements. The reflections of a weighted potential game preserve its potential, and no such
 h exists. Otherwise the products round a cycle of movers differ between its two directions, the product of all
 reflections has an eigenvalue off the unit circle, and a suitable h can be sought between P(-1) = Id and P(1).
+
+k reflections of R^m that preserve a quadratic form have the determinant (-1)^k, and with it the eigenvalue 1 if k - m
+is odd. In a game close to a potential one that eigenvalue is close to 1, above it for a word or for its reverse, and an
+h close to 1 brings it down to 1: words of such lengths are tried in both directions, and such values of h.
 """
 
 from __future__ import annotations
@@ -20,31 +24,37 @@ from nngames.checks.cycle_certificates import Step
 from nngames.checks.feasible_profiles import into_domain
 from nngames.checks.local_candidates import AMPLITUDES
 from nngames.core.profiles import Array, Player
-from nngames.games import Game
+from nngames.games import CoupledGame, Game
 
-_GRID = np.linspace(-0.9, 0.98, 48)
-_DRAWN_WORDS = 16
-#: The step at which the local game is measured.
-_MEASURE = 2.0**-10
+_GRID = np.concatenate([np.linspace(-0.9, 0.98, 48), 1 - np.geomspace(1e-2, 1e-10, 17)])
+_DRAWN_WORDS = 64
+_MOST_PATHS = 8
+#: The step at which curvatures are measured, and the weights of costs at multiples of it.
+_MEASURE = 2.0**-7
+_SECOND = np.array([1 / 90, -3 / 20, 3 / 2, -49 / 18, 3 / 2, -3 / 20, 1 / 90])
+#: A path that gains less is rounding.
+_LEAST = 1e-10
+#: More amplitudes: what is left of an improvement in a game close to a potential one is small.
+_SMALL = tuple(2.0**k for k in (-22, -26))
 
 
 def reflection_paths(
-    game: Any, base: Array, movers: Sequence[Player], directions: Sequence[Array], rng: np.random.Generator
+    game: Any,
+    coupling: Any,
+    base: Array,
+    movers: Sequence[Player],
+    directions: Sequence[Array],
+    rng: np.random.Generator,
 ) -> Iterator[list[Step]]:
-    """Yield closed paths of (mover, profile before) that improve to second order, the largest smallest gain first."""
-    curvature, coupling = _local_game(game, base, movers, directions)
+    """Yield closed paths of (mover, profile before) that improve to second order, the shortest ones first."""
+    curvature, coupling = _local_game(game, coupling, base, movers, directions)
     if not (curvature > 0).all() or not np.isfinite(coupling).all():
         return
-    best: tuple[float, list[tuple[int, Array]]] | None = None
-    for word in _words(len(movers), rng):
-        for found in _closed_paths(coupling / curvature[:, None], word):
-            if best is None or found[0] > best[0]:
-                best = found
-    if best is None:
-        return
-    for amplitude in AMPLITUDES:
+    found = [path for word in _words(len(movers), rng) for path in _closed_paths(coupling / curvature[:, None], word)]
+    found.sort(key=lambda path: (len(path[1]), -path[0]))
+    for (_, local), amplitude in itertools.product(found[:_MOST_PATHS], (*AMPLITUDES, *_SMALL)):
         path = []
-        for i, t in best[1]:
+        for i, t in local:
             x = base.copy()
             for mover, direction, value in zip(movers, directions, t, strict=True):
                 x[game.space.slices[mover]] += amplitude * value * direction
@@ -52,23 +62,36 @@ def reflection_paths(
         yield path
 
 
-def _local_game(game: Game, base: Array, movers: Sequence[Player], directions: Sequence[Array]) -> tuple[Array, Array]:
-    """Return q (m,) and a (m, m) with zero diagonal, from differences of costs around ``base``."""
+def _local_game(
+    game: Game, coupling: Any, base: Array, movers: Sequence[Player], directions: Sequence[Array]
+) -> tuple[Array, Array]:
+    """Return q (m,) and a (m, m) with zero diagonal: curvatures from differences of costs around ``base``."""
     m = len(movers)
     steps = np.zeros((m, base.size))
     for i, (mover, direction) in enumerate(zip(movers, directions, strict=True)):
         steps[i, game.space.slices[mover]] = _MEASURE * direction
-    curvature, coupling = np.empty(m), np.zeros((m, m))
+    curvature = np.empty(m)
     with np.errstate(invalid="ignore", over="ignore"):
         for i, mover in enumerate(movers):
-            ahead, here, back = game.cost(mover, base + np.array([[1.0], [0.0], [-1.0]]) * steps[i])
-            curvature[i] = (ahead - 2 * here + back) / _MEASURE**2
-            for j in range(m):
-                if j != i:
-                    signs = np.array(list(itertools.product((1.0, -1.0), repeat=2)))
-                    costs = game.cost(mover, base + signs[:, :1] * steps[i] + signs[:, 1:] * steps[j])
-                    coupling[i, j] = -float(np.sum(signs[:, 0] * signs[:, 1] * costs)) / (4 * _MEASURE**2)
-    return curvature, coupling
+            costs = game.cost(mover, base + np.arange(-3.0, 4.0)[:, None] * steps[i])
+            curvature[i] = float(_SECOND @ costs) / _MEASURE**2
+    if isinstance(game, CoupledGame):
+        between = (steps @ (coupling @ steps.T)) / _MEASURE**2
+        np.fill_diagonal(between, 0.0)
+        return curvature, between
+    return curvature, _measured_coupling(game, base, movers, steps)
+
+
+def _measured_coupling(game: Game, base: Array, movers: Sequence[Player], steps: Array) -> Array:
+    """Return a (m, m) from differences of costs."""
+    m = len(movers)
+    coupling = np.zeros((m, m))
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=2)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        for i, j in itertools.permutations(range(m), 2):
+            costs = game.cost(movers[i], base + signs[:, :1] * steps[i] + signs[:, 1:] * steps[j])
+            coupling[i, j] = -float(np.sum(signs[:, 0] * signs[:, 1] * costs)) / (4 * _MEASURE**2)
+    return coupling
 
 
 def _words(m: int, rng: np.random.Generator) -> Iterator[list[int]]:
@@ -76,12 +99,14 @@ def _words(m: int, rng: np.random.Generator) -> Iterator[list[int]]:
     for repeats in (1, 2, 3, 4):
         yield list(range(m)) * repeats
         yield list(range(m))[::-1] * repeats
-    for _ in range(_DRAWN_WORDS):
+    for number in range(_DRAWN_WORDS):
+        length = 3 * m if number % 5 == 0 else m + 1 + 2 * (number % 4)
         word = [int(rng.integers(m))]
-        while len(word) < 3 * m:
+        while len(word) < length:
             word.append(int((word[-1] + 1 + rng.integers(m - 1)) % m))
         if word[0] != word[-1] and len(set(word)) == m:
             yield word
+            yield word[::-1]
 
 
 def _closed_paths(responses: Array, word: list[int]) -> Iterator[tuple[float, list[tuple[int, Array]]]]:
@@ -91,13 +116,13 @@ def _closed_paths(responses: Array, word: list[int]) -> Iterator[tuple[float, li
     m = len(responses)
 
     def defect(h: float) -> float:
-        return float(np.linalg.det(_product(responses, word, h) - np.eye(m)))
+        return float(np.linalg.det(_products(responses, word, np.array([h]))[0] - np.eye(m)))
 
-    values = [defect(h) for h in _GRID]
+    values = np.linalg.det(_products(responses, word, _GRID) - np.eye(m))
     for (low, high), (a, b) in zip(itertools.pairwise(_GRID), itertools.pairwise(values), strict=True):
         if a * b < 0:
             h = float(brentq(defect, low, high))
-            t = np.linalg.svd(_product(responses, word, h) - np.eye(m))[2][-1]
+            t = np.linalg.svd(_products(responses, word, np.array([h]))[0] - np.eye(m))[2][-1]
             path, gained, end = [], np.inf, t
             for i in word:
                 path.append((i, end))
@@ -106,7 +131,7 @@ def _closed_paths(responses: Array, word: list[int]) -> Iterator[tuple[float, li
                 end = end.copy()
                 end[i] = c - h * (end[i] - c)
             closes = np.linalg.norm(end - t) <= 1e-6 * np.linalg.norm(t)
-            if closes and gained > 1e-6:
+            if closes and gained > _LEAST:
                 yield gained, _closed_exactly(path, word, t)
 
 
@@ -122,8 +147,10 @@ def _closed_exactly(path: list[tuple[int, Array]], word: list[int], start: Array
     return result
 
 
-def _product(responses: Array, word: list[int], h: float) -> Array:
-    product = np.eye(len(responses))
+def _products(responses: Array, word: list[int], h: Array) -> Array:
+    """Return P(h) for each h, (k, m, m)."""
+    product = np.repeat(np.eye(len(responses))[None], len(h), axis=0)
+    h = h[:, None]
     for i in word:
-        product[i] = (1 + h) * (responses[i] @ product) - h * product[i]
+        product[:, i] = (1 + h) * (responses[i] @ product) - h * product[:, i]
     return product

@@ -31,7 +31,7 @@ def draw_cycle(figure: Any, cycle: Cycle, game: Game) -> None:
     labels, letters, numbered = _labels(cycle, game, players)
     angles = np.pi / 2 - 2 * np.pi * np.arange(count + 1) / count
     # Arrows end before the boxes, whose half width in units of the circle's radius grows with their text.
-    gap = float(np.clip(0.03 + 0.0125 * max(map(len, labels)), 0.22 * 2 * np.pi / count, 0.36 * 2 * np.pi / count))
+    gap = float(np.clip(0.03 + 0.0125 * max(map(len, labels)), 0.12 * 2 * np.pi / count, 0.36 * 2 * np.pi / count))
     for i, step in enumerate(cycle.deviations):
         _draw_step(axes, angles[i], angles[i + 1], gap, step, colours[step.mover], count)
         _draw_profile(axes, angles[i], labels[i], first=i == 0, small=numbered)

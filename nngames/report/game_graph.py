@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nngames.certificates.direction_spaces import DirectionSpace
 from nngames.core.bounds import spectral_norm
-from nngames.games import Game
+from nngames.core.operators import as_linear_map
+from nngames.games import CoupledGame, Game
 from nngames.networks import LinearCoupling
 
 Array = NDArray[np.floating[Any]]
@@ -21,7 +23,7 @@ Node = Hashable
 
 #: A game of neurons is drawn neuron by neuron up to this size, and layer by layer above.
 MOST_NEURONS = 40
-#: A pair W_lk, W_kl' that differs by less than this (relative) is alike.
+#: A pair B_lk, B_kl' that differs by less than this (relative) is alike.
 ALIKE = 1e-12
 #: The node of a chain's fixed input.
 INPUT = ("input",)
@@ -39,7 +41,9 @@ class Arrow:
     label : str
         The norm, or the weight itself where it is a number.
     kind : str
-        ``"itself"``, ``"one way"``, ``"alike"`` (a pair with W_lk = W_kl'), ``"different"`` (one of another pair).
+        ``"itself"``, ``"one way"``, ``"alike"`` (a pair with B_lk = B_kl'), ``"proportional"`` (one of a pair with
+        c_l B_lk = c_k B_kl' for some positive c), ``"different"`` (one of another pair), ``"not felt"`` (B_lk = 0).
+        B_lk is W_lk between the directions in which the two players can move; without a known one W_lk itself.
     """
 
     source: Node
@@ -83,7 +87,7 @@ class GameGraph:
 
 
 def graph_of(game: Game, seed: int = 0) -> GameGraph:
-    """Return the graph of a network's or a quadratic game."""
+    """Return the graph of a network's or a quadratic game, its pairs told apart by what the players feel."""
     network: Any = game.network  # type: ignore[attr-defined]
     neurons = bool(getattr(game, "neurons", False)) and game.size <= MOST_NEURONS and network.linear
     activations: dict[Node, str]
@@ -97,7 +101,7 @@ def graph_of(game: Game, seed: int = 0) -> GameGraph:
     else:
         activations = {layer: activation.name for layer, activation in network.activations.items()}
         sizes = dict(network.dims)
-        arrows = _layer_arrows(network, negated=game.cost_name == "quadratic")
+        arrows = _layer_arrows(game, network)
         if network.input is not None:
             activations, sizes = {INPUT: "fixed input", **activations}, {INPUT: network.input.size, **sizes}
             arrows.append(_arrow(INPUT, network.players[0], network._input_weight, "one way"))
@@ -109,17 +113,39 @@ def graph_of(game: Game, seed: int = 0) -> GameGraph:
 # Arrows
 
 
-def _layer_arrows(network: Any, negated: bool) -> list[Arrow]:
+def _layer_arrows(game: Game, network: Any) -> list[Arrow]:
     weights = {(c.source, c.target): c.weight for c in network.couplings if isinstance(c, LinearCoupling)}
+    sign = -1.0 if game.cost_name == "quadratic" else 1.0
+    felt = _felt(game, weights)
     arrows = []
     for (source, target), weight in weights.items():
-        kind = _kind(weights, source, target, _transposes)
+        kind = _kind(felt, source, target, _compared)
         if kind is not None:
-            arrows.append(_arrow(source, target, weight, kind, -1.0 if negated else 1.0))
+            arrows.append(_arrow(source, target, weight, kind, sign))
     for coupling in network.couplings:
         if not isinstance(coupling, LinearCoupling):
             arrows += [Arrow(k, coupling.target, np.nan, "not linear", "one way") for k in coupling.sources]
     return arrows
+
+
+def _felt(game: Game, weights: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the couplings that are stored as P_l W_lk P_k, P the projections on the directions of the domains."""
+    if not isinstance(game, CoupledGame):
+        return weights
+    spaces = {
+        block: DirectionSpace(game.own[block].activation.domain.affine_hull(n), n)
+        for block, n in game.blocks.dims.items()
+    }
+    result = {}
+    for (source, target), weight in weights.items():
+        whole = source == target or (spaces[source].whole and spaces[target].whole)
+        if whole or not weight.has_dense:
+            result[source, target] = weight
+        else:
+            felt = np.asarray(spaces[source].project(spaces[target].project(weight.dense).T).T)
+            rounding = ALIKE * float(np.abs(weight.dense).max(initial=0.0))
+            result[source, target] = as_linear_map(np.where(np.abs(felt) > rounding, felt, 0.0), "a coupling")
+    return result
 
 
 def _neuron_arrows(network: Any) -> list[Arrow]:
@@ -130,23 +156,30 @@ def _neuron_arrows(network: Any) -> list[Arrow]:
     }
     arrows = []
     for (source, target), value in entries.items():
-        kind = _kind(entries, source, target, lambda a, b: abs(a - b) <= ALIKE * (abs(a) + abs(b)))
+        kind = _kind(entries, source, target, _compared_numbers)
         if kind is not None:
             arrows.append(Arrow(source, target, abs(value), _signed(value), kind))
     return arrows
 
 
-def _kind(weights: dict[Any, Any], source: Node, target: Node, alike: Any) -> str | None:
+def _kind(weights: dict[Any, Any], source: Node, target: Node, compared: Any) -> str | None:
     """Return the kind of an arrow; None for the second one of a pair that is drawn once."""
-    back = weights.get((target, source))
+    weight, back = weights[source, target], weights.get((target, source))
     if source == target:
         return "itself"
-    if back is None:
+    if _vanishes(weight):
+        return "not felt"
+    if back is None or _vanishes(back):
         return "one way"
-    if not alike(weights[source, target], back):
-        return "different"
+    kind: str = compared(weight, back)
     order = list(weights)
-    return "alike" if order.index((source, target)) < order.index((target, source)) else None
+    first = order.index((source, target)) < order.index((target, source))
+    return kind if kind != "alike" or first else None
+
+
+def _vanishes(weight: Any) -> bool:
+    """Return whether a coupling that is stored is 0."""
+    return not isinstance(weight, float) and weight.has_dense and not weight.dense.any()
 
 
 def _arrow(source: Node, target: Node, weight: Any, kind: str, sign: float = 1.0) -> Arrow:
@@ -161,14 +194,24 @@ def _signed(value: float) -> str:
     return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
-def _transposes(weight: Any, back: Any) -> bool:
-    """Return whether W_lk = W_kl' up to rounding; maps that are not stored are compared on three directions."""
+def _compared_numbers(weight: float, back: float) -> str:
+    if abs(weight - back) <= ALIKE * (abs(weight) + abs(back)):
+        return "alike"
+    return "proportional" if weight * back > 0 else "different"
+
+
+def _compared(weight: Any, back: Any) -> str:
+    """Compare B_lk with B_kl' up to rounding; maps that are not stored are compared on three directions."""
     if weight.has_dense and back.has_dense:
         a, b = weight.dense, back.dense.T
     else:
         directions = np.random.default_rng(0).standard_normal((3, weight.shape[1]))
         a, b = weight.apply(directions), back.adjoint(directions)
-    return bool(np.linalg.norm(a - b) <= ALIKE * (np.linalg.norm(a) + np.linalg.norm(b)))
+    sizes = float(np.linalg.norm(a)), float(np.linalg.norm(b))
+    if np.linalg.norm(a - b) <= ALIKE * sum(sizes):
+        return "alike"
+    balanced = min(sizes) > 0 and np.linalg.norm(a / sizes[0] - b / sizes[1]) <= 2 * ALIKE
+    return "proportional" if balanced else "different"
 
 
 # Places

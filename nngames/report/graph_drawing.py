@@ -6,7 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from nngames.report.figures import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, legend_columns, literal
+from nngames.report.figures import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PALE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    legend_columns,
+    literal,
+)
 from nngames.report.game_graph import Array, Arrow, GameGraph, Node
 
 #: At most this many arrows are drawn, the strongest ones.
@@ -14,12 +26,21 @@ MOST_ARROWS = 200
 #: Norms are written on arrows up to this many of them.
 MOST_LABELS = 24
 
-_COLOURS = {"itself": GREY, "one way": GREY, "alike": BLUE, "different": VERMILLION}
+_COLOURS = {
+    "itself": GREY,
+    "one way": GREY,
+    "not felt": PALE,
+    "alike": BLUE,
+    "proportional": GREEN,
+    "different": VERMILLION,
+}
 _WORDS = {
     "itself": "hears itself",
     "one way": "one way",
+    "not felt": "not felt in the domains",
     "alike": "both ways, each the other's transpose",
-    "different": "both ways, different",
+    "proportional": "both ways, weights would balance them",
+    "different": "both ways, no weights balance them",
 }
 _FILLS = (SKY, ORANGE, GREEN, PURPLE, "#F0E442", "#BBBBBB")
 

@@ -20,6 +20,7 @@ _HEADINGS = {
     "potential": "Potentials and improvement cycles",
     "outcomes": "Outcomes and equilibria",
     "enumeration": "All equilibria",
+    "stackelberg": "Commitment (Stackelberg)",
 }
 
 

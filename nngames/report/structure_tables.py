@@ -34,7 +34,10 @@ def print_potential(console: Any, report: PotentialReport) -> None:
     if report.weights is not None:
         line(console, f"weights: {_weights(report.weights)}", indent=2)
     if report.asymmetry is not None:
-        line(console, f"antisymmetric share of the coupling: {report.asymmetry:.3g}", indent=2)
+        words = f"antisymmetric share of the coupling: {report.asymmetry:.3g}"
+        if report.distance is not None:
+            words += f"; the nearest exact potential game is at distance {report.distance:.3g}"
+        line(console, words, indent=2)
     if report.cycle is not None:
         console.print()
         print_cycle(console, report.cycle)

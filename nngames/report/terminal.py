@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from nngames.checks import OutcomeReport, PotentialReport
+from nngames.checks import OutcomeReport, PeriodicProjectionsReport, PotentialReport, StackelbergReport
 from nngames.checks.certify import CertificateReport
 from nngames.core.plain import plain
 from nngames.core.verdicts import Verdict
+from nngames.report.commitment_tables import print_periodic_projections, print_stackelberg
 from nngames.report.diagnosis import Diagnosis, print_diagnosis
 from nngames.report.equilibrium_tables import print_equilibria
 from nngames.report.layout import columns, line
@@ -59,6 +60,10 @@ def render(report: Any, console: Any) -> None:
             print_potential(console, report)
         case OutcomeReport():
             print_outcomes(console, report)
+        case StackelbergReport():
+            print_stackelberg(console, report)
+        case PeriodicProjectionsReport():
+            print_periodic_projections(console, report)
         case EquilibriumSet():
             print_equilibria(console, report)
         case CertificateReport():

@@ -57,7 +57,8 @@ def test_every_check_is_a_documented_dataclass_of_its_options(name):
 
 
 def test_checks_are_found_by_name():
-    assert registry.names() == ("certify", "enumeration", "existence", "outcomes", "potential")
+    names = ("certify", "enumeration", "existence", "outcomes", "periodic_projections", "potential", "stackelberg")
+    assert registry.names() == names
     with pytest.raises(UnknownNameError, match="unknown check 'potentials'; did you mean 'potential'"):
         registry["potentials"]
     with pytest.raises(OptionError, match="check 'outcomes' has no option 'start'; did you mean 'starts'"):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nngames.claims import projection_cycles
-from nngames.claims.projection_cycles import decreases, is_cycle, least_distance, no_universal_functional
+from nngames.checks.projecting import functionals
+from nngames.checks.projecting.functionals import decreases, is_cycle, least_distance, no_universal_functional
 from nngames.core.errors import OptionError
 from nngames.core.verdicts import Decision
 
@@ -51,7 +51,7 @@ def test_two_sets_do_not_close_the_path():
 def test_a_wrong_step_leaves_the_verdict_open(monkeypatch):
     steps = list(decreases(3))
     steps[2] = dataclasses.replace(steps[2], other=steps[2].cycle)
-    monkeypatch.setattr(projection_cycles, "decreases", lambda m: iter(steps))
+    monkeypatch.setattr(functionals, "decreases", lambda m: iter(steps))
     assert no_universal_functional(3).status is Decision.UNDECIDED
 
 

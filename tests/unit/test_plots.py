@@ -160,7 +160,7 @@ def test_pairs_are_told_apart():
     network = nng.Network.graph(weights, {1: [0], 2: [0, 0], 3: [0]}, "tanh")
     graph = graph_of(network.game())
     kinds = {(arrow.source, arrow.target): arrow.kind for arrow in graph.arrows}
-    assert kinds == {(2, 1): "alike", (3, 1): "different", (1, 3): "different", (2, 3): "one way"}
+    assert kinds == {(2, 1): "alike", (3, 1): "proportional", (1, 3): "proportional", (2, 3): "one way"}
     assert graph.couplings == 5
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from nngames.certificates import certify
-from nngames.claims.projection_cycles import least_distance, no_universal_functional
+from nngames.checks.projecting.functionals import least_distance, no_universal_functional
 from nngames.claims.source_claim import SourceClaim, claim_named
 from nngames.core.verdicts import Decision, Verdict
 from nngames.networks import Network

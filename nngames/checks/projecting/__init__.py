@@ -1,0 +1,1 @@
+"""Periodic projections: rings of projections, their cycles, functionals for them, and what under-relaxation does."""
