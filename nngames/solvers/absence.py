@@ -89,7 +89,7 @@ def check_multiplier(equation: PiecewiseEquation, y: list[Any]) -> Absence | Non
     images = [zero] * equation.size
     for i in support:
         value += y[i] * rational(float(equation.bias[i]))
-        for j, weight in enumerate(_exact_row(equation, i)):
+        for j, weight in enumerate(equation.rational_row(i)):
             images[j] += weight * y[i]
     for entry, image, pieces in zip(y, images, equation.pieces, strict=True):
         largest = _supremum(entry, -image, pieces)
@@ -111,16 +111,6 @@ def _supremum(share: Any, factor: Any, pieces: Pieces) -> Any | None:
     return max(share * s + factor * (slope * s + offset) for s, slope, offset in lines)
 
 
-def _exact_row(equation: PiecewiseEquation, i: int) -> list[Any]:
-    """Return the row i of W as the data define it."""
-    row = [rational(x) for x in equation.coupling[i].tolist()]
-    if equation.metric is not None:
-        for j in np.flatnonzero(equation.metric[i]):
-            row[j] -= rational(float(equation.metric[i, j]))
-        row[i] += 1
-    return row
-
-
 def _null_vector(equation: PiecewiseEquation, cell: Cell, dx: Array) -> list[Any] | None:
     """Return the exact y with y_i = D_i (W'y)_i and the support of dx, if that fixes it up to its length."""
     from flint import fmpq_mat
@@ -129,7 +119,7 @@ def _null_vector(equation: PiecewiseEquation, cell: Cell, dx: Array) -> list[Any
     m = len(support)
     if not 0 < m <= NULL_SIZE:
         return None
-    rows = [_exact_row(equation, i) for i in support]
+    rows = [equation.rational_row(i) for i in support]
     slopes = [equation.pieces[i].slopes[int(cell[i])] for i in support]
     entries = [int(a == b) - slopes[b] * rows[a][j] for b, j in enumerate(support) for a in range(m)]
     reduced, rank = fmpq_mat(m, m, entries).rref()
@@ -152,7 +142,7 @@ def _kernel(equation: PiecewiseEquation, cell: Cell) -> Iterator[list[Any]]:
     n = equation.size
     if n > NULL_SIZE:
         return
-    rows = [_exact_row(equation, i) for i in range(n)]
+    rows = [equation.rational_row(i) for i in range(n)]
     slopes = [equation.pieces[j].slopes[int(cell[j])] for j in range(n)]
     reduced, rank = fmpq_mat(n, n, [int(i == j) - slopes[j] * rows[i][j] for j in range(n) for i in range(n)]).rref()
     pivots = [next(column for column in range(n) if reduced[row, column] != 0) for row in range(rank)]

@@ -130,6 +130,15 @@ class PiecewiseEquation:
             full[where, where] = np.eye(n) if own is None else np.diag(own) if own.ndim == 1 else own
         return full
 
+    def rational_row(self, i: int) -> list[Any]:
+        """Return the row i of W in rationals of flint, as the data define it: of a quadratic game of I - Q + B."""
+        row = [rational(x) for x in self.coupling[i].tolist()]
+        if self.metric is not None:
+            for j in np.flatnonzero(self.metric[i]):
+                row[j] -= rational(float(self.metric[i, j]))
+            row[i] += 1
+        return row
+
     @property
     def flat_start(self) -> bool:
         """Whether every response is constant to the left."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import mpmath
 import numpy as np
 import pytest
@@ -184,3 +186,17 @@ def test_slopes_of_all_pairs_are_enclosed(name: str) -> None:
         rounding = 1e-14 * (1 + np.abs(activation(v)).max()) / run + 1e-9
         assert (rise / run >= least - rounding).all()
         assert (rise / run <= most + rounding).all()
+
+
+def test_the_product_with_a_fixed_input_is_not_rounded() -> None:
+    """The ball of an open chain holds the equilibrium of the data, not that of a rounded bias."""
+    rng = np.random.default_rng(5)
+    weight, given = rng.normal(size=(3, 7)), rng.normal(size=7)
+    network = nng.Network.chain([weight, np.eye(3)], [np.zeros(3)] * 2, ["identity", "identity"], input=given)
+    exact = [sum((Fraction(w) * Fraction(x) for w, x in zip(row, given, strict=True)), Fraction(0)) for row in weight]
+    game = network.game()
+    profile = network.joint(network.joint(np.zeros(6)))
+    ball = nng.certify_equilibrium(game, profile)
+    assert ball.proved
+    distance = max(abs(Fraction(x) - y) for x, y in zip(profile.tolist(), [*exact, *exact], strict=True))
+    assert 0 < distance <= Fraction(ball.radius)

@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-import numpy as np
-
 from nngames.checks.enumerating.envelopes import Envelope, envelope
 from nngames.checks.enumerating.faces import OutOfTimeError, TooManyChoicesError, solutions
 from nngames.checks.enumerating.infeasible import Row, in_floats, separate
-from nngames.core.exact import rational
 from nngames.core.profiles import Array
+from nngames.networks.rational_bias import rational_bias
 from nngames.results.equilibria import Face
 from nngames.solvers.piecewise_equation import PiecewiseEquation
 
@@ -180,25 +178,10 @@ def exact_data(equation: PiecewiseEquation, deadline: float = inf) -> tuple[list
     OutOfTimeError
         If the data are so many that the ``deadline`` of time.monotonic passes.
     """
-    n = equation.size
     weight = []
-    for row in equation.coupling.tolist():
+    for i in range(equation.size):
         if time.monotonic() > deadline:
             raise OutOfTimeError
-        weight.append([rational(w) for w in row])
-    if equation.metric is not None:
-        for i, j in zip(*np.nonzero(equation.metric), strict=True):
-            weight[i][j] -= rational(float(equation.metric[i, j]))
-        for i in range(n):
-            weight[i][i] += 1
-    bias = [rational(float(b)) for b in equation.bias.tolist()]
-    network = equation.network
-    source, given = network._input_weight, network.input
-    if source is not None and given is not None:
-        where = network.space.slices[network.players[0]]
-        matrix = np.asarray(source.dense, dtype=float)
-        plain = network.biases[network.players[0]]
-        for k, i in enumerate(range(where.start, where.stop)):
-            products = (rational(w) * rational(x) for w, x in zip(matrix[k].tolist(), given.tolist(), strict=True))
-            bias[i] = rational(float(plain[k])) + sum(products, rational(0.0))
+        weight.append(equation.rational_row(i))
+    bias = [b for player in equation.network.players for b in rational_bias(equation.network, player)]
     return weight, bias

@@ -20,6 +20,7 @@ from nngames.core.errors import DomainError
 from nngames.core.profiles import Array, Player
 from nngames.games import CoupledGame, Game, NetworkGame, TrackingGame
 from nngames.networks.passes import assembled_weight
+from nngames.networks.rational_bias import rational_bias
 
 #: Larger systems are not written out as matrices of balls.
 MOST_COORDINATES = 1000
@@ -220,8 +221,12 @@ class EquilibriumEquation:
 
     @cached_property
     def _bias(self) -> Any:
+        from flint import arb, arb_mat, ctx
+
         network = self.game.network
-        return _column(np.concatenate([network.effective_bias(block) for block in network.players]))
+        with ctx.workprec(_BITS):
+            exact = [arb(b) for block in network.players for b in rational_bias(network, block)]
+            return arb_mat(len(exact), 1, exact)
 
     @cached_property
     def _metric_balls(self) -> dict[Player, Any]:
