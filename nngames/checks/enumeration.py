@@ -15,7 +15,7 @@ from nngames.checks.enumerating.cells import CellSearch, Findings, Node, exact_d
 from nngames.checks.enumerating.continua import gather
 from nngames.checks.enumerating.faces import OutOfTimeError
 from nngames.checks.enumerating.smooth import smooth_equilibria, smooth_reason
-from nngames.core.errors import NotApplicableError, OptionError
+from nngames.core.errors import NotApplicableError, check_positive
 from nngames.core.exact import fraction, nearest_float
 from nngames.core.seeds import Seed
 from nngames.core.verdicts import Decision, Verdict
@@ -45,7 +45,7 @@ class EnumerationCheck(Check):
     max_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        check_seconds(self.max_seconds)
+        check_positive("max_seconds", self.max_seconds)
 
     def run(self, game: Game, seed: Seed = None) -> EquilibriumSet:
         """Return the equilibria; none and UNDECIDED where the game is of a kind that cannot be enumerated."""
@@ -95,7 +95,7 @@ def enumerate_equilibria(game: Game, max_seconds: float = 10.0) -> EquilibriumSe
     unresolved.
     """
     game = require_game(game)
-    check_seconds(max_seconds)
+    check_positive("max_seconds", max_seconds)
     deadline = time.monotonic() + max_seconds
     try:
         equation = PiecewiseEquation(game, nondecreasing=False)
@@ -112,13 +112,6 @@ def enumerate_equilibria(game: Game, max_seconds: float = 10.0) -> EquilibriumSe
         found = CellSearch(equation, weight, bias).run(deadline)
         result = gathered(equation, found, max_seconds, weight, bias)
     return replace(result, players=tuple(game.players))
-
-
-def check_seconds(max_seconds: Any) -> None:
-    """Raise OptionError unless this is a positive number."""
-    number = isinstance(max_seconds, int | float | np.number) and not isinstance(max_seconds, bool)
-    if not number or not max_seconds > 0:
-        raise OptionError(f"max_seconds must be a positive number; got {max_seconds!r}")
 
 
 def gathered(

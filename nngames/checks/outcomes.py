@@ -14,7 +14,7 @@ from nngames.checks.feed_batches import FedMap, Settled, defined, fed_map, settl
 from nngames.checks.outcome_clusters import FoundEquilibrium, Outcome, nearest, same_cycle
 from nngames.checks.outcome_verdicts import equilibria_are_outcomes, limits_are_equilibria, with_lost_starts
 from nngames.checks.second_route import largest_improvement
-from nngames.core.errors import OptionError
+from nngames.core.errors import OptionError, check_positive
 from nngames.core.plain import plain
 from nngames.core.profiles import Array
 from nngames.core.seeds import Seed, generator
@@ -159,8 +159,7 @@ def _check_options(starts: Any, steps: Any, tolerance: Any, relaxation: Any) -> 
     if starts > MAX_STARTS:
         raise OptionError(f"starts must be at most {MAX_STARTS}; got {starts!r}")
     for name, value in (("tolerance", tolerance), ("relaxation", relaxation)):
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not value > 0:
-            raise OptionError(f"{name} must be a positive number; got {value!r}")
+        check_positive(name, value)
     if not tolerance < 1e-3:
         raise OptionError(f"tolerance must be below 1e-3; got {tolerance!r}")
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from nngames.certificates.cost_structure import check_tolerance
 from nngames.certificates.exact_potential import exact_potential
 from nngames.certificates.potential import potential_function
@@ -17,7 +15,7 @@ from nngames.checks.cycle_certificates import certification_reason
 from nngames.checks.effective_coupling import asymmetry, exact_distance
 from nngames.checks.finite.report import finite_report
 from nngames.checks.potential_findings import Findings, undecidable_verdicts, verdicts_of_potential
-from nngames.core.errors import NotApplicableError, OptionError
+from nngames.core.errors import NotApplicableError, check_positive
 from nngames.core.plain import plain
 from nngames.core.profiles import Player
 from nngames.core.seeds import Seed, generator
@@ -97,7 +95,7 @@ class PotentialCheck(Check):
 
     def __post_init__(self) -> None:
         check_tolerance(self.data_tolerance)
-        _check_seconds(self.max_seconds)
+        check_positive("max_seconds", self.max_seconds)
 
     def run(self, game: Game, seed: Seed = None) -> PotentialReport:
         """Return the report."""
@@ -138,7 +136,7 @@ def check_potential(
     best-response potential [voorneveld2000].
     """
     check_tolerance(data_tolerance)
-    _check_seconds(max_seconds)
+    check_positive("max_seconds", max_seconds)
     if isinstance(game, FiniteGame):
         return PotentialReport(**finite_report(game, data_tolerance))
     game = require_game(game)
@@ -164,9 +162,3 @@ def _potential(game: Game, weights: Mapping[Player, Any]) -> Callable[[Any], Any
         return potential_function(game, weights)
     except NotApplicableError:
         return None
-
-
-def _check_seconds(max_seconds: Any) -> None:
-    number = isinstance(max_seconds, int | float | np.number) and not isinstance(max_seconds, bool)
-    if not number or not max_seconds > 0:
-        raise OptionError(f"max_seconds must be a positive number; got {max_seconds!r}")

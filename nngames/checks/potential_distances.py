@@ -14,7 +14,7 @@ from nngames.checks.check import require_game
 from nngames.checks.cycle_certificates import certification_reason
 from nngames.checks.effective_coupling import effective_coupling, exact_distance, power_of_two
 from nngames.checks.weighted_distance import CLOSE, PairTerms, nearest_weights
-from nngames.core.errors import NotApplicableError, OptionError
+from nngames.core.errors import NotApplicableError, OptionError, check_positive
 from nngames.core.plain import plain
 from nngames.core.profiles import Array, Player
 from nngames.core.seeds import Seed, generator
@@ -119,9 +119,7 @@ def potential_distance(
             f"ratio must be a number in [1, 1e100]; got {ratio!r}: without a bound the infimum over all "
             "weights need not be attained"
         )
-    number = isinstance(max_seconds, int | float | np.number) and not isinstance(max_seconds, bool)
-    if not number or not max_seconds > 0:
-        raise OptionError(f"max_seconds must be a positive number; got {max_seconds!r}")
+    check_positive("max_seconds", max_seconds)
     deadline = time.perf_counter() + max_seconds
     game = require_bilinear(require_game(game), "potential_distance")
     coupling = effective_coupling(game)

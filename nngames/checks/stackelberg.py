@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Any
 
 from nngames.checks.check import Check, check_named, require_game
-from nngames.checks.enumeration import check_seconds
 from nngames.checks.leading.order import Levels, effective_leaders, followers_acyclic, hearing, levels_of
 from nngames.checks.leading.patterns import MOST_PATTERNS, patterns_of
 from nngames.checks.leading.played import (
@@ -19,7 +18,7 @@ from nngames.checks.leading.played import (
 )
 from nngames.checks.leading.rational_costs import RationalCosts
 from nngames.checks.leading.routes import Findings, by_induction, by_patterns, by_search, by_tracking, undecided
-from nngames.core.errors import NotApplicableError
+from nngames.core.errors import NotApplicableError, check_positive
 from nngames.core.plain import plain
 from nngames.core.profiles import Array, Player
 from nngames.core.seeds import Seed, generator
@@ -101,7 +100,7 @@ class StackelbergCheck(Check):
     max_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        check_seconds(self.max_seconds)
+        check_positive("max_seconds", self.max_seconds)
 
     def run(self, game: Game, seed: Seed = None) -> StackelbergReport:
         """Return the report."""
@@ -153,7 +152,7 @@ def check_stackelberg(game: Game, order: Any = None, seed: Seed = None, max_seco
     interval and followers without cycles; the rest is only sampled, and UNDECIDED. [djehiche2023]
     """
     game = require_game(game)
-    check_seconds(max_seconds)
+    check_positive("max_seconds", max_seconds)
     rng = generator(seed)
     levels = levels_of(game, order)
     try:

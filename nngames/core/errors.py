@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any
 
 #: Names that a message lists; a network can have a hundred thousand players.
 LISTED = 50
@@ -83,6 +85,13 @@ def check_choice(what: str, value: object, valid: Sequence[str]) -> None:
     """Raise OptionError unless ``value`` is one of the texts ``valid``."""
     if not isinstance(value, str) or value not in valid:
         raise OptionError(f"{what}={value!r} is unknown; valid: {', '.join(valid)}")
+
+
+def check_positive(what: str, value: object) -> None:
+    """Raise OptionError unless ``value`` is a positive real number of Python or NumPy."""
+    number: Any = value
+    if isinstance(value, bool) or not isinstance(value, Real) or not number > 0:
+        raise OptionError(f"{what} must be a positive number; got {value!r}")
 
 
 def suggestion(name: str, valid: Sequence[str]) -> str:

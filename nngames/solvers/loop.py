@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nngames.certificates.error_bounds import error_bound
-from nngames.core.errors import DomainError, NotApplicableError, OptionError
+from nngames.core.errors import DomainError, NotApplicableError, OptionError, check_positive
 from nngames.core.profiles import Array
 from nngames.core.seeds import Seed, generator
 from nngames.core.threads import blas_threads
@@ -308,7 +308,5 @@ def check_stopping(tolerance: Any, max_iterations: Any, max_seconds: Any) -> Non
         raise OptionError(f"tolerance must be a number between 0 and 1; got {tolerance!r}")
     if isinstance(max_iterations, bool) or not isinstance(max_iterations, int | np.integer) or max_iterations < 0:
         raise OptionError(f"max_iterations must be a nonnegative integer; got {max_iterations!r}")
-    if max_seconds is not None and (
-        isinstance(max_seconds, bool) or not isinstance(max_seconds, int | float | np.number) or not max_seconds > 0
-    ):
-        raise OptionError(f"max_seconds must be a positive number; got {max_seconds!r}")
+    if max_seconds is not None:
+        check_positive("max_seconds", max_seconds)

@@ -11,7 +11,7 @@ from nngames.certificates import verdict_of
 from nngames.certificates.response_boxes import ResponseBounds, growth_box, invariant_box
 from nngames.checks.existing.equation import EquilibriumEquation, equation_reason
 from nngames.checks.existing.roots import RootSearch, search_roots
-from nngames.core.errors import InputError, NotApplicableError
+from nngames.core.errors import NotApplicableError, check_positive
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game, NetworkGame
@@ -58,8 +58,7 @@ def smooth_equilibria(game: Game, max_seconds: float = 60.0) -> EquilibriumSet:
     -----
     [krawczyk1969] [neumaier1990, ch. 5]
     """
-    if not (isinstance(max_seconds, int | float) and max_seconds > 0):
-        raise InputError(f"max_seconds must be a positive number; got {max_seconds!r}")
+    check_positive("max_seconds", max_seconds)
     reason = smooth_reason(game)
     if reason is not None:
         raise NotApplicableError(f"equilibria are not enumerated by intervals: {reason}")
