@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from nngames.networks.fused import compile_passes
     from nngames.report.diagnose import diagnose
     from nngames.scenario import load_scenario, run_scenario
+    from nngames.training import Convolution, TrainingProblem
 
 __version__ = "0.1.0"
 
@@ -67,6 +68,8 @@ _LATER = {
     "maximum_pairwise_difference": "nngames.checks",
     "potential_distance": "nngames.checks",
     "run_scenario": "nngames.scenario",
+    "Convolution": "nngames.training",
+    "TrainingProblem": "nngames.training",
 }
 
 __all__ = [
@@ -74,6 +77,7 @@ __all__ = [
     "BatchResult",
     "BilinearCoupling",
     "Comparison",
+    "Convolution",
     "Decision",
     "DomainError",
     "ErrorBound",
@@ -93,6 +97,7 @@ __all__ = [
     "Solver",
     "Status",
     "StepError",
+    "TrainingProblem",
     "UnknownNameError",
     "Verdict",
     "activation",

@@ -7,7 +7,7 @@ from nngames.games.network_game import NetworkGame, ProximalGame
 from nngames.games.own_cost import OwnCost
 from nngames.games.quadratic_game import QuadraticGame
 from nngames.games.tracking_game import TrackingGame
-from nngames.games.views import BatchView, FixedPoint, Inclusion
+from nngames.games.views import BatchView, FixedPoint, Inclusion, Minimisation
 
 __all__ = [
     "BatchView",
@@ -16,6 +16,7 @@ __all__ = [
     "FixedPoint",
     "Game",
     "Inclusion",
+    "Minimisation",
     "NetworkGame",
     "OwnCost",
     "ProximalGame",

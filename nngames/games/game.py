@@ -11,7 +11,7 @@ import numpy as np
 from nngames.core.errors import InputError, NotApplicableError
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
 from nngames.games.finite_game import refuse_finite
-from nngames.games.views import FixedPoint, Inclusion
+from nngames.games.views import FixedPoint, Inclusion, Minimisation
 from nngames.networks.classify import unit_of
 
 
@@ -94,6 +94,16 @@ class Game(ABC):
             If the game has none.
         """
         raise NotApplicableError(f"a game with the {self.cost_name} cost has no inclusion view")
+
+    def minimisation(self) -> Minimisation:
+        """Return the view as the minimisation of a convex function.
+
+        Raises
+        ------
+        NotApplicableError
+            If the game has none.
+        """
+        raise NotApplicableError(f"a game with the {self.cost_name} cost is not given as the minimum of one function")
 
     @abstractmethod
     def explain(self, format: str = "text") -> str:

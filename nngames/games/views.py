@@ -1,4 +1,4 @@
-"""The two problem views that connect games and schemes: a fixed-point map, and a monotone inclusion."""
+"""The problem views that connect games and schemes: a fixed-point map, a monotone inclusion, a convex minimisation."""
 
 from __future__ import annotations
 
@@ -153,3 +153,60 @@ class Inclusion(ABC):
     @abstractmethod
     def norm_bound(self) -> float:
         """A safe upper bound on |M|; inf where none is known."""
+
+
+class Minimisation(ABC):
+    """The problem min_{x in C} phi(x), phi convex with Lipschitz gradient; its solutions are the game's equilibria.
+
+    phi = sum_t omega_t phi_t is a sum over samples. With D = diag(``curvature``) and d = x - y,
+    <phi'(x) - phi'(y), d> <= <D d, d>; D is constant on each player's action, and phi and C are sums and products over
+    the players. So R(x) = P_C(x - D^-1 phi'(x)) is averaged, and its fixed points are the solutions.
+
+    Attributes
+    ----------
+    size : int
+    samples : int
+        T.
+    """
+
+    size: int
+    samples: int
+
+    @abstractmethod
+    def value(self, x: Array) -> float:
+        """Return phi(x)."""
+
+    @abstractmethod
+    def gradient(self, x: Array, out: Array) -> Array:
+        """Write phi'(x) into ``out`` and return it: one pass over the samples."""
+
+    @abstractmethod
+    def project(self, x: Array) -> Array:
+        """Return P_C(x): x itself where C is the whole space."""
+
+    @property
+    @abstractmethod
+    def constrained(self) -> bool:
+        """Whether C is smaller than the whole space."""
+
+    @property
+    @abstractmethod
+    def curvature(self) -> Array:
+        """Safe upper bounds L_l (size,) on the curvature of phi, one number on each player's action."""
+
+    @property
+    @abstractmethod
+    def printed_curvature(self) -> Array:
+        """2 sum_t omega_t |A_t|^2 (size,) on each player's action, A_t the linear map of its parameters at sample t."""
+
+    @abstractmethod
+    def hessian(self, x: Array) -> Callable[[Array], Array]:
+        """Return d -> H d, H the Hessian at x or, at kinks, an element of Clarke's; each product is two passes."""
+
+    @abstractmethod
+    def precondition(self, d: Array) -> Array:
+        """Return B d, B symmetric, positive definite and close to the inverse of the Hessian where the slopes are 1."""
+
+    @abstractmethod
+    def part(self, samples: NDArray[np.intp]) -> Minimisation:
+        """Return the problem of the sum over those samples, each with its own omega_t."""

@@ -34,6 +34,7 @@ registry.discover(
         "inclusion",
         "last_resorts",
         "loop",
+        "minimisation",
         "mixed_precision",
         "options",
         "piecewise_equation",

@@ -1,0 +1,96 @@
+"""Gradient descent on a convex function with a step for each player, projected where the actions are bounded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from nngames.core.errors import check_choice
+from nngames.core.profiles import Array
+from nngames.core.verdicts import Decision
+from nngames.games import Game, Minimisation
+from nngames.solvers.minimisation import MinimisationProblem
+from nngames.solvers.options import positive_number
+from nngames.solvers.solver import Guarantee, Rate, Solver, State, no_guarantee, norm, solver_named
+
+RULES = ("curvature", "printed")
+
+
+@solver_named("gradient_descent")
+@dataclass(frozen=True)
+class GradientDescent(Solver):
+    """Gradient descent x_{k+1} = P_C(x_k - s phi'(x_k)), with one step s_l for each player.
+
+    Parameters
+    ----------
+    step_size : float
+        gamma, in units of the rule.
+    rule : {"curvature", "printed"}
+        ``curvature``: s_l = gamma / L_l with L_l = S lambda_max(sum_t omega_t A_t'A_t), the largest curvature of the
+        player's loss. ``printed``: s_l = gamma / (2 sum_t omega_t |A_t|^2), which is smaller where S <= 1, as
+        lambda_max <= sum_t omega_t |A_t|^2. On a game with one sample for each player it is the step
+        gamma / (2 |A_t|^2) of the source.
+
+    Guarantee
+    ---------
+    phi' / L is firmly nonexpansive on each block (Baillon and Haddad), so for gamma = s L < 2 the step is averaged with
+    2 / (4 - gamma): with a minimiser x* the distance |x_k - x*| never increases, x_k converges to a minimiser, and the
+    residual |P_C(x_k - phi'(x_k)/L) - x_k| is at most max(1, 1/gamma) sqrt(2 / ((2 - gamma)(k + 1))) |x_0 - x*|.
+    Without C the constant is 1 / sqrt(gamma (2 - gamma) (k + 1)). Above 2 the step may diverge.
+
+    References
+    ----------
+    Bauschke and Combettes (2017), Corollary 18.17, Proposition 5.16 and Corollary 28.9; Combettes and Woodstock (2022).
+    """
+
+    step_size: float = 1.0
+    rule: str = "curvature"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "step_size", positive_number("gradient_descent", "step_size", self.step_size))
+        check_choice("gradient_descent: rule", self.rule, RULES)
+
+    def guarantee(self, game: Game) -> Guarantee:
+        """Return whether every step is proved to be below 2 / L_l."""
+        view = game.minimisation()
+        relative = self._steps(view) * view.curvature
+        low, high = float(relative.min()) * (1 - 1e-12), float(relative.max()) * (1 + 1e-12)
+        if not high < 2:
+            return no_guarantee(f"the step is {high:.6g} / L, and convergence is proved below 2 / L")
+        if view.constrained:
+            lead = max(1.0, 1 / low) * math.sqrt(2 / (2 - high))
+        else:
+            lead = 1 / math.sqrt(min(low * (2 - low), high * (2 - high)))
+        return Guarantee(
+            Decision.PROVED,
+            f"the gradient step is averaged: if there is a minimiser, the iterates converge to one and never move away "
+            f"from any; steps up to {high:.6g} / L, below 2 / L",
+            "safe bounds on the curvature, Baillon and Haddad's theorem",
+            margin=2 - high,
+            witness={"map": "gradient step", "largest_step": high, "exists": False},
+            references=("bauschke2017", "combettes2022"),
+            rate=Rate(
+                "residual",
+                norm,
+                lambda k, distance: lead * distance / math.sqrt(k + 1),
+                f"|R(x_k) - x_k| <= {lead:.4g} |x_0 - x*| / sqrt(k + 1)",
+            ),
+        )
+
+    def _steps(self, view: Minimisation) -> Array:
+        return self.step_size / (view.curvature if self.rule == "curvature" else view.printed_curvature)
+
+    def problem(self, game: Game, rng: np.random.Generator) -> MinimisationProblem:
+        """Return the minimisation view."""
+        return MinimisationProblem(game)
+
+    def start(self, problem: MinimisationProblem, x0: Array) -> State:
+        """Return the state at x0."""
+        return problem.state(x0, 0)
+
+    def step(self, problem: MinimisationProblem, state: State) -> State:
+        """Return the state after one step."""
+        view = problem.view
+        return problem.state(view.project(state.x - self._steps(view) * state.memory), state.evaluations)

@@ -1,0 +1,48 @@
+"""What the schemes for convex minimisation share: the view with the residual of its projected gradient step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nngames.core.profiles import Array
+from nngames.games import Game, Minimisation
+from nngames.solvers.solver import Problem, State, norm
+
+
+class MinimisationProblem(Problem):
+    """A convex minimisation bound to one run.
+
+    Attributes
+    ----------
+    view : Minimisation
+    inverse_curvature : ndarray (size,)
+        1/L_l on each player's action.
+    """
+
+    def __init__(self, game: Game) -> None:
+        self.view: Minimisation = game.minimisation()
+        self.inverse_curvature = 1 / self.view.curvature
+
+    def restrict(self, profile: Array) -> Array:
+        """Return a copy of the profile in C, float64."""
+        return np.array(self.view.project(np.array(profile, dtype=np.float64)))
+
+    def profile(self, x: Array) -> Array:
+        """Return the profile itself."""
+        return x
+
+    def gradient(self, x: Array) -> Array:
+        """Return phi'(x) as a fresh array."""
+        return self.view.gradient(x, np.empty_like(x))
+
+    def shortest_step(self, x: Array, gradient: Array) -> Array:
+        """Return R(x) - x, the projected gradient step with 1/L_l, from the gradient at x."""
+        if not self.view.constrained:
+            return -self.inverse_curvature * gradient
+        return self.view.project(x - self.inverse_curvature * gradient) - x
+
+    def state(self, x: Array, evaluations: int, memory: object = None) -> State:
+        """Return the state at x with its residual; its memory is the gradient, or the pair of it and ``memory``."""
+        gradient = self.gradient(x)
+        kept = gradient if memory is None else (gradient, memory)
+        return State(x, norm(self.shortest_step(x, gradient)), evaluations + 1, kept)

@@ -1,0 +1,21 @@
+"""Projections onto the sets of weights for which a certificate holds, in the Frobenius norm."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nngames.core.profiles import Array
+
+
+def project_spectral(weight: Array, bound: float) -> Array:
+    """Return the nearest matrix with |W|_2 <= bound: singular values above the bound become the bound.
+
+    For W = U diag(s) V' the minimiser of |X - W|_F over |X|_2 <= bound is U diag(min(s, bound)) V', by von Neumann's
+    trace inequality.
+    """
+    if np.linalg.norm(weight) <= bound:
+        return weight
+    left, values, right = np.linalg.svd(weight, full_matrices=False)
+    if values[0] <= bound:
+        return weight
+    return (left * np.minimum(values, bound)) @ right

@@ -1,0 +1,164 @@
+"""The samples a network is to fit, checked: matching rows, finite numbers, targets within reach of the activation."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nngames.activations import Activation
+from nngames.core.errors import InputError, ShapeError, UnknownNameError
+from nngames.core.profiles import Array, float_array
+
+#: A target this far (relative to its size) outside the closure of the activation's range counts as on it.
+ON_THE_EDGE = 1e-9
+
+
+def sample_rows(value: ArrayLike, what: str, samples: int | None = None) -> Array:
+    """Return the samples (T, n) as a float64 array; a vector is a column.
+
+    Raises
+    ------
+    ShapeError
+        If there is no sample, the array has more than two axes, or there are not ``samples`` rows.
+    InputError
+        If an entry is not a finite number; the message names the row and the column.
+    """
+    array = np.asarray(float_array(value, what), dtype=np.float64)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2:
+        raise ShapeError(f"{what} has shape {array.shape}; expected (samples, numbers)")
+    if not array.size:
+        raise ShapeError(f"{what} has shape {array.shape}; at least one sample with one number is needed")
+    if samples is not None and len(array) != samples:
+        raise ShapeError(f"{what} has {len(array)} rows, and the inputs have {samples}: a sample is a row of each")
+    if not np.isfinite(array).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InputError(f"{what}: row {row}, column {column} is {array[row, column]}; every entry must be finite")
+    return array
+
+
+def check_reach(targets: Array, activation: Activation, what: str) -> Array:
+    """Return the targets, those outside the closure of r's range by rounding only moved onto it.
+
+    Raises
+    ------
+    InputError
+        If a target lies outside; the message names the row.
+    """
+    activation.check_size(targets.shape[1])
+    nearest = activation.domain.project(targets)
+    away = np.abs(nearest - targets)
+    outside = away > ON_THE_EDGE * np.maximum(1.0, np.abs(targets))
+    if outside.any():
+        row, column = (int(i) for i in np.argwhere(outside)[0])
+        where = f"row {row}" + (f", column {column}" if activation.separable else "")
+        raise InputError(
+            f"{what}: {where} is {_shown(targets[row], column, activation)}, which {activation.name!r} does not come "
+            f"near: its values lie in {activation.domain}"
+        )
+    # Targets at an open end, the limits of r, stay there: of the domain's projection they would be off by a float.
+    return np.where(away <= 4 * np.finfo(float).eps * np.maximum(1.0, np.abs(targets)), targets, nearest)
+
+
+def _shown(row: Array, column: int, activation: Activation) -> str:
+    if activation.separable:
+        return f"{row[column]:.6g}"
+    return "(" + ", ".join(f"{x:.6g}" for x in row[:6]) + (", ..." if len(row) > 6 else "") + ")"
+
+
+def sample_weights(value: ArrayLike | None, samples: int) -> Array:
+    """Return omega (T,), positive with sum 1; by default all alike.
+
+    Raises
+    ------
+    ShapeError, InputError
+        If there are not T of them, or one is not a positive finite number.
+    """
+    if value is None:
+        return np.full(samples, 1 / samples)
+    weights = np.asarray(float_array(value, "weights"), dtype=np.float64)
+    if weights.shape != (samples,):
+        raise ShapeError(f"weights has shape {weights.shape}; expected ({samples},), one for each sample")
+    wrong = np.flatnonzero(~((weights > 0) & np.isfinite(weights)))
+    if wrong.size:
+        raise InputError(f"weights[{wrong[0]}] is {weights[wrong[0]]}; every weight must be a positive number")
+    return weights / weights.sum()
+
+
+def constant_columns(inputs: Array) -> list[int]:
+    """Return the columns of the inputs that do not vary: the bias does the same, so their weights are not unique."""
+    return np.flatnonzero((inputs == inputs[0]).all(axis=0)).tolist() if len(inputs) > 1 else []
+
+
+def read_csv(path: str | Path, columns: Sequence[str | int]) -> Array:
+    """Return columns of a CSV file with one line of names, as (T, columns).
+
+    Parameters
+    ----------
+    path : str or Path
+    columns : sequence of str or int
+        Names, or numbers counted from 0.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, a column is not there, or an entry is no number; the message names the line.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            lines = list(csv.reader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as a CSV file: {error}") from None
+    if len(lines) < 2:
+        raise InputError(f"{path}: a line of names and at least one sample are needed")
+    names = [name.strip() for name in lines[0]]
+    places = [_place(path, names, column) for column in columns]
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        if not line:
+            continue
+        if len(line) != len(names):
+            raise InputError(f"{path}:{number}: {len(line)} entries, and the first line has {len(names)} names")
+        rows.append([_number(path, number, names[place], line[place]) for place in places])
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(places))
+
+
+def _place(path: str | Path, names: list[str], column: str | int) -> int:
+    if isinstance(column, int) and not isinstance(column, bool):
+        if 0 <= column < len(names):
+            return column
+        raise InputError(f"{path}: there is no column {column}; there are {len(names)}, counted from 0")
+    if column not in names:
+        raise UnknownNameError(f"column of {path}", column, names)
+    return names.index(str(column))
+
+
+def _number(path: str | Path, line: int, name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{path}:{line}: {name} is {text!r}; a number is needed") from None
+
+
+def read_npz(path: str | Path) -> dict[str, Array]:
+    """Return the arrays of an npz file by name; nothing pickled is loaded.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or an array in it is not of numbers.
+    """
+    arrays: dict[str, Any] = {}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            for name in stored.files:
+                arrays[name] = stored[name]
+    except (OSError, ValueError, EOFError, KeyError, AttributeError) as error:
+        raise InputError(f"{path}: cannot be read as an npz file of numbers: {error}") from None
+    return {name: float_array(array, f"{path}: {name}") for name, array in arrays.items()}

@@ -1,0 +1,37 @@
+"""What a layer-by-layer game is, in words and in LaTeX: its players, action spaces and costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nngames.core.errors import check_choice
+
+if TYPE_CHECKING:
+    from nngames.training.layer_game import LayerGame
+
+
+def explain_layers(game: LayerGame, format: str) -> str:
+    """Return the description of the game, as ``"text"`` or ``"latex"``."""
+    check_choice("format", format, ("text", "latex"))
+    lines = []
+    for player, layer in game.layers.items():
+        outputs, features = layer.features.shape
+        ridge = f" + {layer.ridge:g} |W|^2/2" if layer.ridge else ""
+        space = f"(W, b) in R^({outputs} x {features - 1}) x R^{outputs}"
+        if layer.bound is not None:
+            space += f", |W|_2 <= {layer.bound:g}"
+        if format == "latex":
+            cost = r"\sum_t \omega_t \left[g(A_t\theta) - \langle A_t\theta, y_t\rangle\right]"
+            ridge = rf" + \frac{{{layer.ridge:g}}}{{2}}\|W\|^2" if layer.ridge else ""
+            gradient = rf"\nabla g = \text{{{layer.activation.name}}}"
+            lines.append(rf"\text{{player {player}}}:\quad J(\theta) = {cost}{ridge},\quad {gradient}")
+            continue
+        lines.append(f"player {player}: {space}")
+        lines.append(
+            f"  J = sum_t omega_t [g(W x_t + b) - <W x_t + b, y_t>]{ridge}, grad g = {layer.activation.name}, "
+            f"{layer.features.samples} samples"
+        )
+    if format == "latex":
+        return r"\begin{gathered}" + "\n" + " \\\\\n".join(lines) + "\n" + r"\end{gathered}"
+    lines.append("No cost depends on another player's parameters: the sum of the costs is an exact potential.")
+    return "\n".join(lines)

@@ -1,0 +1,305 @@
+"""The training problem: samples, layers and activations, and the weights and biases to find, posed layer by layer.
+
+With targets y_l for every layer, layer l sees the inputs y_{l-1} (the samples' own for the first) and is to map them to
+y_l. Exact fits solve it layer by layer; where there are none, the variational inequality
+
+    sum_t omega_t <r_l(A_t theta_l) - y_{l,t}, A_t (theta - theta_l)> >= 0 for all theta
+
+asks for the next best. Its solutions are the zeros of F_l(theta) = sum_t omega_t A_t'(r_l(A_t theta) - y_{l,t}), the
+minimisers of the layer's Fenchel-Young loss, and exactly the fits if there is one [combettes2022].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nngames.activations import Activation, activation
+from nngames.core.errors import InputError, ShapeError
+from nngames.core.profiles import Array, Player, Profile, float_array
+from nngames.networks import Network
+from nngames.training.data import check_reach, constant_columns, read_csv, read_npz, sample_rows, sample_weights
+from nngames.training.layer_features import Convolution, LayerFeatures
+from nngames.training.layer_game import LayerGame
+from nngames.training.layer_problem import LayerProblem
+from nngames.training.solutions import SolutionReport, report_on
+
+
+class TrainingProblem:
+    """Find weights and biases with which a chain of layers maps given inputs to given targets.
+
+    Parameters
+    ----------
+    inputs : array_like (T, n_0)
+        One sample a row; a vector is a column.
+    targets : array_like (T, n_L)
+        What the last layer is to answer.
+    activations : sequence of L names, {"name": ..., parameters} or Activation
+        Of the layers; each the gradient of a convex function.
+    hidden : sequence of L - 1 arrays (T, n_l), optional
+        What the hidden layers are to answer.
+    weights : array_like (T,), optional
+        omega, positive; scaled to sum 1. Default: all samples alike.
+    ridge : float or sequence of L floats
+        rho_l >= 0: the layer's loss has rho_l |W_l|^2 / 2 added. Default 0.
+    bounds : float or sequence of L floats or None, optional
+        Bounds on the spectral norms |W_l|_2. Default: none.
+    masks : mapping player -> array (n_l, n_{l-1}) of zeros and ones, optional
+        The weights there are; others stay 0.
+    convolutions : mapping player -> Convolution, optional
+        Layers whose weights are those of a convolution.
+
+    Attributes
+    ----------
+    players : tuple
+        The layers, 1, ..., L.
+    notes : tuple of str
+        What is odd about the data and harmless, such as constant columns.
+
+    Raises
+    ------
+    ShapeError, InputError, UnknownNameError
+        If rows do not match, an entry is not finite, or a target lies outside the closure of its activation's range:
+        the message names the row.
+    NotApplicableError
+        If an activation is the gradient of no convex function.
+    """
+
+    def __init__(
+        self,
+        inputs: ArrayLike,
+        targets: ArrayLike,
+        activations: Sequence[Any] | str,
+        *,
+        hidden: Sequence[ArrayLike] = (),
+        weights: ArrayLike | None = None,
+        ridge: Any = 0.0,
+        bounds: Any = None,
+        masks: Mapping[Any, ArrayLike] | None = None,
+        convolutions: Mapping[Any, Convolution] | None = None,
+    ) -> None:
+        chosen = [activations] if isinstance(activations, str | Mapping | Activation) else list(activations)
+        if not chosen:
+            raise InputError("activations is empty: at least one layer is needed")
+        if len(hidden) != len(chosen) - 1:
+            raise ShapeError(
+                f"{len(chosen)} layers need targets for {len(chosen) - 1} hidden ones; hidden has {len(hidden)}. Where "
+                "they are to be found too, use nng.LiftedTraining"
+            )
+        self.players: tuple[Player, ...] = tuple(range(1, len(chosen) + 1))
+        self.inputs = sample_rows(inputs, "inputs")
+        samples = len(self.inputs)
+        self.activations = {player: _activation(name) for player, name in zip(self.players, chosen, strict=True)}
+        given = [sample_rows(h, f"hidden[{i}]", samples) for i, h in enumerate(hidden)]
+        given.append(sample_rows(targets, "targets", samples))
+        names = [f"hidden[{i}]" for i in range(len(hidden))] + ["targets"]
+        for player in self.players:
+            self.activations[player].require_penalty()
+        self.targets = {
+            player: check_reach(y, self.activations[player], name)
+            for player, y, name in zip(self.players, given, names, strict=True)
+        }
+        self.weights = sample_weights(weights, samples)
+        self.ridge = _numbers("ridge", ridge, self.players, none=False)
+        self.bounds = _numbers("bounds", bounds, self.players, none=True)
+        self.masks = self._named("masks", masks)
+        self.convolutions = self._named("convolutions", convolutions)
+        constant = constant_columns(self.inputs)
+        self.notes: tuple[str, ...] = ()
+        if constant:
+            shown = ", ".join(map(str, constant[:8])) + (", ..." if len(constant) > 8 else "")
+            self.notes = (
+                f"columns {shown} of the inputs are constant: the bias does the same, so weights are not unique",
+            )
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        inputs: Sequence[str | int],
+        targets: Sequence[str | int],
+        activations: Any,
+        **options: Any,
+    ) -> TrainingProblem:
+        """Return the problem of columns of a CSV file with a line of names; ``options`` are those of the class."""
+        return cls(read_csv(path, inputs), read_csv(path, targets), activations, **options)
+
+    @classmethod
+    def from_npz(cls, path: str | Path, activations: Any, **options: Any) -> TrainingProblem:
+        """Return the problem of the arrays ``inputs``, ``targets`` and ``hidden_1``, ... of an npz file.
+
+        Raises
+        ------
+        InputError
+            If one of the arrays is missing, or there is another.
+        """
+        arrays = read_npz(path)
+        for name in ("inputs", "targets"):
+            if name not in arrays:
+                raise InputError(f"{path}: there is no array {name!r}; there are {', '.join(sorted(arrays)) or 'none'}")
+        hidden: list[Array] = []
+        while f"hidden_{len(hidden) + 1}" in arrays:
+            hidden.append(arrays[f"hidden_{len(hidden) + 1}"])
+        known = {"inputs", "targets", *(f"hidden_{i + 1}" for i in range(len(hidden)))}
+        for name in arrays:
+            if name not in known:
+                raise InputError(f"{path}: unknown array {name!r}; valid: inputs, targets, hidden_1, hidden_2, ...")
+        return cls(arrays["inputs"], arrays["targets"], activations, hidden=hidden, **options)
+
+    # The layers' problems
+
+    def layer_inputs(self, player: Player) -> Array:
+        """Return what the layer sees (T, n_{l-1}): the targets of the layer before, or the samples' inputs."""
+        place = self.players.index(player)
+        return self.inputs if place == 0 else self.targets[self.players[place - 1]]
+
+    @cached_property
+    def layers(self) -> dict[Player, LayerProblem]:
+        """Each layer's own problem."""
+        problems = {}
+        for player in self.players:
+            targets = self.targets[player]
+            features = LayerFeatures(
+                self.layer_inputs(player), targets.shape[1], self.masks.get(player), self.convolutions.get(player)
+            )
+            problems[player] = LayerProblem(
+                features, targets, self.activations[player], self.weights, self.ridge[player], self.bounds[player]
+            )
+        return problems
+
+    @cached_property
+    def _game(self) -> LayerGame:
+        return LayerGame(self.layers)
+
+    def game(self) -> LayerGame:
+        """Return the layer-by-layer game, in which each layer pays its own Fenchel-Young loss."""
+        return self._game
+
+    def per_sample_game(self) -> LayerGame:
+        """Return the game in which each sample has parameters of its own, as the source writes its algorithm.
+
+        The players are (layer, sample), each with one sample of weight 1: ``gradient_descent`` with the rule
+        ``printed`` makes the steps of the source. Its equilibria fit each sample by itself and say nothing about
+        common parameters.
+        """
+        problems: dict[Player, LayerProblem] = {}
+        for player, layer in self.layers.items():
+            for t in range(len(self.inputs)):
+                rows = np.array([t])
+                problems[(player, t)] = LayerProblem(
+                    layer.features.part(rows),
+                    layer.targets[rows],
+                    layer.activation,
+                    np.ones(1),
+                    layer.ridge,
+                    layer.bound,
+                )
+        return LayerGame(problems)
+
+    # The variational inequality
+
+    def operator(self, theta: Profile) -> dict[Player, Array]:
+        """Return F_l(theta_l) of each layer (channels, features), the bias's column last."""
+        matrices = self._game.matrices(self._game.space.array(theta))
+        return {player: layer.gradient(matrices[player]) for player, layer in self.layers.items()}
+
+    def residual(self, theta: Profile) -> float:
+        """Return |theta - P(theta - F(theta))|, which is 0 exactly at solutions of the variational inequality."""
+        matrices = self._game.matrices(self._game.space.array(theta))
+        total = 0.0
+        for player, layer in self.layers.items():
+            here = matrices[player]
+            moved = layer.features.kept(layer.project(here - layer.gradient(here)) - here)
+            total += float(np.sum(moved**2))
+        return float(np.sqrt(total))
+
+    def report(self, theta: Profile, tolerance: float = 1e-8) -> SolutionReport:
+        """Return what theta is: an exact fit, a solution of the inequality without one, or neither."""
+        return report_on(self.layers, self._game.matrices(self._game.space.array(theta)), tolerance)
+
+    # The network
+
+    def network(self, theta: Profile, input: ArrayLike | None = None) -> Network:
+        """Return the trained chain on one input, by default the first sample's."""
+        fixed = self.inputs[0] if input is None else float_array(input, "input")
+        pairs = self.weights_and_biases(theta)
+        return Network.chain(
+            [weight for weight, _ in pairs.values()],
+            [bias for _, bias in pairs.values()],
+            [self.activations[player] for player in self.players],
+            input=fixed,
+        )
+
+    def weights_and_biases(self, theta: Profile) -> dict[Player, tuple[Array, Array]]:
+        """Return each layer's dense weight (n_l, n_{l-1}) and bias (n_l,)."""
+        matrices = self._game.matrices(self._game.space.array(theta))
+        return {player: layer.features.weight_and_bias(matrices[player]) for player, layer in self.layers.items()}
+
+    def parameters(self, pairs: Mapping[Any, tuple[ArrayLike, ArrayLike]]) -> Array:
+        """Return the profile of dense weights and biases by layer; not for convolutions.
+
+        Raises
+        ------
+        InputError, ShapeError
+            If a layer is missing or is a convolution, or a shape does not fit.
+        """
+        parts = []
+        for player, layer in self.layers.items():
+            if player not in pairs or layer.features.convolution is not None:
+                raise InputError(f"dense weights of layer {player} are needed, and it must not be a convolution")
+            weight, bias = (np.asarray(float_array(a, f"layer {player}"), dtype=float) for a in pairs[player])
+            channels, features = layer.features.shape
+            if weight.shape != (channels, features - 1) or bias.shape != (channels,):
+                raise ShapeError(
+                    f"layer {player} has weight {weight.shape} and bias {bias.shape}; expected "
+                    f"({channels}, {features - 1}) and ({channels},)"
+                )
+            parts.append(np.concatenate([weight, bias[:, None]], axis=1).ravel())
+        return np.concatenate(parts)
+
+    def predict(self, theta: Profile, inputs: ArrayLike | None = None) -> Array:
+        """Return the network's answers (T', n_L) to inputs (T', n_0), by default the samples'."""
+        x = self.inputs if inputs is None else sample_rows(inputs, "inputs")
+        if x.shape[1] != self.inputs.shape[1]:
+            raise ShapeError(f"inputs has {x.shape[1]} columns; expected {self.inputs.shape[1]}")
+        for player, (weight, bias) in self.weights_and_biases(theta).items():
+            x = self.activations[player](x @ weight.T + bias)
+        return x
+
+    def _named(self, what: str, given: Mapping[Any, Any] | None) -> dict[Player, Any]:
+        if given is None:
+            return {}
+        if not isinstance(given, Mapping):
+            raise InputError(f"{what} must be a mapping of layers; got {type(given).__name__}")
+        for player in given:
+            if player not in self.players:
+                raise InputError(f"{what} has the layer {player!r}; the layers are 1, ..., {len(self.players)}")
+        return dict(given)
+
+
+def _activation(value: Any) -> Activation:
+    if isinstance(value, Activation):
+        return value
+    if isinstance(value, str):
+        return activation(value)
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        return activation(value["name"], **{str(k): v for k, v in value.items() if k != "name"})
+    raise InputError(f"an activation is a name, a mapping with a name, or an Activation; got {value!r}")
+
+
+def _numbers(what: str, value: Any, players: tuple[Player, ...], none: bool) -> dict[Player, Any]:
+    given = list(value) if isinstance(value, list | tuple | np.ndarray) else [value] * len(players)
+    if len(given) != len(players):
+        raise ShapeError(f"{what} has {len(given)} numbers; expected one, or one for each of the {len(players)} layers")
+    for number in given:
+        if none and number is None:
+            continue
+        good = isinstance(number, int | float | np.number) and not isinstance(number, bool) and np.isfinite(number)
+        if not good or number < 0:
+            raise InputError(f"{what} must be nonnegative numbers; got {number!r}")
+    return {player: None if x is None else float(x) for player, x in zip(players, given, strict=True)}
