@@ -28,6 +28,7 @@ from nngames.training.layer_features import Convolution, LayerFeatures
 from nngames.training.layer_game import LayerGame
 from nngames.training.layer_problem import LayerProblem
 from nngames.training.solutions import SolutionReport, report_on
+from nngames.training.verification import VerificationReport, preactivation_game, verify
 
 
 class TrainingProblem:
@@ -221,6 +222,20 @@ class TrainingProblem:
     def report(self, theta: Profile, tolerance: float = 1e-8) -> SolutionReport:
         """Return what theta is: an exact fit, a solution of the inequality without one, or neither."""
         return report_on(self.layers, self._game.matrices(self._game.space.array(theta)), tolerance)
+
+    # The verification theorem
+
+    def preactivation_game(self, theta: Profile, selection: str = "nearest") -> LayerGame:
+        """Return the source's game (7) of least squares in the pre-activations, costs halved and less a constant.
+
+        ``selection`` says which element of a preimage is taken where there are several: the ``"nearest"`` to those of
+        theta, or the ``"least"`` in absolute value.
+        """
+        return preactivation_game(self, theta, selection)
+
+    def verify(self, theta: Profile, tolerance: float = 1e-8) -> VerificationReport:
+        """Return whether theta is an equilibrium of the source's game (7), and each sample's inclusion holds."""
+        return verify(self, theta, tolerance)
 
     # The network
 

@@ -1,0 +1,147 @@
+"""The verification theorem of the source: parameters that fit are equilibria of a game of least squares.
+
+In game (7) of the source layer l pays sum_t omega_t |u_t - A_t theta_l|^2 with u_t in y_t + df(y_t) = r^-1(y_t). Where
+parameters fit, A_t theta is such a u_t, so the cost is 0. What is not so:
+
+- Where r^-1(y_t) has more than one element, as of ReLU at 0, the cost depends on which is taken. Parameters that fit
+  are an equilibrium for their own u_t = A_t theta, and in general for no other.
+- Where nothing fits, equilibria of (7) minimise the pre-activations' errors: another problem than (8), with other
+  solutions.
+- y + df(y) stands for r^-1(y) wherever r is the gradient of a convex function; f is convex only if r is 1-Lipschitz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nngames.activations import activation
+from nngames.core.errors import check_choice, check_positive
+from nngames.core.profiles import Array, Player, Profile
+from nngames.core.verdicts import Decision, Verdict
+from nngames.training.layer_game import LayerGame
+from nngames.training.layer_problem import LayerProblem
+from nngames.training.preimages import preimages
+
+if TYPE_CHECKING:
+    from nngames.training.problem import TrainingProblem
+
+SELECTIONS = ("nearest", "least")
+METHOD = "preimages by bisection, and the gradient of the least-squares costs recomputed"
+
+
+@dataclass(frozen=True)
+class VerificationReport:
+    """Whether parameters are an equilibrium of game (7).
+
+    Attributes
+    ----------
+    equilibrium : Verdict
+        Whether no layer's least-squares gradient exceeds the tolerance, with the elements u_t nearest to A_t theta.
+    fits : Verdict
+        Whether the A_t theta lie in the preimages, within the tolerance: the inclusion for each sample.
+    distances : mapping player -> float
+        The largest distance of a pre-activation to its preimage.
+    ambiguous : mapping player -> int
+        How many targets have a preimage of more than one element, so that the cost depends on the one that is taken.
+    not_a_prox : tuple
+        The layers whose f is not convex, as slopes exceed 1: their r is the prox of no convex function.
+    """
+
+    equilibrium: Verdict
+    fits: Verdict
+    distances: Mapping[Player, float]
+    ambiguous: Mapping[Player, int]
+    not_a_prox: tuple[Player, ...]
+
+    def __str__(self) -> str:
+        lines = [
+            f"an equilibrium of the least-squares game: {self.equilibrium}",
+            f"fits, sample by sample: {self.fits}",
+        ]
+        for player, count in self.ambiguous.items():
+            if count:
+                lines.append(f"layer {player}: {count} targets have more than one preimage; the nearest was taken")
+        if self.not_a_prox:
+            lines.append(f"layers {', '.join(map(str, self.not_a_prox))}: slopes above 1, so f is not convex")
+        return "\n".join(lines)
+
+
+def preactivation_game(problem: TrainingProblem, theta: Profile, selection: str) -> LayerGame:
+    """Return game (7), half of each cost less a constant, with the chosen elements of the preimages as targets.
+
+    Parameters
+    ----------
+    problem : TrainingProblem
+    theta : profile
+        Where ``selection`` is ``nearest``: the parameters whose pre-activations say which elements are nearest.
+    selection : {"nearest", "least"}
+        Which element of a preimage: the nearest to A_t theta, or that of least absolute value.
+
+    Raises
+    ------
+    OptionError, NotApplicableError, InputError
+        If the selection is unknown, an activation has no preimages, or takes a target nowhere.
+    """
+    check_choice("selection", selection, SELECTIONS)
+    identity = activation("identity")
+    matrices = problem.game().matrices(problem.game().space.array(theta))
+    layers = {}
+    for player, layer in problem.layers.items():
+        u = _chosen(problem, player, layer, matrices[player], selection)
+        layers[player] = LayerProblem(layer.features, u, identity, layer.weights)
+    return LayerGame(layers)
+
+
+def verify(problem: TrainingProblem, theta: Profile, tolerance: float) -> VerificationReport:
+    """Return whether theta is an equilibrium of game (7); see VerificationReport."""
+    check_positive("tolerance", tolerance)
+    game = preactivation_game(problem, theta, "nearest")
+    matrices = problem.game().matrices(problem.game().space.array(theta))
+    gradients, distances, ambiguous = {}, {}, {}
+    for player, layer in problem.layers.items():
+        matrix = matrices[player]
+        gradients[player] = float(np.linalg.norm(game.layers[player].gradient(matrix)))
+        distances[player] = float(np.abs(game.layers[player].errors(matrix)).max())
+        ambiguous[player] = 0
+        if layer.activation.slope_range_exact[0].attained:
+            # Elsewhere r increases strictly, and wide intervals are what rounding of r hides.
+            lower, upper = preimages(layer.activation, layer.targets, _name(problem, player))
+            size = 1 + np.abs(np.clip(0.0, lower, upper))
+            ambiguous[player] = int(np.count_nonzero(upper - lower > 1e-9 * size))
+    worst = max(gradients, key=lambda player: gradients[player])
+    largest, farthest = gradients[worst], max(distances.values())
+    rejected = Decision.REFUTED
+    return VerificationReport(
+        Verdict(
+            Decision.PROVED if largest <= tolerance else rejected,
+            f"the largest gradient of a layer's least-squares cost is {largest:.3g} (layer {worst}), "
+            f"{'at most' if largest <= tolerance else 'above'} {tolerance:g}",
+            METHOD,
+            margin=abs(tolerance - largest),
+        ),
+        Verdict(
+            Decision.PROVED if farthest <= tolerance else rejected,
+            f"the pre-activations lie within {farthest:.3g} of the preimages of the targets, "
+            f"{'at most' if farthest <= tolerance else 'above'} {tolerance:g}",
+            METHOD,
+            margin=abs(tolerance - farthest),
+        ),
+        distances,
+        ambiguous,
+        tuple(player for player in problem.players if not problem.activations[player].convex_penalty),
+    )
+
+
+def _chosen(problem: TrainingProblem, player: Player, layer: LayerProblem, matrix: Array, selection: str) -> Array:
+    lower, upper = preimages(layer.activation, layer.targets, _name(problem, player))
+    wanted = layer.features.preactivations(matrix) if selection == "nearest" else np.zeros_like(layer.targets)
+    return np.clip(wanted, lower, upper)
+
+
+def _name(problem: TrainingProblem, player: Player) -> str:
+    place = problem.players.index(player)
+    return "targets" if place == len(problem.players) - 1 else f"hidden[{place}]"
