@@ -52,13 +52,19 @@ class FedMap:
     name: str
 
 
-def fed_map(game: Any) -> FedMap:
-    """Return the map that is fed in ``game``."""
+def profiles_fed(game: Any) -> FedMap:
+    """Return the map of all players' answers at once, on profiles."""
     if not isinstance(game, NetworkGame):
         return FedMap(game.answers, _same, _same, game.size, "the best-response map")
+    joint = game.network.joint
+    return FedMap(lambda x: joint(x), _same, _same, game.size, "the joint map T")
+
+
+def fed_map(game: Any) -> FedMap:
+    """Return the map that is fed in ``game``: of a ring the composite one, elsewhere all players' answers at once."""
+    if not isinstance(game, NetworkGame) or game.network.ring_order is None:
+        return profiles_fed(game)
     network = game.network
-    if network.ring_order is None:
-        return FedMap(lambda x: network.joint(x), _same, _same, game.size, "the joint map T")
     composite = network.composite
 
     def lift(state: Array) -> Array:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nngames.checks.feed_batches import FedMap, Settled, basins, fed_map
+from nngames.checks.feed_batches import FedMap, Settled, basins, profiles_fed
 from nngames.core.errors import OptionError
-from nngames.games import Game, NetworkGame
+from nngames.games import Game
 from nngames.networks.relaxation import Constant
 from nngames.report.figures import BLACK, PALETTE, legend_columns, literal
-from nngames.report.words import action_words, player_words
+from nngames.report.phase_portrait import axis_names
+from nngames.report.words import action_words
 from nngames.results.trajectory import TrajectoryKind
 
 Array = NDArray[np.floating[Any]]
@@ -35,7 +36,7 @@ def draw_basins(figure: Any, game: Game, rule: str = "iterated", box: Any = None
 
     if rule not in RULES:
         raise OptionError(f"unknown rule {rule!r}; valid: {', '.join(RULES)}")
-    fed = _profiles_fed(game)
+    fed = profiles_fed(game)
     low, high = _first_box(game, fed, rule) if box is None else _checked_box(box)
     x, y = (np.linspace(a, b, POINTS) for a, b in zip(low, high, strict=True))
     starts = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
@@ -59,23 +60,12 @@ def draw_basins(figure: Any, game: Game, rule: str = "iterated", box: Any = None
             inside = points[((points >= low) & (points <= high)).all(axis=1)]
             marker = "*" if end.cycle is None else "o"
             axes.plot(*inside.T, marker, color=BLACK, markersize=11 if marker == "*" else 6, markeredgecolor="white")
-    axes.set_xlabel(f"action of {_names(game)[0]}")
-    axes.set_ylabel(f"action of {_names(game)[1]}")
+    names = axis_names(game)
+    axes.set_xlabel(f"action of {names[0]}")
+    axes.set_ylabel(f"action of {names[1]}")
     axes.set_title(f"Where the {rule} feed ends, by its start")
     handles = _handles(labels, ends, colours)
     figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns(handles, 7.0))
-
-
-def _profiles_fed(game: Game) -> FedMap:
-    """Return the map of all players' answers at once: what a feed of two-dimensional profiles iterates."""
-    if isinstance(game, NetworkGame):
-        joint = game.network.joint
-        return FedMap(lambda x: joint(x), _same, _same, game.size, "the joint map T")
-    return fed_map(game)
-
-
-def _same(x: Array) -> Array:
-    return x
 
 
 def _ends(game: Game, fed: FedMap, starts: Array, rule: str) -> tuple[NDArray[np.int_], list[Settled]]:
@@ -107,12 +97,6 @@ def _checked_box(box: Any) -> tuple[Array, Array]:
 
 def _colour(place: int, end: Settled) -> str:
     return DIVERGED_COLOUR if end.kind is TrajectoryKind.DIVERGED else PALETTE[place % len(PALETTE)]
-
-
-def _names(game: Game) -> list[str]:
-    if len(game.players) == 2:
-        return [literal(player_words(player)) for player in game.players]
-    return [literal(f"{player_words(game.players[0])}[{i}]") for i in range(2)]
 
 
 def _handles(labels: NDArray[np.int_], ends: list[Settled], colours: list[str]) -> list[Any]:

@@ -10,7 +10,6 @@ equilibrium that was found, or the middle of the picture.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,9 @@ from nngames.checks.effective_coupling import asymmetry, effective_coupling
 from nngames.checks.potential_distances import require_bilinear
 from nngames.core.errors import NotApplicableError, OptionError
 from nngames.core.profiles import Array
-from nngames.games import CoupledGame, Game, required_game
-from nngames.report.figures import BLACK, GREY, PALE, check_path, legend_columns, literal, new_figure, save, style
-from nngames.report.phase_portrait import find_equilibria
-from nngames.report.words import player_words
+from nngames.games import CoupledGame, Game
+from nngames.report.figures import BLACK, GREY, PALE, legend_columns
+from nngames.report.phase_portrait import axis_names, find_equilibria
 
 #: Points of the grid of arrows and of the potential's grid, on each axis.
 ARROWS, GRID = 15, 121
@@ -33,40 +31,19 @@ _MARGIN = 0.03
 _STEP = 1e-6
 
 
-def plot_field_split(game: Game, path: str | os.PathLike[str] | None = None, box: Any = None) -> Any:
-    """Draw the players' descent directions in a game of two numbers, and their gradient and rotational parts.
-
-    Parameters
-    ----------
-    game : Game
-        Of a network with the proximal cost, or quadratic: two players with one number each.
-    path : path, optional
-        Where to save the picture: .png, .svg or .pdf.
-    box : ((low, high), (low, high)), optional
-        What to show of each player's actions; by default around an equilibrium, inside the domains.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+def require_two_numbers(game: Game) -> CoupledGame:
+    """Return the game if it is one of two numbers whose costs are bilinear in what the players hear.
 
     Raises
     ------
-    InputError
-        If this is no game.
     NotApplicableError
-        If the players are not two with one number each, or costs are not bilinear in what they hear.
-    OptionError
-        If the box or the suffix is not usable.
+        If it is not.
     """
-    check_path(path)
-    game = require_bilinear(required_game(game, "plot_field_split"), "plot_field_split")
+    bilinear = require_bilinear(game, "plot_field_split")
     sizes = list(game.dims.values())
     if sizes != [1, 1]:
         raise NotApplicableError(f"a field is drawn for two players with one number each; this game's have {sizes}")
-    with style():
-        figure = new_figure(12.0, 4.9)
-        draw_field_split(figure, game, box)
-    return save(figure, path)
+    return bilinear
 
 
 def draw_field_split(figure: Any, game: CoupledGame, box: Any = None) -> None:
@@ -86,7 +63,7 @@ def draw_field_split(figure: Any, game: CoupledGame, box: Any = None) -> None:
         axes.plot(*split.middle, "o", markersize=6, color=BLACK, zorder=4)
         axes.set_title(title)
     _draw_potential(panels[1], split)
-    names = [literal(player_words(player)) for player in game.players]
+    names = axis_names(game)
     for axes in panels:
         axes.set_xlabel(f"action of {names[0]}")
         axes.set_xlim(split.low[0], split.high[0])

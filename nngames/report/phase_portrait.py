@@ -53,7 +53,7 @@ def draw_phase_portrait(figure: Any, game: Game, equilibria: Any = None, starts:
     for number, start in enumerate(begins):
         _draw_feed(axes, _feed(game, start), PALETTE[2 + number % (len(PALETTE) - 3)])
     axes.plot(points[:, 0], points[:, 1], "*", color=BLACK, markersize=15, markeredgecolor="white", zorder=6)
-    names = _names(game)
+    names = axis_names(game)
     axes.set_xlabel(f"action of {names[0]}")
     axes.set_ylabel(f"action of {names[1]}")
     axes.set_title("Where the answers lead\narrows point from a profile towards the players' answers")
@@ -186,7 +186,8 @@ def _draw_feed(axes: Any, path: Array, colour: str) -> None:
     axes.plot(*path[0], "o", markerfacecolor="white", markeredgecolor=colour, markersize=6.5, zorder=5)
 
 
-def _names(game: Game) -> Sequence[str]:
+def axis_names(game: Game) -> list[str]:
+    """Return what to call the two numbers of a profile: their players, or the entries of the only one's action."""
     if len(game.players) == 2:
         return [literal(player_words(player)) for player in game.players]
     return [literal(f"{player_words(game.players[0])}[{i}]") for i in range(2)]

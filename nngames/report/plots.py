@@ -289,6 +289,41 @@ def plot_basins(game: Game, path: Path = None, rule: str = "iterated", box: Any 
     return save(figure, path)
 
 
+def plot_field_split(game: Game, path: Path = None, box: Any = None) -> Any:
+    """Draw the players' descent directions in a game of two numbers, and their gradient and rotational parts.
+
+    Parameters
+    ----------
+    game : Game
+        Of a network with the proximal cost, or quadratic: two players with one number each.
+    path : path, optional
+        Where to save the picture: .png, .svg or .pdf.
+    box : ((low, high), (low, high)), optional
+        What to show of each player's actions; by default around an equilibrium, inside the domains.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If this is no game.
+    NotApplicableError
+        If the players are not two with one number each, or costs are not bilinear in what they hear.
+    OptionError
+        If the box or the suffix is not usable.
+    """
+    from nngames.report.field_split import draw_field_split, require_two_numbers
+
+    check_path(path)
+    pair = require_two_numbers(required_game(game, "plot_field_split"))
+    with style():
+        figure = new_figure(12.0, 4.9)
+        draw_field_split(figure, pair, box)
+    return save(figure, path)
+
+
 def plot_report(report: ScenarioReport, path: Path = None) -> Any:
     """Draw what a scenario's report holds in one figure: runs, graph, improvement cycle, and phase portrait.
 

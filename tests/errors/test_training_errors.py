@@ -53,7 +53,8 @@ Y = np.linspace(-0.5, 0.5, 6)
             (X, Y, ["tanh", "tanh"]),
             {},
             nng.ShapeError,
-            "2 layers need targets for 1 hidden ones; hidden has 0. Where they are to be found too, use nng.LiftedTraining",
+            "2 layers need targets for 1 hidden ones; hidden has 0. Where they are to be found too, use "
+            "nng.LiftedTraining",
         ),
         (
             (X, Y, ["tanh"]),

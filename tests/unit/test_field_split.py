@@ -7,8 +7,9 @@ import pytest
 
 import nngames as nng
 from nngames.core.errors import NotApplicableError, OptionError
-from nngames.report.field_split import FieldSplit, plot_field_split
+from nngames.report.field_split import FieldSplit
 from nngames.report.game_graph import graph_of
+from nngames.report.plots import plot_field_split
 
 
 def pair(forward, backward, activation="tanh", bias=0.2):
