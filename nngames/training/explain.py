@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from nngames.core.errors import check_choice
+from nngames.core.profiles import Player
+from nngames.training.layer_problem import LayerProblem
 
-if TYPE_CHECKING:
-    from nngames.training.layer_game import LayerGame
 
-
-def explain_layers(game: LayerGame, format: str) -> str:
+def explain_layers(layers: Mapping[Player, LayerProblem], format: str) -> str:
     """Return the description of the game, as ``"text"`` or ``"latex"``."""
     check_choice("format", format, ("text", "latex"))
     lines = []
-    for player, layer in game.layers.items():
+    for player, layer in layers.items():
         outputs, features = layer.features.shape
         ridge = f" + {layer.ridge:g} |W|^2/2" if layer.ridge else ""
         space = f"(W, b) in R^({outputs} x {features - 1}) x R^{outputs}"

@@ -18,6 +18,7 @@ from nngames.core.profiles import Array, Player, Profile, ProfileSpace
 from nngames.games import FixedPoint, Game, Minimisation
 from nngames.games.game import scalar
 from nngames.training.duality import regret_bound
+from nngames.training.explain import explain_layers
 from nngames.training.layer_problem import LayerProblem
 
 
@@ -109,9 +110,7 @@ class LayerGame(Game):
 
     def explain(self, format: str = "text") -> str:
         """Return the players, action spaces and costs, as ``"text"`` or ``"latex"``."""
-        from nngames.training.explain import explain_layers
-
-        return explain_layers(self, format)
+        return explain_layers(self.layers, format)
 
 
 class LayersMinimisation(Minimisation):

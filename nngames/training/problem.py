@@ -231,11 +231,11 @@ class TrainingProblem:
         ``selection`` says which element of a preimage is taken where there are several: the ``"nearest"`` to those of
         theta, or the ``"least"`` in absolute value.
         """
-        return preactivation_game(self, theta, selection)
+        return preactivation_game(self._game, theta, selection)
 
     def verify(self, theta: Profile, tolerance: float = 1e-8) -> VerificationReport:
         """Return whether theta is an equilibrium of the source's game (7), and each sample's inclusion holds."""
-        return verify(self, theta, tolerance)
+        return verify(self._game, theta, tolerance)
 
     # The network
 

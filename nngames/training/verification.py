@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,9 +24,6 @@ from nngames.core.verdicts import Decision, Verdict
 from nngames.training.layer_game import LayerGame
 from nngames.training.layer_problem import LayerProblem
 from nngames.training.preimages import preimages
-
-if TYPE_CHECKING:
-    from nngames.training.problem import TrainingProblem
 
 SELECTIONS = ("nearest", "least")
 METHOD = "preimages by bisection, and the gradient of the least-squares costs recomputed"
@@ -70,12 +66,13 @@ class VerificationReport:
         return "\n".join(lines)
 
 
-def preactivation_game(problem: TrainingProblem, theta: Profile, selection: str) -> LayerGame:
+def preactivation_game(game: LayerGame, theta: Profile, selection: str) -> LayerGame:
     """Return game (7), half of each cost less a constant, with the chosen elements of the preimages as targets.
 
     Parameters
     ----------
-    problem : TrainingProblem
+    game : LayerGame
+        Game (8).
     theta : profile
         Where ``selection`` is ``nearest``: the parameters whose pre-activations say which elements are nearest.
     selection : {"nearest", "least"}
@@ -88,43 +85,45 @@ def preactivation_game(problem: TrainingProblem, theta: Profile, selection: str)
     """
     check_choice("selection", selection, SELECTIONS)
     identity = activation("identity")
-    matrices = problem.game().matrices(problem.game().space.array(theta))
+    matrices = game.matrices(game.space.array(theta))
     layers = {}
-    for player, layer in problem.layers.items():
-        u = _chosen(problem, player, layer, matrices[player], selection)
+    for player, layer in game.layers.items():
+        lower, upper = _preimages(player, layer)
+        nearest = selection == "nearest"
+        wanted = layer.features.preactivations(matrices[player]) if nearest else np.zeros_like(layer.targets)
+        u = np.clip(wanted, lower, upper)
         layers[player] = LayerProblem(layer.features, u, identity, layer.weights)
     return LayerGame(layers)
 
 
-def verify(problem: TrainingProblem, theta: Profile, tolerance: float) -> VerificationReport:
-    """Return whether theta is an equilibrium of game (7); see VerificationReport."""
+def verify(game: LayerGame, theta: Profile, tolerance: float) -> VerificationReport:
+    """Return whether theta, parameters of game (8), is an equilibrium of game (7)."""
     check_positive("tolerance", tolerance)
-    game = preactivation_game(problem, theta, "nearest")
-    matrices = problem.game().matrices(problem.game().space.array(theta))
+    squares = preactivation_game(game, theta, "nearest")
+    matrices = game.matrices(game.space.array(theta))
     gradients, distances, ambiguous = {}, {}, {}
-    for player, layer in problem.layers.items():
+    for player, layer in game.layers.items():
         matrix = matrices[player]
-        gradients[player] = float(np.linalg.norm(game.layers[player].gradient(matrix)))
-        distances[player] = float(np.abs(game.layers[player].errors(matrix)).max())
+        gradients[player] = float(np.linalg.norm(squares.layers[player].gradient(matrix)))
+        distances[player] = float(np.abs(squares.layers[player].errors(matrix)).max())
         ambiguous[player] = 0
         if layer.activation.slope_range_exact[0].attained:
             # Elsewhere r increases strictly, and wide intervals are what rounding of r hides.
-            lower, upper = preimages(layer.activation, layer.targets, _name(problem, player))
+            lower, upper = _preimages(player, layer)
             size = 1 + np.abs(np.clip(0.0, lower, upper))
             ambiguous[player] = int(np.count_nonzero(upper - lower > 1e-9 * size))
     worst = max(gradients, key=lambda player: gradients[player])
     largest, farthest = gradients[worst], max(distances.values())
-    rejected = Decision.REFUTED
     return VerificationReport(
         Verdict(
-            Decision.PROVED if largest <= tolerance else rejected,
+            Decision.PROVED if largest <= tolerance else Decision.REFUTED,
             f"the largest gradient of a layer's least-squares cost is {largest:.3g} (layer {worst}), "
             f"{'at most' if largest <= tolerance else 'above'} {tolerance:g}",
             METHOD,
             margin=abs(tolerance - largest),
         ),
         Verdict(
-            Decision.PROVED if farthest <= tolerance else rejected,
+            Decision.PROVED if farthest <= tolerance else Decision.REFUTED,
             f"the pre-activations lie within {farthest:.3g} of the preimages of the targets, "
             f"{'at most' if farthest <= tolerance else 'above'} {tolerance:g}",
             METHOD,
@@ -132,16 +131,9 @@ def verify(problem: TrainingProblem, theta: Profile, tolerance: float) -> Verifi
         ),
         distances,
         ambiguous,
-        tuple(player for player in problem.players if not problem.activations[player].convex_penalty),
+        tuple(player for player, layer in game.layers.items() if not layer.activation.convex_penalty),
     )
 
 
-def _chosen(problem: TrainingProblem, player: Player, layer: LayerProblem, matrix: Array, selection: str) -> Array:
-    lower, upper = preimages(layer.activation, layer.targets, _name(problem, player))
-    wanted = layer.features.preactivations(matrix) if selection == "nearest" else np.zeros_like(layer.targets)
-    return np.clip(wanted, lower, upper)
-
-
-def _name(problem: TrainingProblem, player: Player) -> str:
-    place = problem.players.index(player)
-    return "targets" if place == len(problem.players) - 1 else f"hidden[{place}]"
+def _preimages(player: Player, layer: LayerProblem) -> tuple[Array, Array]:
+    return preimages(layer.activation, layer.targets, f"targets of layer {player}")
