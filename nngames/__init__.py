@@ -49,7 +49,14 @@ if TYPE_CHECKING:
     from nngames.networks.fused import compile_passes
     from nngames.report.diagnose import diagnose
     from nngames.scenario import load_scenario, run_scenario
-    from nngames.training import Convolution, TrainingProblem
+    from nngames.training import (
+        Convolution,
+        LiftedTraining,
+        TrainedNetwork,
+        TrainingProblem,
+        train_by_backpropagation,
+    )
+    from nngames.training.design import design_network
 
 __version__ = "0.1.0"
 
@@ -62,6 +69,7 @@ _LATER = {
     "check_potential": "nngames.checks",
     "check_stackelberg": "nngames.checks",
     "compile_passes": "nngames.networks.fused",
+    "design_network": "nngames.training.design",
     "diagnose": "nngames.report.diagnose",
     "enumerate_equilibria": "nngames.checks",
     "load_scenario": "nngames.scenario",
@@ -69,7 +77,10 @@ _LATER = {
     "potential_distance": "nngames.checks",
     "run_scenario": "nngames.scenario",
     "Convolution": "nngames.training",
+    "LiftedTraining": "nngames.training",
+    "TrainedNetwork": "nngames.training",
     "TrainingProblem": "nngames.training",
+    "train_by_backpropagation": "nngames.training",
 }
 
 __all__ = [
@@ -84,6 +95,7 @@ __all__ = [
     "FiniteGame",
     "Game",
     "InputError",
+    "LiftedTraining",
     "LinearCoupling",
     "NNGamesError",
     "Network",
@@ -97,6 +109,7 @@ __all__ = [
     "Solver",
     "Status",
     "StepError",
+    "TrainedNetwork",
     "TrainingProblem",
     "UnknownNameError",
     "Verdict",
@@ -111,6 +124,7 @@ __all__ = [
     "check_stackelberg",
     "compare",
     "compile_passes",
+    "design_network",
     "diagnose",
     "enumerate_equilibria",
     "error_bound",
@@ -123,6 +137,7 @@ __all__ = [
     "solve",
     "solve_batch",
     "solver",
+    "train_by_backpropagation",
 ]
 
 

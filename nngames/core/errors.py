@@ -31,6 +31,10 @@ class StepError(InputError):
     """A proximal step lies outside the range in which the prox is single-valued."""
 
 
+class InfeasibleError(InputError):
+    """Nothing meets the conditions that were asked for together; the message says which of them stand against it."""
+
+
 class NotApplicableError(NNGamesError):
     """A method, view or certificate cannot take this game; the message gives the reason."""
 

@@ -7,9 +7,10 @@ from nngames.games.network_game import NetworkGame, ProximalGame
 from nngames.games.own_cost import OwnCost
 from nngames.games.quadratic_game import QuadraticGame
 from nngames.games.tracking_game import TrackingGame
-from nngames.games.views import BatchView, FixedPoint, Inclusion, Minimisation
+from nngames.games.views import Alternation, BatchView, FixedPoint, Inclusion, Minimisation
 
 __all__ = [
+    "Alternation",
     "BatchView",
     "CoupledGame",
     "FiniteGame",

@@ -11,7 +11,7 @@ import numpy as np
 from nngames.core.errors import InputError, NotApplicableError
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
 from nngames.games.finite_game import refuse_finite
-from nngames.games.views import FixedPoint, Inclusion, Minimisation
+from nngames.games.views import Alternation, FixedPoint, Inclusion, Minimisation
 from nngames.networks.classify import unit_of
 
 
@@ -104,6 +104,16 @@ class Game(ABC):
             If the game has none.
         """
         raise NotApplicableError(f"a game with the {self.cost_name} cost is not given as the minimum of one function")
+
+    def alternation(self) -> Alternation:
+        """Return the view in which the players improve in turn.
+
+        Raises
+        ------
+        NotApplicableError
+            If the game has none.
+        """
+        raise NotApplicableError(f"players of a game with the {self.cost_name} cost have no moves to make in turn")
 
     @abstractmethod
     def explain(self, format: str = "text") -> str:

@@ -1,4 +1,4 @@
-"""The problem views that connect games and schemes: a fixed-point map, a monotone inclusion, a convex minimisation."""
+"""The problem views of games for schemes: a fixed-point map, an inclusion, a convex minimisation, moves in turn."""
 
 from __future__ import annotations
 
@@ -210,3 +210,23 @@ class Minimisation(ABC):
     @abstractmethod
     def part(self, samples: NDArray[np.intp]) -> Minimisation:
         """Return the problem of the sum over those samples, each with its own omega_t."""
+
+
+class Alternation(ABC):
+    """A game whose players improve in turn, each by moves that lower a common function.
+
+    Attributes
+    ----------
+    turns : int
+        How many moves a round has.
+    """
+
+    turns: int
+
+    @abstractmethod
+    def move(self, x: Array, turn: int) -> Array:
+        """Return the profile (N,) after that move, a fresh array, with no larger cost of the mover and function."""
+
+    @abstractmethod
+    def value(self, x: Array) -> float:
+        """Return the common function."""

@@ -19,3 +19,18 @@ def project_spectral(weight: Array, bound: float) -> Array:
     if values[0] <= bound:
         return weight
     return (left * np.minimum(values, bound)) @ right
+
+
+def project_monotone(weight: Array, ceiling: Array | float) -> Array:
+    """Return the nearest matrix with (W + W')/2 <= diag(ceiling); I - W is monotone with modulus m for 1 - m.
+
+    Symmetric and skew parts are orthogonal, so the skew part stays. With C = diag(ceiling), the symmetric part S goes
+    to C + V diag(min(e, 0)) V', where S - C = V diag(e) V': the nearest negative semidefinite matrix, moved by C.
+    """
+    symmetric = (weight + weight.T) / 2
+    excess = symmetric - ceiling * np.eye(len(weight))
+    values, vectors = np.linalg.eigh(excess)
+    above = values > 0
+    if not above.any():
+        return weight
+    return weight - (vectors[:, above] * values[above]) @ vectors[:, above].T

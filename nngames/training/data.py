@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations import Activation
+from nngames.activations import Activation, activation
 from nngames.core.errors import InputError, ShapeError, UnknownNameError
 from nngames.core.profiles import Array, float_array
 
@@ -43,7 +43,7 @@ def sample_rows(value: ArrayLike, what: str, samples: int | None = None) -> Arra
     return array
 
 
-def check_reach(targets: Array, activation: Activation, what: str) -> Array:
+def check_reach(targets: Array, response: Activation, what: str) -> Array:
     """Return the targets, those outside the closure of r's range by rounding only moved onto it.
 
     Raises
@@ -51,23 +51,23 @@ def check_reach(targets: Array, activation: Activation, what: str) -> Array:
     InputError
         If a target lies outside; the message names the row.
     """
-    activation.check_size(targets.shape[1])
-    nearest = activation.domain.project(targets)
+    response.check_size(targets.shape[1])
+    nearest = response.domain.project(targets)
     away = np.abs(nearest - targets)
     outside = away > ON_THE_EDGE * np.maximum(1.0, np.abs(targets))
     if outside.any():
         row, column = (int(i) for i in np.argwhere(outside)[0])
-        where = f"row {row}" + (f", column {column}" if activation.separable else "")
+        where = f"row {row}" + (f", column {column}" if response.separable else "")
         raise InputError(
-            f"{what}: {where} is {_shown(targets[row], column, activation)}, which {activation.name!r} does not come "
-            f"near: its values lie in {activation.domain}"
+            f"{what}: {where} is {_shown(targets[row], column, response)}, which {response.name!r} does not come "
+            f"near: its values lie in {response.domain}"
         )
     # Targets at an open end, the limits of r, stay there: of the domain's projection they would be off by a float.
     return np.where(away <= 4 * np.finfo(float).eps * np.maximum(1.0, np.abs(targets)), targets, nearest)
 
 
-def _shown(row: Array, column: int, activation: Activation) -> str:
-    if activation.separable:
+def _shown(row: Array, column: int, response: Activation) -> str:
+    if response.separable:
         return f"{row[column]:.6g}"
     return "(" + ", ".join(f"{x:.6g}" for x in row[:6]) + (", ..." if len(row) > 6 else "") + ")"
 
@@ -89,6 +89,43 @@ def sample_weights(value: ArrayLike | None, samples: int) -> Array:
     if wrong.size:
         raise InputError(f"weights[{wrong[0]}] is {weights[wrong[0]]}; every weight must be a positive number")
     return weights / weights.sum()
+
+
+def read_activation(value: Any) -> Activation:
+    """Return an activation given as an object, a name or a mapping with a name and parameters.
+
+    Raises
+    ------
+    InputError, UnknownNameError, OptionError
+        If it is none of these, or not known.
+    """
+    if isinstance(value, Activation):
+        return value
+    if isinstance(value, str):
+        return activation(value)
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        return activation(value["name"], **{str(k): v for k, v in value.items() if k != "name"})
+    raise InputError(f"an activation is a name, a mapping with a name, or an Activation; got {value!r}")
+
+
+def read_numbers(what: str, value: Any, layers: int, none: bool) -> list[Any]:
+    """Return one nonnegative number for each layer, given as one for all or one each; None where ``none`` allows it.
+
+    Raises
+    ------
+    ShapeError, InputError
+        If their number is another, or one is no nonnegative number.
+    """
+    given = list(value) if isinstance(value, list | tuple | np.ndarray) else [value] * layers
+    if len(given) != layers:
+        raise ShapeError(f"{what} has {len(given)} numbers; expected one, or one for each of the {layers} layers")
+    for number in given:
+        if none and number is None:
+            continue
+        good = isinstance(number, int | float | np.number) and not isinstance(number, bool) and np.isfinite(number)
+        if not good or number < 0:
+            raise InputError(f"{what} must be nonnegative numbers; got {number!r}")
+    return [None if number is None else float(number) for number in given]
 
 
 def constant_columns(inputs: Array) -> list[int]:

@@ -29,7 +29,7 @@ def regret_bound(layer: LayerProblem, theta: Array) -> tuple[float, float]:
     """Return a bound on the loss at theta above its infimum, and the bound's rounding error; inf where none is found.
 
     r(v) is moved to u = r(v) - J A d, J the derivative of r and A'JA d the excess of the equations, which leaves the
-    targets at the ends of r's range where they are; what the solve leaves is taken off with J = Id. What rounding then
+    answers at the ends of r's range where they are; what the solve leaves is taken off with J = Id. What rounding then
     leaves of the equations counts with the size 1 + |theta|.
     """
     features, activation, weights = layer.features, layer.activation, layer.weights
@@ -62,7 +62,7 @@ def _excess(layer: LayerProblem, u: Array) -> Array:
 
 
 def _moved_along_slopes(layer: LayerProblem, v: Array, free: bool) -> Array:
-    """Return r(v) - J A d with A'JA d the excess, by conjugate gradients."""
+    """Return r(v) - J A d with A'JA d the excess, or r(v) where the solve brings it no nearer to the equations."""
     from scipy.sparse.linalg import LinearOperator, cg
 
     features, activation, weights = layer.features, layer.activation, layer.weights
@@ -81,17 +81,20 @@ def _moved_along_slopes(layer: LayerProblem, v: Array, free: bool) -> Array:
     target = (excess[:, -1] if free else excess).ravel()
     if not np.any(target):
         return u
-    operator = LinearOperator((target.size, target.size), matvec=product, dtype=float)
-    preconditioner = None
-    if not free:
+    if free:
+        matrix = np.array([product(d) for d in np.eye(target.size)])
+        d = np.linalg.lstsq(matrix, target, rcond=1e-15)[0]
+    else:
+        operator = LinearOperator((target.size, target.size), matvec=product, dtype=float)
         shape = features.shape
-        preconditioner = LinearOperator(
-            operator.shape, matvec=lambda d: layer.precondition(d.reshape(shape)).ravel(), dtype=float
-        )
-    # Of a singular system, as of softmax, SciPy goes on from a solution that is exact by chance.
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        d, _ = cg(operator, target, rtol=1e-12, maxiter=500, M=preconditioner)
-    return u - bent(d) if np.isfinite(d).all() else u
+        near = LinearOperator(operator.shape, lambda d: layer.precondition(d.reshape(shape)).ravel(), dtype=float)
+        # Of a singular system, as of softmax, SciPy goes on from a solution that is exact by chance.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            d, _ = cg(operator, target, rtol=1e-12, maxiter=500, M=near)
+    moved = u - bent(d)
+    left = _excess(layer, moved)
+    better = np.linalg.norm(left[:, -1] if free else left) < np.linalg.norm(target)
+    return moved if better else u
 
 
 def _whole(layer: LayerProblem, d: Array, free: bool) -> Array:

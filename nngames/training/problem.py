@@ -19,11 +19,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nngames.activations import Activation, activation
+from nngames.activations import Activation
 from nngames.core.errors import InputError, ShapeError
 from nngames.core.profiles import Array, Player, Profile, float_array
 from nngames.networks import Network
-from nngames.training.data import check_reach, constant_columns, read_csv, read_npz, sample_rows, sample_weights
+from nngames.training.data import (
+    check_reach,
+    constant_columns,
+    read_activation,
+    read_csv,
+    read_npz,
+    read_numbers,
+    sample_rows,
+    sample_weights,
+)
 from nngames.training.layer_features import Convolution, LayerFeatures
 from nngames.training.layer_game import LayerGame
 from nngames.training.layer_problem import LayerProblem
@@ -95,7 +104,7 @@ class TrainingProblem:
         self.players: tuple[Player, ...] = tuple(range(1, len(chosen) + 1))
         self.inputs = sample_rows(inputs, "inputs")
         samples = len(self.inputs)
-        self.activations = {player: _activation(name) for player, name in zip(self.players, chosen, strict=True)}
+        self.activations = {player: read_activation(name) for player, name in zip(self.players, chosen, strict=True)}
         given = [sample_rows(h, f"hidden[{i}]", samples) for i, h in enumerate(hidden)]
         given.append(sample_rows(targets, "targets", samples))
         names = [f"hidden[{i}]" for i in range(len(hidden))] + ["targets"]
@@ -106,8 +115,9 @@ class TrainingProblem:
             for player, y, name in zip(self.players, given, names, strict=True)
         }
         self.weights = sample_weights(weights, samples)
-        self.ridge = _numbers("ridge", ridge, self.players, none=False)
-        self.bounds = _numbers("bounds", bounds, self.players, none=True)
+        count = len(self.players)
+        self.ridge = dict(zip(self.players, read_numbers("ridge", ridge, count, none=False), strict=True))
+        self.bounds = dict(zip(self.players, read_numbers("bounds", bounds, count, none=True), strict=True))
         self.masks = self._named("masks", masks)
         self.convolutions = self._named("convolutions", convolutions)
         constant = constant_columns(self.inputs)
@@ -295,26 +305,3 @@ class TrainingProblem:
             if player not in self.players:
                 raise InputError(f"{what} has the layer {player!r}; the layers are 1, ..., {len(self.players)}")
         return dict(given)
-
-
-def _activation(value: Any) -> Activation:
-    if isinstance(value, Activation):
-        return value
-    if isinstance(value, str):
-        return activation(value)
-    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-        return activation(value["name"], **{str(k): v for k, v in value.items() if k != "name"})
-    raise InputError(f"an activation is a name, a mapping with a name, or an Activation; got {value!r}")
-
-
-def _numbers(what: str, value: Any, players: tuple[Player, ...], none: bool) -> dict[Player, Any]:
-    given = list(value) if isinstance(value, list | tuple | np.ndarray) else [value] * len(players)
-    if len(given) != len(players):
-        raise ShapeError(f"{what} has {len(given)} numbers; expected one, or one for each of the {len(players)} layers")
-    for number in given:
-        if none and number is None:
-            continue
-        good = isinstance(number, int | float | np.number) and not isinstance(number, bool) and np.isfinite(number)
-        if not good or number < 0:
-            raise InputError(f"{what} must be nonnegative numbers; got {number!r}")
-    return {player: None if x is None else float(x) for player, x in zip(players, given, strict=True)}

@@ -1,0 +1,274 @@
+"""The lifted game: each layer's weights and each hidden layer's answers are players, and the answers need not be exact.
+
+With c_l > 0 and z_0 = x, z_L = y given, player ("weights", l) chooses Theta_l and pays the layer's Fenchel-Young loss
+
+    c_l sum_t omega_t [g_l(v_lt) + g_l*(z_lt) - <v_lt, z_lt>] + ridge_l |W_l|^2/2,  v_lt = W_l z_{l-1,t} + b_l,
+
+and player ("activations", l) chooses z_l and pays the losses of its own layer and of the next. No loss is counted twice
+by one player, and each enters with the same factor for all who feel it, so the sum E of all of them is an exact
+potential. E is convex in each player's action, not jointly, and 0 without ridges exactly where every layer answers its
+input: z_l = r_l(v_l). These are the Fenchel lifted networks of [gu2020], read as a game.
+
+Whether nobody can gain is told by gaps: with u = v_l - (c_{l+1}/c_l) W_{l+1}'(r_{l+1}(v_{l+1}) - z_{l+1}), convexity of
+the next loss bounds what ("activations", l) could gain by c_l sum_t omega_t [g_l*(z_l) + g_l(u) - <z_l, u>], which is 0
+exactly at z_l = r_l(u).
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nngames.activations import Activation
+from nngames.core.errors import NotApplicableError, check_choice
+from nngames.core.profiles import Array, Player, Profile, ProfileSpace
+from nngames.games import Alternation, FixedPoint, Game
+from nngames.games.game import scalar
+from nngames.training.duality import regret_bound
+from nngames.training.layer_features import LayerFeatures
+from nngames.training.layer_problem import LayerProblem
+from nngames.training.lifted_moves import LiftedMoves
+
+
+def role(player: Player) -> tuple[str, int]:
+    """Return what a player of the lifted game holds, ``"weights"`` or ``"activations"``, and of which layer."""
+    named: Any = player
+    return named[0], named[1]
+
+
+class LiftedGame(Game):
+    """The game of a chain's weights and hidden answers; its profile holds W and b of layer 1, z_1, W and b of 2, ...
+
+    Parameters
+    ----------
+    inputs : ndarray (T, n_0)
+    targets : ndarray (T, n_L)
+    activations : tuple of L Activation
+        Gradients of convex functions with Lipschitz constants.
+    widths : tuple of int
+        n_1, ..., n_{L-1}.
+    weights : ndarray (T,)
+        omega.
+    ridge : tuple of L floats
+    shares : tuple of L floats
+        c_l.
+    """
+
+    cost_name = "lifted loss"
+
+    def __init__(
+        self,
+        inputs: Array,
+        targets: Array,
+        activations: tuple[Activation, ...],
+        widths: tuple[int, ...],
+        weights: Array,
+        ridge: tuple[float, ...],
+        shares: tuple[float, ...],
+    ) -> None:
+        self.inputs, self.targets, self.activations = inputs, targets, activations
+        self.weights, self.ridge, self.shares = weights, ridge, shares
+        self.sizes = (inputs.shape[1], *widths, targets.shape[1])
+        self.depth = len(activations)
+        players: list[Player] = []
+        dims: list[int] = []
+        for layer in range(1, self.depth + 1):
+            players.append(("weights", layer))
+            dims.append(self.sizes[layer] * (self.sizes[layer - 1] + 1))
+            if layer < self.depth:
+                players.append(("activations", layer))
+                dims.append(len(inputs) * self.sizes[layer])
+        self.space = ProfileSpace(tuple(players), tuple(dims))
+
+    @property
+    def multiplications(self) -> int:
+        """Scalar multiplications of the largest single product of a pass."""
+        return len(self.inputs) * max(a * b for a, b in zip(self.sizes, self.sizes[1:], strict=False))
+
+    # What the players hold
+
+    def matrix(self, layer: int, x: Array) -> Array:
+        """Return (W, b) (n_l, n_{l-1} + 1) of a layer, a view of the profile."""
+        shape = (self.sizes[layer], self.sizes[layer - 1] + 1)
+        return x[self.space.slices[("weights", layer)]].reshape(shape)
+
+    def answers_held(self, layer: int, x: Array) -> Array:
+        """Return z_l (T, n_l): of layer 0 the inputs, of the last one the targets."""
+        if layer == 0:
+            return self.inputs
+        if layer == self.depth:
+            return self.targets
+        return x[self.space.slices[("activations", layer)]].reshape(len(self.inputs), self.sizes[layer])
+
+    def preactivations(self, layer: int, x: Array) -> Array:
+        """Return v_l (T, n_l)."""
+        theta = self.matrix(layer, x)
+        return self.answers_held(layer - 1, x) @ theta[:, :-1].T + theta[:, -1]
+
+    def layer_problem(self, layer: int, x: Array) -> LayerProblem:
+        """Return the problem of ("weights", l) among the others' actions, divided by c_l."""
+        features = LayerFeatures(self.answers_held(layer - 1, x), self.sizes[layer])
+        held = self.answers_held(layer, x)
+        ridge = self.ridge[layer - 1] / self.shares[layer - 1]
+        return LayerProblem(features, held, self.activations[layer - 1], self.weights, ridge)
+
+    def loss(self, layer: int, x: Array) -> float:
+        """Return c_l times the layer's loss, without the ridge."""
+        activation = self.activations[layer - 1]
+        gaps, _ = activation.gap(self.answers_held(layer, x), self.preactivations(layer, x))
+        return self.shares[layer - 1] * float(np.dot(self.weights, activation.layer_sum(gaps)))
+
+    def ridge_loss(self, layer: int, x: Array) -> float:
+        """Return ridge_l |W_l|^2/2."""
+        return 0.5 * self.ridge[layer - 1] * float(np.sum(self.matrix(layer, x)[:, :-1] ** 2))
+
+    def potential(self, profile: Profile) -> float:
+        """Return E: the sum of all losses and ridges, an exact potential."""
+        x = self.space.array(profile)
+        return sum(self.loss(layer, x) + self.ridge_loss(layer, x) for layer in range(1, self.depth + 1))
+
+    def hidden_slope(self, layer: int, x: Array) -> tuple[Array, float]:
+        """Return the slope in z_l of the next layer's loss (T, n_l), per omega_t, and a bound on its curvature."""
+        theta = self.matrix(layer + 1, x)
+        activation = self.activations[layer]
+        misses = activation(self.preactivations(layer + 1, x)) - self.answers_held(layer + 1, x)
+        weight, share = theta[:, :-1], self.shares[layer]
+        # |W|_2^2 <= |W|_1 |W|_inf and |W|_F^2.
+        bound = min(float(np.sum(weight**2)), float(np.abs(weight).sum(0).max() * np.abs(weight).sum(1).max()))
+        return share * misses @ weight, share * activation.lipschitz * bound
+
+    # The protocol
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def cost(self, player: Player, profile: Profile) -> Any:
+        """Return what the player pays; +inf where held answers leave the domain."""
+        self.space.slice(player)
+        given = self.space.array(profile, batch=True)
+        kind, layer = role(player)
+        costs = []
+        for x in np.atleast_2d(given):
+            if kind == "weights":
+                costs.append(self.loss(layer, x) + self.ridge_loss(layer, x))
+            else:
+                costs.append(self.loss(layer, x) + self.loss(layer + 1, x))
+        return scalar(np.array(costs).reshape(given.shape[:-1]))
+
+    def answer(self, player: Player, x: Array) -> Array:
+        """Refuse: a layer's problem may have many minimisers, or none.
+
+        Raises
+        ------
+        NotApplicableError
+            Always.
+        """
+        raise NotApplicableError(
+            "a layer's problem may have many minimisers or none, so the lifted game has no best-response map: solve it "
+            "with --method alternating"
+        )
+
+    def answers(self, x: Array) -> Array:
+        """Refuse, as ``answer`` does."""
+        return self.answer(self.space.players[0], x)
+
+    def residuals(self, profile: Profile) -> Array:
+        """Return R(x) - x, R the gradient step of every weight and z_l -> r_l(u) of every hidden layer."""
+        given = self.space.array(profile, batch=True, finite=False)
+        moved = [self._map.evaluate(x, np.empty_like(x)) - x for x in np.atleast_2d(given)]
+        return np.array(moved).reshape(given.shape)
+
+    def pulled(self, layer: int, x: Array) -> Array:
+        """Return u (T, n_l), at whose answers r_l(u) nobody pulls z_l any more."""
+        slope, _ = self.hidden_slope(layer, x)
+        return self.preactivations(layer, x) - slope / self.shares[layer - 1]
+
+    def regret_bounds(self, profile: Profile) -> dict[Player, tuple[Any, Any]]:
+        """Return, in place of each player's regret, an upper bound on it, with its rounding error."""
+        x = self.space.array(profile)
+        bounds: dict[Player, tuple[Any, Any]] = {}
+        for player in self.players:
+            kind, layer = role(player)
+            share, activation = self.shares[layer - 1], self.activations[layer - 1]
+            if kind == "weights":
+                bound, rounding = regret_bound(self.layer_problem(layer, x), self.matrix(layer, x))
+            else:
+                gaps, errors = activation.gap(self.answers_held(layer, x), self.pulled(layer, x))
+                bound = float(np.dot(self.weights, activation.layer_sum(gaps)))
+                rounding = float(np.dot(self.weights, activation.layer_sum(errors)))
+            bounds[player] = (share * bound, share * rounding)
+        return bounds
+
+    def alternation(self) -> Alternation:
+        """Return the players' moves in turn, each of which lowers E."""
+        return LiftedMoves(self)
+
+    @cached_property
+    def _map(self) -> LiftedMap:
+        return LiftedMap(self)
+
+    def fixed_point(self, kind: str = "auto") -> FixedPoint:
+        """Return R; ``kind`` is ``"joint"`` or ``"auto"``."""
+        if kind not in ("auto", "joint"):
+            raise NotApplicableError("the lifted game has the joint map only")
+        return self._map
+
+    def explain(self, format: str = "text") -> str:
+        """Return the players, action spaces and costs, as ``"text"`` or ``"latex"``."""
+        check_choice("format", format, ("text", "latex"))
+        lines = []
+        for player, n in self.dims.items():
+            kind, layer = role(player)
+            name = self.activations[layer - 1].name
+            own, following = f"D_{layer}", f"D_{layer + 1}"
+            if format == "latex":
+                cost = f"J = {own}" if kind == "weights" else f"J = {own} + {following}"
+                lines.append(rf"\text{{{kind} {layer}}} \in \mathbb{{R}}^{{{n}}}:\quad {cost}")
+            else:
+                cost = own if kind == "weights" else f"{own} + {following}"
+                lines.append(f"{kind} of layer {layer} ({name}): R^{n}, J = {cost}")
+        if format == "latex":
+            return r"\begin{gathered}" + "\n" + " \\\\\n".join(lines) + "\n" + r"\end{gathered}"
+        lines.append(
+            "D_l = c_l sum_t omega_t [g_l(v) + g_l*(z) - <v, z>], v = W_l z_{l-1} + b_l; their sum is a potential."
+        )
+        return "\n".join(lines)
+
+
+class LiftedMap(FixedPoint):
+    """R: a gradient step with a safe step for each layer's weights, and z_l -> r_l(u_l) for each hidden layer."""
+
+    name = "joint"
+
+    def __init__(self, game: LiftedGame) -> None:
+        self._game, self.size = game, game.size
+
+    def evaluate(self, x: Array, out: Array) -> Array:
+        """Write R(x) into ``out``."""
+        game = self._game
+        for player, where in game.space.slices.items():
+            kind, layer = role(player)
+            if kind == "weights":
+                problem, theta = game.layer_problem(layer, x), game.matrix(layer, x)
+                out[where] = (theta - problem.gradient(theta) / problem.curvature).ravel()
+            else:
+                out[where] = game.activations[layer - 1](game.pulled(layer, x)).ravel()
+        return out
+
+    def restrict(self, profile: Array) -> Array:
+        """Return the profile."""
+        return profile
+
+    def profile(self, x: Array) -> Array:
+        """Return x."""
+        return x
+
+    def linearise(self, x: Array) -> Any:
+        """Refuse: the map is not linearised.
+
+        Raises
+        ------
+        NotApplicableError
+            Always.
+        """
+        raise NotApplicableError("the map of the lifted game is not linearised")

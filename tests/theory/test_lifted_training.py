@@ -1,0 +1,253 @@
+"""The lifted game is a potential game with convex moves and honest regrets; back-propagation is the gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+import nngames as nng
+from nngames.training.chain import ChainShape, forward_pass, initial_parameters
+from nngames.training.chain_loss import ChainLoss
+from nngames.training.lifted_game import LiftedGame
+
+HIDDEN = ("relu", "tanh", "hard_tanh", "logistic", "softplus", "identity", "elu")
+DERIVABLE = [
+    name
+    for name in nng.activations()
+    if nng.activation(name).self_map and nng.activation(name).continuous and nng.activation(name).defined_everywhere
+]
+
+
+def training(hidden: str = "relu", seed: int = 0, last: str = "softmax", **options: object) -> nng.LiftedTraining:
+    rng = np.random.default_rng(seed)
+    inputs, labels = rng.normal(size=(9, 3)), rng.integers(0, 3, size=9)
+    targets = np.eye(3)[labels] if last == "softmax" else rng.normal(size=(9, 3))
+    return nng.LiftedTraining(inputs, targets, [hidden, hidden, last], [4, 2], **options)  # type: ignore[arg-type]
+
+
+def somewhere(game: LiftedGame, rng: np.random.Generator) -> np.ndarray:
+    """A profile whose hidden answers lie in the domains, off those of the forward pass."""
+    x = rng.normal(size=game.size)
+    for layer in range(1, game.depth):
+        where = game.space.slices[("activations", layer)]
+        x[where] = game.activations[layer - 1](rng.normal(size=(9, game.sizes[layer]))).ravel()
+    return x
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_one_function_tells_every_player_s_gain(hidden: str) -> None:
+    problem = training(hidden, ridge=0.1, shares=[1.0, 0.5, 2.0], weights=np.arange(1, 10))
+    game, rng = problem.game(), np.random.default_rng(1)
+    x, y = somewhere(game, rng), somewhere(game, rng)
+    for player, where in game.space.slices.items():
+        moved = x.copy()
+        moved[where] = y[where]
+        gain = game.cost(player, moved) - game.cost(player, x)
+        assert gain == pytest.approx(game.potential(moved) - game.potential(x), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_the_function_is_zero_exactly_where_every_layer_answers(hidden: str) -> None:
+    problem = training(hidden)
+    game, x = problem.game(), problem.start(3)
+    targets = problem.trained(x).predict(problem.shape.inputs)
+    met = nng.LiftedTraining(problem.shape.inputs, targets, problem.shape.activations, problem.shape.widths)
+    assert met.game().potential(x) == pytest.approx(0, abs=1e-14)
+    assert met.game().nash_gap(x) == pytest.approx(0, abs=1e-12)
+    assert met.game().residual(x) < 1e-7
+    assert game.potential(somewhere(game, np.random.default_rng(2))) > 1e-3
+
+
+@pytest.mark.parametrize("hidden", ["logistic", "identity"])
+def test_regret_bounds_are_above_what_a_player_can_gain(hidden: str) -> None:
+    problem = training(hidden, ridge=0.2, shares=[1.0, 0.7, 1.3])
+    game = problem.game()
+    x = somewhere(game, np.random.default_rng(4))
+    bounds = game.regret_bounds(x)
+    for player in (("activations", 1), ("activations", 2)):
+        where = game.space.slices[player]
+        activation = game.activations[player[1] - 1]
+
+        def cost(v: np.ndarray, where: slice = where, player: tuple = player, activation: object = activation) -> float:
+            moved = x.copy()
+            moved[where] = activation(v)  # type: ignore[operator]
+            return float(game.cost(player, moved))
+
+        # Answers written as r(v) stay in the domain.
+        found = min(
+            (minimize(cost, start, method="BFGS") for start in (np.zeros(len(x[where])), x[where])), key=lambda f: f.fun
+        )
+        gain = game.cost(player, x) - found.fun
+        bound, rounding = bounds[player]
+        assert bound + rounding >= gain - 1e-9
+        assert gain > 0
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_moves_lower_the_function_and_lead_to_an_equilibrium(hidden: str) -> None:
+    problem = training(hidden, ridge=0.05)
+    game = problem.game()
+    moves, x = game.alternation(), problem.start(5)
+    value = moves.value(x)
+    for turn in [*range(moves.turns)] * 2:
+        following = moves.move(x, turn)
+        changed = [p for p, where in game.space.slices.items() if not np.array_equal(following[where], x[where])]
+        assert len(changed) <= 1
+        assert moves.value(following) <= value + 1e-14
+        x, value = following, moves.value(following)
+    assert game.residual(x) < game.residual(problem.start(5))
+
+
+@pytest.mark.parametrize("hidden", ["relu", "hard_tanh", "logistic"])
+def test_alternating_moves_end_at_an_equilibrium(hidden: str) -> None:
+    problem = training(hidden, ridge=0.3)
+    game = problem.game()
+    result = nng.solve(game, method="alternating", start=problem.start(6), tolerance=1e-7, max_iterations=500)
+    assert result.status == "converged"
+    assert result.nash_gap < 1e-9
+    assert max(gain for gain, _ in game.regret_bounds(result.profile).values()) < 1e-9
+
+
+@pytest.mark.parametrize("name", DERIVABLE)
+def test_back_propagation_is_the_gradient_for_every_hidden_activation(name: str) -> None:
+    rng = np.random.default_rng(6)
+    activation = nng.activation(name)
+    size = activation.size or 3
+    shape = ChainShape(
+        rng.normal(size=(6, 2)), np.eye(3)[rng.integers(0, 3, 6)], [activation, "softmax"], [size], ridge=[0.1, 0.0]
+    )
+    loss = ChainLoss(shape, [None, None])
+    theta = np.concatenate([m.ravel() for m in initial_parameters(shape, rng)]) + 0.1 * rng.normal(size=loss.size)
+    _, gradient = loss.value_and_gradient(theta)
+    d = rng.normal(size=loss.size)
+    h = 1e-6
+    slope = (loss.value_and_gradient(theta + h * d)[0] - loss.value_and_gradient(theta - h * d)[0]) / (2 * h)
+    assert float(gradient @ d) == pytest.approx(slope, rel=1e-5, abs=1e-6)
+
+
+def test_back_propagation_through_three_layers_and_some_samples() -> None:
+    rng = np.random.default_rng(7)
+    shape = ChainShape(
+        rng.normal(size=(8, 3)), rng.normal(size=(8, 2)), ["tanh", "silu", "identity"], [4, 5], ridge=0.3
+    )
+    loss = ChainLoss(shape, [None] * 3)
+    theta, rows = rng.normal(size=loss.size), np.array([0, 3, 4])
+    _, gradient = loss.value_and_gradient(theta, rows)
+    for i in range(0, loss.size, 7):
+        d = np.zeros(loss.size)
+        d[i] = 1e-6
+        slope = (loss.value_and_gradient(theta + d, rows)[0] - loss.value_and_gradient(theta - d, rows)[0]) / 2e-6
+        assert gradient[i] == pytest.approx(slope, abs=1e-7)
+    alone = ChainShape(shape.inputs[rows], shape.targets[rows], shape.activations, shape.widths, ridge=0.3)
+    np.testing.assert_allclose(ChainLoss(alone, [None] * 3).value_and_gradient(theta)[1], gradient)
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "projected_gradient"])
+def test_one_layer_is_its_convex_problem(method: str) -> None:
+    rng = np.random.default_rng(8)
+    inputs, labels = rng.normal(size=(60, 3)), np.eye(3)[rng.integers(0, 3, 60)]
+    trained = nng.train_by_backpropagation(inputs, labels, ["softmax"], [], method=method, ridge=0.1, tolerance=1e-7)
+    assert trained.status == "converged"
+    problem = nng.TrainingProblem(inputs, labels, ["softmax"], ridge=0.1)
+    solved = nng.solve(problem.game(), method="newton_descent", tolerance=1e-10)
+    weight, bias = problem.weights_and_biases(solved.profile)[1]
+    np.testing.assert_allclose(trained.network.weights[0], weight, atol=1e-5)
+    np.testing.assert_allclose(
+        trained.network.biases[0] - trained.network.biases[0].mean(), bias - bias.mean(), atol=1e-5
+    )
+    assert trained.loss == pytest.approx(problem.game().cost(1, solved.profile), abs=1e-10)
+
+
+def test_projected_gradients_keep_the_bounds_and_end_at_a_projected_critical_point() -> None:
+    rng = np.random.default_rng(9)
+    inputs, targets = rng.normal(size=(50, 4)), rng.normal(size=(50, 4))
+    trained = nng.train_by_backpropagation(
+        inputs,
+        targets,
+        ["tanh", "identity"],
+        [6],
+        method="projected_gradient",
+        bounds=[0.8, 0.9],
+        seed=1,
+        max_iterations=5000,
+    )
+    assert trained.status == "converged"
+    norms = [np.linalg.norm(w, 2) for w in trained.network.weights]
+    assert norms[0] <= 0.8 * (1 + 1e-12)
+    assert norms[1] <= 0.9 * (1 + 1e-12)
+    assert trained.residual <= 1e-4
+    # The ring of the trained layers contracts, by the certificate's own proof.
+    assert nng.certify(trained.network.ring().game())["composite_contraction"].proved
+
+
+def test_same_seed_same_network_and_statuses_are_honest() -> None:
+    rng = np.random.default_rng(10)
+    inputs, targets = rng.normal(size=(40, 3)), np.eye(2)[rng.integers(0, 2, 40)]
+    runs = [
+        nng.train_by_backpropagation(inputs, targets, ["relu", "softmax"], [5], method="adam", seed=3, max_iterations=4)
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(runs[0].network.weights[0], runs[1].network.weights[0])
+    assert runs[0].status == "max_iterations"
+    assert "allow more iterations" in runs[0].message
+    assert runs[0].losses.shape == (5,)
+    blown = nng.train_by_backpropagation(
+        inputs, inputs, ["identity"] * 4, [3] * 3, method="adam", step_size=1e200, seed=3
+    )
+    assert blown.status == "not_finite"
+    late = nng.train_by_backpropagation(inputs, targets, ["relu", "softmax"], [5], max_seconds=1e-9)
+    assert late.status == "max_seconds"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (
+            {"method": "sgd"},
+            nng.OptionError,
+            "train_by_backpropagation: method='sgd' is unknown; valid: lbfgs, adam, projected_gradient",
+        ),
+        ({"bounds": 1.0}, nng.OptionError, "bounds are kept by method='projected_gradient'; got method='lbfgs'"),
+        ({"max_iterations": 0}, nng.OptionError, "train_by_backpropagation: max_iterations must be at least 1; got 0"),
+        ({"start": [np.zeros((2, 2))]}, nng.OptionError, "start must be the matrices (W, b) of shapes (4, 3), (1, 5)"),
+        ({"widths": [0]}, nng.InputError, "widths must be positive integers; got 0"),
+        ({"widths": []}, nng.ShapeError, "2 layers have 1 hidden widths; widths has 0"),
+    ],
+)
+def test_bad_options_of_back_propagation(options: dict, error: type[Exception], message: str) -> None:
+    given = {"widths": [4], **options}
+    with pytest.raises(error) as caught:
+        nng.train_by_backpropagation(np.eye(3)[:, :2], [0.1, 0.2, 0.3], ["tanh", "identity"], **given)
+    assert str(caught.value) == message
+
+
+def test_what_lifted_training_refuses() -> None:
+    with pytest.raises(nng.NotApplicableError, match="'silu' is not monotone"):
+        training("silu")
+    with pytest.raises(nng.InputError, match="shares must be positive numbers; got 0"):
+        training(shares=0)
+    with pytest.raises(nng.NotApplicableError, match="have no moves to make in turn"):
+        nng.solve(nng.Network.recurrent([[0.5]], [1.0], "tanh").game(), method="alternating")
+    game = training().game()
+    with pytest.raises(nng.NotApplicableError, match="solve it with --method alternating"):
+        game.best_response(("weights", 1), np.zeros(game.size))
+    assert "activations of layer 1 (relu): R^36, J = D_1 + D_2" in game.explain()
+    assert r"\text{weights 3}" in game.explain("latex")
+
+
+def test_a_trained_network_is_a_chain_and_a_ring() -> None:
+    problem = training("tanh", last="identity")
+    network = problem.trained(problem.start(1))
+    x = np.array([0.1, -0.2, 0.3])
+    chain = network.chain(x)
+    np.testing.assert_allclose(chain.joint(chain.joint(chain.joint(np.zeros(9))))[-3:], network.predict(x[None])[0])
+    ring = network.ring()
+    assert ring.feed(x, steps=1) is not None
+    assert training().trained(training().start(1)).ring().space.sizes == (4, 2, 3)
+    _, answers = forward_pass(
+        problem.shape, [problem.game().matrix(k, problem.start(1)) for k in (1, 2, 3)], problem.shape.inputs
+    )
+    np.testing.assert_allclose(answers[-1], network.predict(problem.shape.inputs))
+    with pytest.raises(nng.ShapeError, match="the network maps 2 numbers to 3"):
+        nng.LiftedTraining(np.eye(2), np.eye(3)[:2], ["relu", "softmax"], [4]).trained(np.zeros(35)).ring()
