@@ -18,6 +18,7 @@ from nngames.certificates.error_bounds import ErrorBound, error_bound, error_bou
 from nngames.compare import compare
 from nngames.core.errors import (
     DomainError,
+    InfeasibleError,
     InputError,
     NNGamesError,
     NotApplicableError,
@@ -94,6 +95,7 @@ __all__ = [
     "ErrorBound",
     "FiniteGame",
     "Game",
+    "InfeasibleError",
     "InputError",
     "LiftedTraining",
     "LinearCoupling",
