@@ -181,6 +181,10 @@ class Minimisation(ABC):
         """Write phi'(x) into ``out`` and return it: one pass over the samples."""
 
     @abstractmethod
+    def value_and_gradient(self, x: Array) -> tuple[float, Array]:
+        """Return phi(x) and phi'(x), a fresh array: one pass for both."""
+
+    @abstractmethod
     def project(self, x: Array) -> Array:
         """Return P_C(x): x itself where C is the whole space."""
 
@@ -219,9 +223,17 @@ class Alternation(ABC):
     ----------
     turns : int
         How many moves a round has.
+    passes : int
+        How many passes over the game a round is worth.
     """
 
     turns: int
+    passes: int
+
+    @property
+    @abstractmethod
+    def obstacle(self) -> str | None:
+        """Why the residual might not tend to 0 in the rounds; None where it is proved to."""
 
     @abstractmethod
     def move(self, x: Array, turn: int) -> Array:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nngames.core.bounds import symmetric_extremes
+from nngames.core.bounds import largest_eigenvalue_bound
 from nngames.core.errors import InputError, ShapeError
 from nngames.core.profiles import Array
 
@@ -143,18 +143,20 @@ class LayerFeatures:
 
     def gram(self, weights: Array) -> Array:
         """Return sum_t omega_t sum_z z z' (features, features) over the rows z of the samples."""
-        scaled = self.rows * np.repeat(weights, self.positions)[:, None]
-        product = scaled.T @ self.rows
-        return (product + product.T) / 2
+        if (weights == weights[0]).all():
+            return weights[0] * (self.rows.T @ self.rows)
+        half = self.rows * np.sqrt(np.repeat(weights, self.positions))[:, None]
+        return half.T @ half
 
     def gram_norm(self, weights: Array) -> float:
-        """Return a safe upper bound on the largest eigenvalue of the Gram matrix of the given rows."""
-        # Each entry is a sum of as many products as there are rows, made in floats.
-        terms = len(self.rows) + 4
-        absolute = np.abs(self.rows) * np.repeat(weights, self.positions)[:, None]
-        error = 1.1 * terms * 2.0**-53 * (absolute.T @ np.abs(self.rows))
-        _, largest = symmetric_extremes(self.gram(weights), error)
-        return largest.upper
+        """Return a safe upper bound on the largest eigenvalue of the Gram matrix of the given rows.
+
+        The computed matrix is off by at most a sum's rounding: entrywise by gamma sqrt(g_ii g_jj), by Cauchy and
+        Schwarz, in norm by gamma times the trace.
+        """
+        gram = self.gram(weights)
+        terms = len(self.rows) + 8
+        return float(np.nextafter(largest_eigenvalue_bound(gram) + 1.1 * terms * 2.0**-53 * np.trace(gram), np.inf))
 
     def squared_norms(self) -> Array:
         """Return |A_t|^2 (T,): 1 + |x_t|^2 of a dense layer; of a convolution the largest eigenvalue of its patches."""

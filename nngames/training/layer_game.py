@@ -139,6 +139,15 @@ class LayersMinimisation(Minimisation):
             out[where] = layer.gradient(theta).ravel()
         return out
 
+    def value_and_gradient(self, x: Array) -> tuple[float, Array]:
+        """Return the sum of the losses and all layers' F."""
+        value, gradient = 0.0, np.empty_like(x)
+        for layer, where, theta in self._blocks(x):
+            loss, slope = layer.value_and_gradient(theta)
+            value += loss
+            gradient[where] = slope.ravel()
+        return value, gradient
+
     def project(self, x: Array) -> Array:
         """Return the nearest parameters within the bounds."""
         if not self.constrained:

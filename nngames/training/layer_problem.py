@@ -69,13 +69,19 @@ class LayerProblem:
 
     def value(self, theta: Array) -> float:
         """Return the loss as written above, with the ridge."""
+        return self._value_at(theta, self.features.preactivations(theta))
+
+    def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
+        """Return the loss and F(theta), from one product with the samples."""
         v = self.features.preactivations(theta)
+        return self._value_at(theta, v), self._gradient_at(theta, v)
+
+    def _value_at(self, theta: Array, v: Array) -> float:
         activation = self.activation
         primitive = activation.layer_sum(activation.primitive(v))
-        losses = primitive - np.sum(v * self.targets, axis=-1)
-        return float(np.dot(self.weights, losses)) + 0.5 * self.ridge * float(
-            np.sum(self.features.kept(theta)[:, :-1] ** 2)
-        )
+        losses = primitive - np.einsum("tn,tn->t", v, self.targets)
+        ridge = 0.5 * self.ridge * float(np.sum(self.features.kept(theta)[:, :-1] ** 2)) if self.ridge else 0.0
+        return float(np.dot(self.weights, losses)) + ridge
 
     def fit(self, theta: Array) -> float:
         """Return sum_t omega_t of the Fenchel-Young gaps g(v_t) + g*(y_t) - <v_t, y_t>: 0 exactly at r(v_t) = y_t."""
@@ -89,7 +95,11 @@ class LayerProblem:
 
     def gradient(self, theta: Array) -> Array:
         """Return F(theta) (channels, features)."""
-        u = self.errors(theta)
+        return self._gradient_at(theta, self.features.preactivations(theta))
+
+    def _gradient_at(self, theta: Array, v: Array) -> Array:
+        u = self.activation(v)
+        u -= self.targets
         u *= self.weights[:, None]
         gradient = self.features.adjoint(u)
         if self.ridge:

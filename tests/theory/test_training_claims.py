@@ -81,7 +81,7 @@ def test_layers_whose_f_is_not_convex_are_named() -> None:
 
 def test_a_target_that_is_only_a_limit_has_no_preimage() -> None:
     problem = nng.TrainingProblem([0.0, 1.0], [0.0, 0.5], ["logistic"])
-    with pytest.raises(nng.InputError, match="targets of layer 1: row 0, column 0 is 0, which 'logistic' does not take"):
+    with pytest.raises(nng.InputError, match="layer 1: row 0, column 0 is 0, which 'logistic' does not take"):
         problem.verify(np.zeros(2))
     with pytest.raises(nng.NotApplicableError, match="preimages are found for nondecreasing activations"):
         nng.TrainingProblem(np.eye(2), np.full((2, 2), 0.5), ["softmax"]).verify(np.zeros(6))

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from nngames.core.bounds import collatz_wielandt, perron_weights, spectral_norm, symmetric_extremes
+from nngames.core.bounds import (
+    collatz_wielandt,
+    largest_eigenvalue_bound,
+    perron_weights,
+    spectral_norm,
+    symmetric_extremes,
+)
 from nngames.core.errors import InputError
 from nngames.core.exact import is_positive_semidefinite, rational, rational_matrix
 from nngames.core.operators import DenseMap, OperatorMap, SparseMap, as_linear_map
@@ -393,3 +399,22 @@ def test_an_infeasible_quadratic_program_says_so() -> None:
         minimise_quadratic(
             np.eye(1), np.zeros(1), np.array([[1.0], [1.0]]), np.array([1.0, -np.inf]), np.array([np.inf, 0.0])
         )
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e-3, 1.0, 1e120])
+@pytest.mark.parametrize(("n", "rank"), [(1, 1), (3, 1), (6, 6), (12, 5), (30, 30)])
+def test_squaring_bounds_the_largest_eigenvalue_tightly(n: int, rank: int, scale: float) -> None:
+    rng = np.random.default_rng(n + rank)
+    factor = rng.normal(size=(n, rank))
+    matrix = scale * (factor @ factor.T)
+    matrix = (matrix + matrix.T) / 2
+    with mp.workdps(60):
+        exact = max(mp.eigsy(mp.matrix((matrix / scale).tolist()), eigvals_only=True))
+    bound = largest_eigenvalue_bound(matrix) / scale
+    assert exact <= bound * (1 + 1e-15)
+    assert bound <= float(exact) * n ** (1 / 2**11) * (1 + 1e-9)
+
+
+def test_squaring_bounds_equal_eigenvalues_and_zero() -> None:
+    assert 1 <= largest_eigenvalue_bound(np.eye(50)) <= 50 ** (1 / 2**11) * (1 + 1e-9)
+    assert largest_eigenvalue_bound(np.zeros((3, 3))) == 0

@@ -96,14 +96,14 @@ class LBFGS(Solver):
         def loss(z: Array) -> tuple[float, Array]:
             nonlocal best, calls
             x = unit * z
-            gradient = view.gradient(x, np.empty_like(x))
+            value, gradient = view.value_and_gradient(x)
             calls += 1
             residual = float(np.linalg.norm(problem.inverse_curvature * gradient))
             if residual < best[0]:
                 best = (residual, x)
             if residual <= target or (deadline is not None and time.perf_counter() > deadline):
                 raise _Enough
-            return view.value(x), unit * gradient
+            return value, unit * gradient
 
         def count(_: Array) -> None:
             nonlocal steps
