@@ -92,6 +92,8 @@ def anderson_steps(
     blocks: Array,
     x: Array,
     g: Array,
+    orbit: Array,
+    orbit_displacement: Array,
     moves: Array,
     changes: Array,
     gram: Array,
@@ -111,26 +113,29 @@ def anderson_steps(
     weights, biases, parameters, stages, outputs, work, blocks
         The map and its work space.
     x, g : ndarray (1 or L, n)
+    orbit, orbit_displacement : ndarray (1 or L, n)
+        The point p of the plain orbit and R(p) - p, overwritten; of no meaning while it goes on from x.
     moves, changes : ndarray (2 m, 1 or L, n)
         The differences of iterates and displacements, newest first from a head on; m is the memory.
     gram : ndarray (2 m, 2 m)
         That of the changes.
-    rules : ndarray (7,)
+    rules : ndarray (8,)
         The constants of the safeguard: the limits of a step and of a residual, the decay, the largest and the smallest
-        relaxation, the factor of a step that pays, the smallest mixing.
-    numbers : ndarray (9,)
+        relaxation, the factor of a step that pays, the smallest mixing, the limit of the orbit's residual.
+    numbers : ndarray (10,)
         target, bound, the first residual, growth and the largest mixing; and, also results, the best residual, the
-        relaxation, the mixing and the residual at which the present turn began.
-    counts : ndarray (9,)
+        relaxation, the mixing, the residual at which the present turn began and the lead over the orbit.
+    counts : ndarray (11,)
         The most steps, the length of a turn and m, at 0, 6 and 5; and, also results, the evaluations and the accepted
         steps at 1 and 2, the head and the number of differences at 3 and 4, the accelerated steps of the turn and the
-        plain ones left at 7 and 8.
+        plain ones left at 7 and 8, whether the orbit goes on from x and whether the next pass is its at 9 and 10.
     residuals, evaluations : ndarray (at least most,)
         Those of the new states.
     """
     target, bound, initial, growth, most_mixing = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
     best, relaxation, mixing = numbers[5], numbers[6], numbers[7]
     most, length = counts[0], counts[6]
+    keeps_orbit = most_mixing == 1.0
     rows, columns = x.shape
     step, trial, image, new = np.empty_like(x), np.empty_like(x), np.empty_like(x), np.empty_like(x)
     zero = np.zeros_like(x)
@@ -138,7 +143,47 @@ def anderson_steps(
     residual = distance(g, zero)
     made = 0
     while made < most:
+        if counts[10]:
+            # A pass of the plain orbit.
+            joined = counts[9] == 1
+            for i in range(rows):
+                for j in range(columns):
+                    trial[i, j] = x[i, j] + g[i, j] if joined else orbit[i, j] + orbit_displacement[i, j]
+            evaluate(weights, biases, parameters, stages, outputs, work, blocks, trial, image)
+            following = distance(image, trial)
+            counts[1] += 1
+            counts[4] = 0
+            numbers[9] -= 1
+            if joined:
+                moves_on = following < math.inf and following <= growth * best
+            else:
+                most_residual = rules[1] * initial * (counts[2] + 1.0) ** -(1.0 + rules[2])
+                moves_on = following < best and following <= most_residual
+            if moves_on:
+                if not joined:
+                    counts[2] += 1
+                counts[9] = 1
+                best = min(best, following)
+                residual = following
+                for i in range(rows):
+                    for j in range(columns):
+                        x[i, j], g[i, j] = trial[i, j], image[i, j] - trial[i, j]
+            elif following < math.inf and following <= rules[7] * initial:
+                counts[9] = 0
+                for i in range(rows):
+                    for j in range(columns):
+                        orbit[i, j], orbit_displacement[i, j] = trial[i, j], image[i, j] - trial[i, j]
+            else:
+                counts[9], numbers[9] = 1, 0.0
+            counts[10] = numbers[9] > 0
+            residuals[made], evaluations[made] = residual, counts[1]
+            made += 1
+            if not target < residual <= bound:
+                break
+            continue
         head, count = counts[3], counts[4]
+        plain = keeps_orbit and counts[9] == 1 and count == 0 and mixing == 1.0
+        passes, lowered = counts[1], best
         for i in range(rows):
             for j in range(columns):
                 step[i, j] = mixing * g[i, j]
@@ -164,6 +209,14 @@ def anderson_steps(
         if accepted:
             counts[2] += 1
         else:
+            if plain and counts[1] > passes:
+                if following < math.inf and following <= rules[7] * initial:
+                    counts[9] = 0
+                    for i in range(rows):
+                        for j in range(columns):
+                            orbit[i, j], orbit_displacement[i, j] = trial[i, j], image[i, j] - trial[i, j]
+                else:
+                    numbers[9] = 0.0
             for i in range(rows):
                 for j in range(columns):
                     trial[i, j] = x[i, j] + relaxation * g[i, j]
@@ -176,13 +229,23 @@ def anderson_steps(
             for j in range(columns):
                 new[i, j] = image[i, j] - trial[i, j]
         learns = True
+        if keeps_orbit:
+            spent = counts[1] - passes
+            if plain and (spent == 2 or accepted):
+                spent -= 1
+            numbers[9] += spent
+            if spent > 0 and accepted and 0.0 < following < lowered:
+                numbers[9] -= math.log(lowered / following) / math.log(1.0 / rules[5])
+            counts[10] = numbers[9] >= max(1, counts[5])
         if not accepted:
             counts[4] = counts[7] = counts[8] = 0
             numbers[8] = following
             mixing = max(mixing / 2, rules[6])
         else:
             mixing = min(2 * mixing, most_mixing)
-            if counts[8] > 0:
+            if keeps_orbit:
+                pass
+            elif counts[8] > 0:
                 counts[8] -= 1
                 if counts[8] == 0:
                     # The plain steps are over: acceleration begins anew, without this difference.
@@ -219,6 +282,6 @@ def signatures() -> list[tuple[Any, Any]]:
     return [
         (
             anderson_steps,
-            (*network, matrix, matrix, stack, stack, matrix, vector, vector, integers, vector, integers),
+            (*network, *4 * (matrix,), stack, stack, matrix, vector, vector, integers, vector, integers),
         )
     ]

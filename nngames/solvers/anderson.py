@@ -1,7 +1,8 @@
-"""Anderson acceleration of types I and II, safeguarded, and given up for a while where it does not pay."""
+"""Anderson acceleration of types I and II, safeguarded, with a plain orbit that goes on where it does not pay."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +35,11 @@ TYPES = ("II", "I")
 INDEPENDENCE = 1e-7
 #: The smallest mixing that rejections lead to.
 SMALLEST_MIXING = 1 / 64
+#: A plain orbit whose residual exceeds the first one by this factor is given up.
+ORBIT_LIMIT = 1e10
 #: What the compiled steps go by, in their order.
 _RULES = np.array(
-    [STEP_LIMIT, RESIDUAL_LIMIT, DECAY, RELAXATION, SMALLEST_RELAXATION, PAYING, SMALLEST_MIXING], dtype=np.float64
+    [STEP_LIMIT, RESIDUAL_LIMIT, DECAY, RELAXATION, SMALLEST_RELAXATION, PAYING, SMALLEST_MIXING, ORBIT_LIMIT]
 )
 
 
@@ -51,11 +54,16 @@ class Anderson(SafeguardedSolver):
     difference and leaves out those that depend on newer ones; type II without regularisation and with a short memory
     through the Gram matrix of G_k where its pivots show that no difference nearly depends on newer ones.
 
-    Two things end a stretch of acceleration. Where the residual of a proposal exceeds ``growth`` times the smallest one
-    so far, a relaxed step x_k + lambda g_k, lambda <= 1/2, is taken instead, the memory begins anew, and beta is halved
-    until proposals are accepted again. And where memory + 1 steps have lowered the residual by less than a factor of
-    0.7 each in the mean, as many plain steps x_k + beta g_k follow: so acceleration costs about as many steps again
-    where it does not pay, as on a chain through which a signal has to pass.
+    Where the residual of a proposal exceeds ``growth`` times the smallest one so far, a relaxed step x_k + lambda g_k,
+    lambda <= 1/2, is taken instead, the memory begins anew, and beta is halved until proposals are accepted again.
+
+    With mixing 1 a plain orbit p -> R(p) is kept alive. The lead of acceleration is the number of its passes less that
+    of the orbit's, and less log(a/b) / log(1/0.7) for each of its passes that lowers the smallest residual from a to b.
+    Once it is ``memory`` (or 1), the orbit has its turn until the lead is at most 0, and what was learnt is forgotten.
+    The orbit goes on from x_k, and x_k with it; where a residual of it exceeds the growth, x_k stays behind, later
+    turns go on from where the orbit was, and x_k moves there once that has the smallest residual. A plain pass that the
+    scheme makes because it knows no difference is one of the orbit's. With a smaller mixing, where memory + 1 steps
+    have lowered the residual by less than a factor of 0.7 each in the mean, as many steps x_k + beta g_k follow.
 
     Parameters
     ----------
@@ -77,8 +85,20 @@ class Anderson(SafeguardedSolver):
     Guarantee
     ---------
     Of the safeguard, whatever gamma is: if O is nonexpansive and has a fixed point, or R contracts in some norm, x_k
-    converges to a fixed point. No rate: the r-linear one of Toth and Kelley for contractions is local and asks for
-    bounded coefficients, which no certificate checks.
+    converges to a fixed point. Passes of the orbit bring x_k no further from any fixed point in the first case, where
+    they never raise the residual, and nearer to it in the second. No rate: the r-linear one of Toth and Kelley for
+    contractions is local and asks for bounded coefficients, which no certificate checks.
+
+    If R is acyclic, so that N passes reach the fixed point from every start, then with mixing 1 and a memory of at
+    least 1 at most 2 N + memory + 1 + c passes are made, with c = log(|g_0| / r) / log(1/0.7) and r the smallest
+    residual that accelerated passes reached before, as long as the orbit's residual stays below 1e10 |g_0|. Proof: let
+    the components at depth d depend on those of smaller depth alone, and call a point exact to depth v if its
+    components up to there are the fixed point's. Affine combinations and relaxed steps of such points are so too, and R
+    makes them exact to depth v + 1. As the memory is forgotten at each turn of the orbit, all that the scheme combines
+    is exact to depth v after v passes of the orbit, and so is the point from which that goes on: N of them reach the
+    fixed point. The other passes are at most as many, and the lead, below memory + 2 as a rejection costs two, and c,
+    as the factors by which they lowered the smallest residual multiply to at most |g_0| / r. No such bound holds on
+    maps with cycles, where the orbit goes on from accelerated iterates and may take longer than from x_0.
 
     References
     ----------
@@ -114,13 +134,17 @@ class Anderson(SafeguardedSolver):
 
     def step(self, problem: AndersonProblem, state: State) -> State:
         """Return the state after the accelerated step, or the plain or relaxed one."""
-        following = problem.advance(state, problem.proposal(state))
-        problem.learn(state, following)
-        return following
+        return problem.follow(state) if problem.behind else problem.accelerate(state)
 
 
 class AndersonProblem(SafeguardedProblem):
-    """A fixed-point map with the differences of one run, and the turns of accelerated and plain steps."""
+    """A fixed-point map with the differences of one run, and the turns of accelerated and plain steps.
+
+    Attributes
+    ----------
+    behind : bool
+        Whether the next pass is the plain orbit's.
+    """
 
     def __init__(self, view: FixedPoint, scheme: Anderson) -> None:
         super().__init__(view, scheme.growth)
@@ -129,11 +153,70 @@ class AndersonProblem(SafeguardedProblem):
         by_gram = scheme.type == "II" and not scheme.regularization and most <= LARGEST_GRAM
         self._differences = Differences(most, by_gram)
         self.turns = Turns(most)
+        self._keeps_orbit = scheme.mixing == 1
+        self._trial: State | None = None
 
     def resume(self, state: State) -> State:
         """Begin a stretch of accelerated steps."""
         self.turns.begin(state.residual)
+        # The orbit's point and its displacement, None where it goes on from the iterate.
+        self._orbit: tuple[Array, Array] | None = None
+        self.behind, self._lead = False, 0.0
         return super().resume(state)
+
+    def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
+        """Return the state at x + step, or None where the map is undefined or not finite, and the passes so far."""
+        self._trial, evaluations = super().attempt(state, step)
+        return self._trial, evaluations
+
+    def accelerate(self, state: State) -> State:
+        """Return the state after the accelerated step, or the relaxed one."""
+        plain = self._orbit is None and not self._differences.count and self._mixing == 1
+        best = self._best
+        following = self.advance(state, self.proposal(state))
+        if self._keeps_orbit:
+            passes = following.evaluations - state.evaluations
+            if plain and (passes == 2 or not self.rejected):
+                passes -= 1
+                if self.rejected:
+                    self._leave(self._trial)
+            self._lead += passes
+            if passes and not self.rejected and 0 < following.residual < best:
+                self._lead -= math.log(best / following.residual) / math.log(1 / PAYING)
+            self.behind = self._lead >= max(1, self._differences.most)
+        self.learn(state, following)
+        return following
+
+    def follow(self, state: State) -> State:
+        """Return the state after a pass of the plain orbit: the orbit's, or the old one where that stays behind."""
+        joined = self._orbit is None
+        x, g = self._orbit or (state.x, state.memory)
+        trial, evaluations = self.attempt(State(x, state.residual, state.evaluations, g), g)
+        self._forget()
+        self._lead -= 1
+        if trial is None:
+            moves = False
+        elif joined:
+            moves = trial.residual <= self.growth * self._best
+        else:
+            moves = trial.residual < self._best and self.licensed(trial, trial.memory)
+        if trial is not None and moves:
+            self._orbit = None
+            if not joined:
+                self._accepted += 1
+            self.rejected, self._best = False, min(self._best, trial.residual)
+            self.behind = self._lead > 0
+            return trial
+        self._leave(trial)
+        self.behind = self._lead > 0
+        return State(state.x, state.residual, evaluations, state.memory)
+
+    def _leave(self, trial: State | None) -> None:
+        """Let the orbit go on from the trial, apart from the iterate; a lost orbit begins anew there later."""
+        if trial is not None and trial.residual <= ORBIT_LIMIT * self._initial:
+            self._orbit = trial.x, trial.memory
+        else:
+            self._orbit, self._lead = None, 0.0
 
     def know(self, displacements: Array) -> None:
         """Begin with the differences of plain passes, whose displacements (count, n) are given in their order."""
@@ -152,12 +235,14 @@ class AndersonProblem(SafeguardedProblem):
             known.make_room(x)
         residuals, evaluations = np.empty(stretch.steps), np.empty(stretch.steps, dtype=np.int64)
         given = (stretch.target, stretch.bound, self._initial, self.growth, self._scheme.mixing)
-        numbers = np.array((*given, self._best, self._relaxation, self._mixing, turns.residual))
+        numbers = np.array((*given, self._best, self._relaxation, self._mixing, turns.residual, self._lead))
+        orbit = [np.array(array) for array in self._orbit or (x, g)]
         kept = (stretch.steps, state.evaluations, self._accepted, known.head, known.count, known.most)
-        counts = np.array((*kept, turns.length, turns.accelerated, turns.left), dtype=np.int64)
+        turn = (turns.length, turns.accelerated, turns.left, self._orbit is None, self.behind)
+        counts = np.array((*kept, *turn), dtype=np.int64)
         made = kernels.anderson_steps(
             *fused.arguments(),
-            *(array.reshape(fused.shape) for array in (x, g)),
+            *(array.reshape(fused.shape) for array in (x, g, *orbit)),
             *(array.reshape(-1, *fused.shape) for array in (known.moves, known.changes)),
             known.gram,
             _RULES,
@@ -170,8 +255,10 @@ class AndersonProblem(SafeguardedProblem):
             following = self._scheme.step(self, state)
             return following, np.array([following.residual]), np.array([following.evaluations])
         self._best, self._relaxation, self._mixing = numbers[5:8].tolist()
-        _, passes, self._accepted, known.head, known.count, _, _, accelerated, left = counts.tolist()
+        _, passes, self._accepted, known.head, known.count, _, _, accelerated, left, joined, behind = counts.tolist()
         turns.resume(float(numbers[8]), accelerated, left)
+        self._orbit = None if joined else (orbit[0], orbit[1])
+        self.behind, self._lead = bool(behind), float(numbers[9])
         return State(x, float(residuals[made - 1]), passes, g), residuals[:made], evaluations[:made]
 
     def proposal(self, state: State) -> Array:
@@ -201,7 +288,7 @@ class AndersonProblem(SafeguardedProblem):
             self._mixing = max(self._mixing / 2, SMALLEST_MIXING)
         else:
             self._mixing = min(2 * self._mixing, self._scheme.mixing)
-            if self.turns.passed(following.residual):
+            if not self._keeps_orbit and self.turns.passed(following.residual):
                 self._forget()
                 return
         self._differences.push(state.x, following.x, state.memory, following.memory)

@@ -21,7 +21,7 @@ from nngames.solvers.loop import Run
 from nngames.solvers.solver import Problem, Solver, State, registry, row_norms
 
 #: The block is made smaller once this share of its starts is done: each time it is copied.
-DROPPED_SHARE = 1 / 8
+DROPPED_SHARE = 1 / 4
 
 
 def check_starts(game: Game, starts: Any) -> Array:

@@ -55,7 +55,8 @@ class GradientDescent(Solver):
     def guarantee(self, game: Game) -> Guarantee:
         """Return whether every step is proved to be below 2 / L_l."""
         view = game.minimisation()
-        relative = self._steps(view) * view.curvature
+        with np.errstate(over="ignore", invalid="ignore"):
+            relative = self._steps(view) * view.curvature
         low, high = float(relative.min()) * (1 - 1e-12), float(relative.max()) * (1 + 1e-12)
         if not high < 2:
             return no_guarantee(f"the step is {high:.6g} / L, and convergence is proved below 2 / L")

@@ -253,10 +253,17 @@ def test_compiled_anderson_rejects_and_takes_turns_alike(request: pytest.Fixture
     rng = np.random.default_rng(seed)
     wild = linear_ring(3 * rng.standard_normal((4, 4)), rng.standard_normal(4), "tanh")
     shift = linear_ring(np.eye(24, k=-1) * 0.95, rng.standard_normal(24))
+    growing = linear_ring(np.tril(rng.standard_normal((16, 16)), -1) + 2 * np.eye(16, k=-1), rng.standard_normal(16))
     limits = {"max_iterations": 14}
-    plain = [nng.solve(wild, "anderson", memory=2, growth=1.2, **limits), nng.solve(shift, "anderson", memory=2)]
+    cases = [
+        (wild, {"memory": 2, "growth": 1.2, **limits}),
+        (shift, {"memory": 2}),
+        (shift, {"memory": 2, "mixing": 0.9, **limits}),
+        (growing, {"memory": 2, "max_iterations": 20}),
+    ]
+    plain = [nng.solve(game, "anderson", **options) for game, options in cases]
     request.getfixturevalue("compiled")
-    results = [nng.solve(wild, "anderson", memory=2, growth=1.2, **limits), nng.solve(shift, "anderson", memory=2)]
+    results = [nng.solve(game, "anderson", **options) for game, options in cases]
     for result, expected in zip(results, plain, strict=True):
         same(result, expected)
     # Some proposal was rejected, which costs a pass.

@@ -15,7 +15,7 @@ import nngames as nng
 from nngames.core import references
 from nngames.core.errors import DomainError
 from nngames.games import FixedPoint
-from nngames.solvers import Interrupted, newton, safeguard
+from nngames.solvers import Interrupted, anderson, newton, safeguard
 from nngames.solvers.anderson import coefficients
 from nngames.solvers.safeguard import Turns
 from nngames.solvers.solver import State
@@ -356,6 +356,83 @@ def test_anderson_on_a_nilpotent_chain(length: int, activation: str, memory: int
     result = nng.solve(game, "anderson", memory=memory)
     assert result.converged
     assert result.evaluations <= 2 * plain.evaluations + memory
+
+
+ACYCLIC = (
+    {"size": 300, "coupling": 2.0},
+    {"size": 200, "coupling": 4.0, "reach": 5, "activation": "tanh"},
+    {"size": 200, "coupling": 2.0, "activation": "linear"},
+    {"size": 200, "degree": 1, "reach": 1, "activation": "linear"},
+)
+
+
+@pytest.mark.parametrize("options", ACYCLIC, ids=str)
+@pytest.mark.parametrize("kind", ["II", "I"])
+@pytest.mark.parametrize("memory", [1, 5, 20])
+@pytest.mark.parametrize("seed", range(2))
+def test_anderson_keeps_its_bound_on_acyclic_games(options: dict[str, Any], kind: str, memory: int, seed: int) -> None:
+    # The residual grows by orders of magnitude before it vanishes: without the orbit thousands of relaxed steps follow.
+    game = nng.Network.generate("dag", seed, **options).game()
+    plain = nng.solve(game, "picard")
+    result = nng.solve(game, "anderson", memory=memory, type=kind)
+    assert result.converged
+    residuals = result.trace.residual
+    paid = np.log(residuals[0] / residuals[:-1].min()) / np.log(1 / safeguard.PAYING)
+    assert result.evaluations <= 2 * plain.evaluations + memory + 1 + paid
+    # The passes that paid are few here.
+    assert result.evaluations <= 2 * plain.evaluations + memory + 3
+
+
+@pytest.mark.parametrize("kind", ["II", "I"])
+@pytest.mark.parametrize("name", ["tanh", "relu", "identity"])
+@pytest.mark.parametrize("norm", [0.6, 0.97, 0.99])
+@pytest.mark.parametrize("seed", range(2))
+def test_anderson_never_takes_twice_the_plain_passes_on_contractions(
+    kind: str, name: str, norm: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    weights = [norm * orthogonal(rng, 20), scaled(rng.standard_normal((20, 20)), 1.0)]
+    game = ring(weights, rng.standard_normal((2, 20)), name)
+    plain = nng.solve(game, "picard")
+    for memory in (1, 5):
+        result = nng.solve(game, "anderson", memory=memory, type=kind)
+        assert result.converged
+        assert result.evaluations <= 2 * plain.evaluations + memory
+
+
+def test_the_orbit_of_anderson_is_plain_and_goes_on_from_where_it_was() -> None:
+    """Where the residual grows the iterate stays behind; the orbit's passes in all turns are one orbit of the map."""
+    n = 12
+    view = Affine(3.0 * np.eye(n, k=-1), np.ones(n))
+    problem = anderson.AndersonProblem(view, anderson.Anderson(memory=2))
+    state, apart = problem.begin(np.zeros(n)), []
+    while state.residual > 0:
+        followed, before = problem.behind, problem._orbit
+        following = problem._scheme.step(problem, state)
+        if followed and before is not None:
+            x = before[0] + before[1]
+            reached = following.x if problem._orbit is None else problem._orbit[0]
+            np.testing.assert_array_equal(reached, x)
+            if problem._orbit is not None:
+                np.testing.assert_array_equal(following.x, state.x)
+                assert following.residual == state.residual
+            apart.append(before)
+            assert following.evaluations == state.evaluations + 1
+        state = following
+        assert state.evaluations <= 2 * (n + 1) + 3
+    assert len(apart) >= 3
+    np.testing.assert_allclose(state.x, np.linalg.solve(np.eye(n) - view.matrix, view.shift), rtol=1e-12)
+
+
+def test_an_orbit_that_diverges_is_given_up() -> None:
+    problem = anderson.AndersonProblem(Affine(np.diag([-1e4, 0.5]), np.ones(2)), anderson.Anderson(memory=1))
+    state, apart = problem.begin(np.zeros(2)), 0
+    for _ in range(60):
+        state = problem._scheme.step(problem, state)
+        if problem._orbit is not None:
+            apart += 1
+            assert np.linalg.norm(problem._orbit[1]) <= anderson.ORBIT_LIMIT * np.sqrt(2)
+    assert 0 < apart < 60
 
 
 def test_long_memory_on_a_nearly_orthogonal_ring() -> None:

@@ -186,10 +186,10 @@ def test_the_block_gets_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     game = dense_ring(("tanh", "relu"))
     batch = nng.solve_batch(game, spread_starts(game, 32), "km", relaxation=0.3)
     assert widths == sorted(widths, reverse=True)
-    # Starts that are done stay in the block until an eighth of it is.
+    # Starts that are done stay in the block until a quarter of it is.
     for k, width in enumerate(widths):
         going = np.count_nonzero(batch.evaluations > k)
-        assert going <= width <= going / (1 - 1 / 8) + 1
+        assert going <= width <= going / (1 - 1 / 4) + 1
     assert widths[0] == 32
     assert widths[-1] < 8
 
