@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from nngames.checks.check import Check, check_named, require_game
 from nngames.checks.projecting.functionals import no_universal_functional
 from nngames.checks.projecting.rings import ProjectionRing
-from nngames.core.errors import NotApplicableError
+from nngames.core.errors import NotApplicableError, check_positive
 from nngames.core.plain import plain
 from nngames.core.profiles import Array, Player
 from nngames.core.seeds import Seed, generator
@@ -67,11 +68,12 @@ class PeriodicProjectionsReport:
     least_squares : ndarray (n,) or None
         A point where sum_i d(x, C_i)^2 is least.
     curvature : float or None
-        The least curvature found around it; 0 where the minimiser may not be the only one.
+        The least curvature found around it; 0 where the minimiser may not be the only one. None if time ran out.
     under_relaxed : tuple of UnderRelaxedCycle
         For relaxations 1/2, 1/4, ..., as far as they were found.
     rate : float or None
-        What distance/relaxation tends to where the projections are differentiable.
+        What distance/relaxation tends to; None where a projection has a kink at the least-squares point, or time ran
+        out.
     limit : Verdict
         Where under-relaxed cycles tend to.
     """
@@ -94,12 +96,23 @@ class PeriodicProjectionsReport:
 @check_named("periodic_projections")
 @dataclass(frozen=True)
 class PeriodicProjectionsCheck(Check):
-    """What the cycles of a ring of projections are, which functional they minimise, and what under-relaxation does."""
+    """What the cycles of a ring of projections are, which functional they minimise, and what under-relaxation does.
+
+    Parameters
+    ----------
+    max_seconds : float
+        As for ``check_periodic_projections``.
+    """
+
+    max_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_positive("max_seconds", self.max_seconds)
 
     def run(self, game: Game, seed: Seed = None) -> PeriodicProjectionsReport:
         """Return the report; UNDECIDED where the game is no ring of projections."""
         try:
-            return check_periodic_projections(game, seed)
+            return check_periodic_projections(game, seed, self.max_seconds)
         except NotApplicableError as error:
             verdict = Verdict(
                 Decision.UNDECIDED, f"there are no periodic projections to look at: {error}", "none applies"
@@ -107,7 +120,7 @@ class PeriodicProjectionsCheck(Check):
             return PeriodicProjectionsReport(None, None, verdict, verdict, None, None, (), None, verdict)
 
 
-def check_periodic_projections(game: Game, seed: Seed = None) -> PeriodicProjectionsReport:
+def check_periodic_projections(game: Game, seed: Seed = None, max_seconds: float = 10.0) -> PeriodicProjectionsReport:
     """Find the cycles of periodic projections, the functional behind them, and the limit of under-relaxed cycles.
 
     Parameters
@@ -116,6 +129,8 @@ def check_periodic_projections(game: Game, seed: Seed = None) -> PeriodicProject
         Of a ring of projections on closed convex sets C_1, ..., C_m in one space, without weights and biases.
     seed : int or Generator, optional
         Of the points tried around the least-squares point.
+    max_seconds : float
+        After which searches stop, at the end of a step.
 
     Returns
     -------
@@ -123,8 +138,8 @@ def check_periodic_projections(game: Game, seed: Seed = None) -> PeriodicProject
 
     Raises
     ------
-    NotApplicableError, InputError
-        If the game is another one.
+    NotApplicableError, InputError, OptionError
+        If the game is another one, or another argument is not usable.
 
     Notes
     -----
@@ -144,21 +159,29 @@ def check_periodic_projections(game: Game, seed: Seed = None) -> PeriodicProject
     cycles tend to it [baillon2014]. De Pierro conjectured that they always converge; that is false [cominetti2019].
     """
     ring = ProjectionRing.of(require_game(game))
+    check_positive("max_seconds", max_seconds)
     rng = generator(seed)
-    points, residual = ring.cycle(1.0, np.zeros(ring.size))
+    # A residual that overflows counts as not found.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _report(ring, rng, time.monotonic() + max_seconds)
+
+
+def _report(ring: ProjectionRing, rng: np.random.Generator, deadline: float) -> PeriodicProjectionsReport:
+    points, residual = ring.cycle(1.0, np.zeros(ring.size), deadline)
     found = residual <= FOUND
     cycle = dict(zip(ring.players, points, strict=True)) if found else None
     before = [points[-1], *points[:-1]]
     displacements = {p: x - y for p, x, y in zip(ring.players, points, before, strict=True)} if found else None
-    point, miss = ring.least_squares(points[-1])
+    point, miss = ring.least_squares(points[-1], deadline)
     least_squares = point if miss <= FOUND else None
     curvature = rate = None
     relaxed: tuple[UnderRelaxedCycle, ...] = ()
     if least_squares is not None:
-        curvature = ring.curvature(least_squares, rng)
-        curvature = curvature if curvature > CURVED else 0.0
-        relaxed = _under_relaxed(ring, least_squares)
-        rate = ring.rate(least_squares) if curvature else None
+        around = ring.around(least_squares, rng)
+        curvature = ring.curvature(around, deadline)
+        curvature = curvature if curvature is None or curvature > CURVED else 0.0
+        relaxed = _under_relaxed(ring, least_squares, deadline)
+        rate = ring.rate(around, deadline) if curvature else None
     return PeriodicProjectionsReport(
         cycle,
         displacements,
@@ -168,14 +191,14 @@ def check_periodic_projections(game: Game, seed: Seed = None) -> PeriodicProject
         curvature,
         relaxed,
         rate,
-        _limit(relaxed, curvature, rate),
+        _limit(relaxed, curvature, rate, time.monotonic() > deadline),
     )
 
 
-def _under_relaxed(ring: ProjectionRing, least_squares: Array) -> tuple[UnderRelaxedCycle, ...]:
+def _under_relaxed(ring: ProjectionRing, least_squares: Array, deadline: float) -> tuple[UnderRelaxedCycle, ...]:
     found = []
     for relaxation in RELAXATIONS:
-        points, residual = ring.cycle(relaxation, least_squares)
+        points, residual = ring.cycle(relaxation, least_squares, deadline)
         # The residual of a cycle is of the order of the relaxation.
         if residual <= FOUND * relaxation:
             distance = float(np.linalg.norm(points[-1] - least_squares))
@@ -217,7 +240,7 @@ def _functional(ring: ProjectionRing, points: list[Array], found: bool) -> Verdi
     )
 
 
-def _limit(relaxed: tuple[UnderRelaxedCycle, ...], curvature: float | None, rate: float | None) -> Verdict:
+def _limit(relaxed: tuple[UnderRelaxedCycle, ...], curvature: float | None, rate: float | None, late: bool) -> Verdict:
     theorem = (
         "under-relaxed cycles that stay bounded accumulate, as the relaxation tends to 0, at points of least squared "
         "distances to the sets only"
@@ -229,7 +252,11 @@ def _limit(relaxed: tuple[UnderRelaxedCycle, ...], curvature: float | None, rate
         if relaxed:
             last = relaxed[-1]
             measured += f", and at relaxation {last.relaxation:.3g} the cycle is {last.distance:.3g} away from it"
-            measured += f", {last.distance / last.relaxation:.4g} times the relaxation (predicted {rate:.4g})"
+            measured += f", {last.distance / last.relaxation:.4g} times the relaxation "
+            predicted = "no prediction" if rate is None else f"predicted {rate:.4g}"
+            measured += f"({predicted})"
+    if late:
+        measured += "; the time ran out, and a larger max_seconds would measure more"
     witness = {"relaxations": [c.relaxation for c in relaxed], "distances": [c.distance for c in relaxed]}
     method = "the sum of a cycle's steps is zero; measured in floating point"
     return Verdict(Decision.PROVED, theorem + measured, method, None, witness, _REFERENCES)

@@ -7,7 +7,14 @@ from fractions import Fraction
 from typing import Any
 
 from nngames.checks.check import Check, check_named, require_game
-from nngames.checks.leading.order import Levels, effective_leaders, followers_acyclic, hearing, levels_of
+from nngames.checks.leading.order import (
+    Levels,
+    effective_leaders,
+    followers_acyclic,
+    hearing,
+    levels_of,
+    listening_order,
+)
 from nngames.checks.leading.patterns import MOST_PATTERNS, patterns_of
 from nngames.checks.leading.played import (
     Equilibria,
@@ -193,10 +200,9 @@ def _report(game: Game, levels: Levels, leaders: tuple[Player, ...], found: Find
 
 def _nobody_leads(game: Game, heard: Any, levels: Levels, what: str, max_seconds: float) -> Findings:
     """Return the findings where no commitment comes back to its player."""
-    everybody = (tuple(game.players),)
-    acyclic = followers_acyclic(heard, ((), *everybody))
-    if acyclic:
-        equilibria = Equilibria((forward_pass(game, heard),), True)
+    order = listening_order(heard, game.players)
+    if order is not None:
+        equilibria = Equilibria((forward_pass(game, order),), True)
         statement = f"the only Stackelberg solution {what} is the forward pass, the only equilibrium: the couplings "
         statement += "have no cycle, so that no commitment comes back to its player, in whatever order they commit"
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nngames.claims.source_claim import SourceClaim
@@ -101,5 +101,4 @@ def _entry(claim: type[SourceClaim]) -> LedgerEntry:
 def _derived(claim: type[SourceClaim]) -> LedgerEntry:
     begun = time.perf_counter()
     evidence = tuple(claim().decide())
-    recorded = vars(_entry(claim))
-    return LedgerEntry(**{**recorded, "evidence": evidence, "seconds": time.perf_counter() - begun})
+    return replace(_entry(claim), evidence=evidence, seconds=time.perf_counter() - begun)

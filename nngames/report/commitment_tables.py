@@ -6,6 +6,7 @@ from typing import Any
 
 from nngames.checks import PeriodicProjectionsReport, StackelbergReport
 from nngames.checks.leading.played import PlayedProfile
+from nngames.core.exact import nearest_float
 from nngames.report.layout import Cell, columns, line
 from nngames.report.structure_tables import print_verdicts
 from nngames.report.words import action_words, player_words
@@ -45,7 +46,7 @@ def _row(what: str, played: PlayedProfile) -> list[Cell]:
 
 def _value(value: Any) -> str:
     text = str(value)
-    return text if len(text) <= SHOWN_DIGITS else f"{float(value):.6g}"
+    return text if len(text) <= SHOWN_DIGITS else f"{nearest_float(value):.6g}"
 
 
 def print_periodic_projections(console: Any, report: PeriodicProjectionsReport) -> None:

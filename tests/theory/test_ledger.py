@@ -13,7 +13,6 @@ import pytest
 import nngames as nng
 from nngames.claims import source_claims
 from nngames.claims.averaged_identities import averaged_sum_identity, relaxation_identity
-from nngames.claims.commitment import commitment_on_a_ring
 from nngames.claims.ledger import derive, ledger
 from nngames.claims.source_claims.main_result import unattractive_origin
 from nngames.core.errors import UnknownNameError
@@ -108,10 +107,11 @@ def test_a_leader_on_the_ring_gains_and_pays_what_a_search_finds():
     "costs."""
     network = nng.Network.ring([[[1.0]], [[0.5]]], [[1.0], [0.0]], [{"name": "linear", "slope": 0.5}, "identity"])
     game = network.game()
-    verdict = commitment_on_a_ring()
+    (entry,) = derive(["outcomes_are_stackelberg"])
+    verdict = entry.evidence[0]
     assert verdict.refuted
     nash = nng.solve(game, tolerance=1e-14).profile
-    np.testing.assert_allclose(nash, [float(Fraction(x)) for x in verdict.witness["equilibrium"]], atol=1e-12)
+    np.testing.assert_allclose(nash, [float(x) for x in verdict.witness["equilibrium"]], atol=1e-12)
     first, second = game.players
     paid = {}
     for x in np.linspace(-1, 2, 3001):
@@ -119,7 +119,7 @@ def test_a_leader_on_the_ring_gains_and_pays_what_a_search_finds():
         profile[1] = game.best_response(second, profile)[0]
         paid[x] = game.cost(first, profile)
     best = min(paid, key=paid.get)
-    offset = game.cost(first, nash) - float(Fraction(verdict.witness["cost"]))
+    offset = game.cost(first, nash) - float(verdict.witness["equilibrium_cost"])
     assert abs(offset) <= 1e-12
-    assert best == pytest.approx(float(Fraction(verdict.witness["commitment"])), abs=1e-3)
-    assert paid[best] == pytest.approx(float(Fraction(verdict.witness["committed cost"])), abs=1e-6)
+    assert best == pytest.approx(float(verdict.witness["profile"][0]), abs=1e-3)
+    assert paid[best] == pytest.approx(float(verdict.witness["cost"]), abs=1e-6)

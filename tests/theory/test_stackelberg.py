@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from scipy.optimize import minimize, minimize_scalar
 
 import nngames as nng
-from nngames.checks.leading.order import effective_leaders, hearing, levels_of
+from nngames.checks.leading.order import effective_leaders, hearing, levels_of, listening_order
 from nngames.checks.leading.quadratic_minimum import UnboundedError, UndecidedError, minimise
 from nngames.checks.leading.rational_costs import Quadratic, RationalCosts
 from nngames.core.errors import InputError, OptionError, UnknownNameError
@@ -396,6 +397,17 @@ def test_a_search_that_is_cut_short_says_so():
     assert "131072 patterns" in report.solution.statement
 
 
+@pytest.mark.parametrize("activations", [["relu", "relu"], ["tanh", "tanh"], ["hard_tanh", "identity"]])
+@pytest.mark.parametrize("cost", ["proximal", "tracking"])
+def test_costs_beyond_the_floats_are_told(activations, cost):
+    """Exact costs of about 1e600, and searches among infinite ones; warnings are errors here."""
+    game = nng.Network.ring([[[1e300]], [[1e300]]], [[1e300], [0.0]], activations).game(cost=cost)
+    report = nng.check_stackelberg(game, [1], seed=0, max_seconds=1)
+    assert json.dumps(report.to_dict())
+    if activations[1] == "relu":
+        assert report.equals_nash.status == ("REFUTED" if cost == "proximal" else "UNDECIDED")
+
+
 @pytest.mark.parametrize(
     ("order", "error", "message"),
     [
@@ -408,11 +420,24 @@ def test_a_search_that_is_cut_short_says_so():
         (1, InputError, "order must be a list of players, leader first; got 1"),
         ("12", InputError, "order must be a list of players"),
         ({1: 2}, InputError, "order must be a list of players"),
+        ({1, 2}, InputError, "order must be a list of players"),
     ],
 )
 def test_orders_that_are_none(order, error, message):
     with pytest.raises(error, match=message):
         nng.check_stackelberg(halver(), order)
+
+
+def test_players_are_called_by_the_names_of_the_game():
+    report = nng.check_stackelberg(halver(), np.array([1.0, 2.0]))
+    assert [[type(player) for player in level] for level in report.order] == [[int], [int]]
+    assert "(order 1, then 2;" in report.solution.statement
+
+
+def test_listening_order_follows_the_couplings_and_nothing_else():
+    heard = {p: frozenset(sources) for p, sources in {"c": "ba", "a": "", "b": "ae", "d": "", "e": "c"}.items()}
+    assert listening_order(heard, "abcd") == ("a", "d", "b", "c")
+    assert listening_order(heard, "abcde") is None
 
 
 def test_other_arguments_that_are_no_use():

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 import nngames as nng
 from nngames.checks import check_periodic_projections, registry
-from nngames.core.errors import NotApplicableError
+from nngames.core.errors import NotApplicableError, OptionError
 
 
 def ring(*sets, size=2):
@@ -108,6 +108,41 @@ def test_where_the_least_squares_point_is_not_unique_no_rate_is_claimed():
     assert "not found to be one point" in report.limit.statement
 
 
+def test_where_a_projection_has_a_kink_no_rate_is_claimed():
+    """On the line, with a half-line that ends at the least-squares point 0: by hand y = s + O(s^2) against -s/2.
+
+    From y_3 = y the points are y_1 = y + s (1 - y), y_2 = y_1 - s y_1^+ and y_3 = y_2 + s (-1 - y_2). To first order
+    in s with y = c s: y_1 = (c + 1) s, and the sum of the steps is 0 iff -c - (c + 1)^+ - (c + 1) = 0: c = -2/3.
+    """
+    ends = [{"name": "singleton", "point": [x]} for x in (1.0, -1.0)]
+    report = check_periodic_projections(ring(ends[0], {"name": "halfspace", "normal": [1.0]}, ends[1], size=1), seed=0)
+    assert report.least_squares == pytest.approx([0.0], abs=1e-12)
+    assert report.curvature > 0.5
+    last = report.under_relaxed[-1]
+    assert last.distance / last.relaxation == pytest.approx(2 / 3, rel=1e-3)
+    assert report.rate is None
+    assert "predicted" not in report.limit.statement
+
+
+def test_searches_stop_in_time_and_say_so():
+    rng = np.random.default_rng(0)
+    balls = [{"name": "ball", "center": list(3 * rng.normal(size=200))} for _ in range(3)]
+    report = check_periodic_projections(ring(*balls, size=200), seed=0, max_seconds=1e-6)
+    assert report.under_relaxed == ()
+    assert report.rate is None
+    assert "the time ran out, and a larger max_seconds" in report.limit.statement
+    with pytest.raises(OptionError, match="max_seconds must be a positive number; got 0"):
+        check_periodic_projections(ring(*balls, size=200), max_seconds=0)
+
+
+def test_distances_that_overflow_are_not_found():
+    far = {"name": "ball", "center": [1e300, 0.0]}
+    report = check_periodic_projections(ring({"name": "ball"}, far, {"name": "ball", "center": [0.0, 1e300]}), seed=0)
+    assert report.cycle is None
+    assert report.least_squares is None
+    assert report.exists.proved
+
+
 def test_two_sets_are_nearest_in_their_cycle():
     report = check_periodic_projections(nng.load_scenario("gallery:examples/two_projections").game)
     assert report.functional.proved
@@ -127,7 +162,10 @@ def test_two_sets_are_nearest_in_their_cycle():
     [
         (nng.Network.ring([[[2.0]], [[1.0]]], [[0.0]] * 2, ["relu6", "hard_tanh"]).game(), "player 1 hears .* weight"),
         (nng.Network.ring([[[1.0]], [[1.0]]], [[0.0], [1.0]], ["relu6", "hard_tanh"]).game(), "player 2 has a bias"),
-        (nng.Network.ring([[[1.0]], [[1.0]]], [[0.0]] * 2, ["tanh", "hard_tanh"]).game(), "is no projection"),
+        (
+            nng.Network.ring([[[1.0]], [[1.0]]], [[0.0]] * 2, ["tanh", "hard_tanh"]).game(),
+            "'tanh' is not given as the projection",
+        ),
         (nng.Network.recurrent([[0.5]], [0.0], "hard_tanh").game(), "no cycle of projections"),
         (nng.QuadraticGame({1: [[1.0]]}), "not that of a ring"),
     ],

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nngames.checks.cycle_certificates import Certifier, certification_reason
-from nngames.checks.leading.order import Hearing
+from nngames.checks.leading.order import Hearing, listening_order
 from nngames.core.ball_ranges import working_precision
 from nngames.core.errors import DomainError, NotApplicableError
 from nngames.core.exact import rational, rational_matrix
@@ -45,7 +45,7 @@ class Answers:
     def __init__(self, game: Game, leader: Player, heard: Hearing) -> None:
         self.game, self.leader = game, leader
         self.where = game.space.slice(leader)
-        self.order = _listening_order(heard, leader)
+        self.order = listening_order(heard, [player for player in heard if player != leader])
 
     @property
     def unique(self) -> bool:
@@ -82,20 +82,6 @@ class Answers:
         return value if np.isfinite(value) else np.inf
 
 
-def _listening_order(heard: Hearing, leader: Player) -> list[Player] | None:
-    """Return the others so that each follows those it hears; None if their couplings have a cycle."""
-    waiting = {player: set(sources - {leader}) for player, sources in heard.items() if player != leader}
-    order: list[Player] = []
-    while waiting:
-        free = [player for player, sources in waiting.items() if not sources & waiting.keys()]
-        if not free:
-            return None
-        order += free
-        for player in free:
-            del waiting[player]
-    return order
-
-
 def best_commitment(answers: Answers, start: Array, rng: np.random.Generator, deadline: float) -> Array:
     """Return the best commitment that is found from an equilibrium, from zero and from drawn ones."""
     from scipy.optimize import minimize
@@ -121,7 +107,9 @@ def best_commitment(answers: Answers, start: Array, rng: np.random.Generator, de
         # On the domain, from which the simplex method may stray; costs are infinite there.
         first = answers.game.network.activations[_block(answers.game, answers.leader)].domain.project(first)  # type: ignore[attr-defined]
         try:
-            minimize(cost, first, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-14, "maxfev": 400 * n})
+            # Costs may be infinite at all the points that are compared.
+            with np.errstate(invalid="ignore"):
+                minimize(cost, first, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-14, "maxfev": 400 * n})
         except _OutOfTimeError:
             break
     return best

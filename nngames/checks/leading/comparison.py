@@ -8,7 +8,7 @@ from typing import Any
 
 from nngames.checks.leading.played import Equilibria, PlayedProfile
 from nngames.checks.leading.rational_costs import RationalCosts
-from nngames.core.exact import rational
+from nngames.core.exact import nearest_float, rational
 from nngames.core.profiles import Player
 from nngames.core.verdicts import Decision, Verdict
 
@@ -86,7 +86,7 @@ def _refuted(statement: str, nash: Sequence[PlayedProfile], at: PlayedProfile, l
     if nash:
         least = min(nash, key=lambda e: e.costs[leader])
         witness |= {"equilibrium": least.exact, "equilibrium_cost": least.costs[leader]}
-        margin = float(least.costs[leader] - at.costs[leader])
+        margin = nearest_float(least.costs[leader] - at.costs[leader])
         if "pays" not in statement:
             statement += f"; player {leader} pays {number(least.costs[leader])} in equilibrium and "
             statement += f"{number(at.costs[leader])} so"
@@ -103,7 +103,7 @@ def shown(at: PlayedProfile) -> str:
 def number(value: Fraction | float) -> str:
     """Return a number as text: a fraction of few digits as it is."""
     text = str(value)
-    return text if isinstance(value, Fraction) and len(text) <= _DIGITS else f"{float(value):.9g}"
+    return text if isinstance(value, Fraction) and len(text) <= _DIGITS else f"{nearest_float(value):.9g}"
 
 
 def listed(profiles: Sequence[PlayedProfile]) -> str:

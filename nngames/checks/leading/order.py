@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,12 @@ def levels_of(game: Game, order: Any) -> Levels:
     Raises
     ------
     InputError, UnknownNameError
-        If it is no sequence, names a player twice or one that there is not, or has an empty level.
+        If it is no sequence, such as a set, names a player twice or one that there is not, or has an empty level.
     """
-    known = dict.fromkeys(game.players)
+    known = {player: player for player in game.players}
     if order is None:
         return tuple((player,) for player in known)
-    if isinstance(order, str | bytes | Mapping) or not isinstance(order, Iterable):
+    if isinstance(order, str | bytes | Mapping | Set) or not isinstance(order, Iterable):
         raise InputError(f"order must be a list of players, leader first; got {order!r}")
     found: list[tuple[Player, ...]] = []
     seen: set[Player] = set()
@@ -55,12 +56,13 @@ def levels_of(game: Game, order: Any) -> Levels:
             if player in seen:
                 raise InputError(f"order names player {player} twice; each player commits once")
             seen.add(player)
-        found.append(tuple(level))
+        # By the names that the game uses: 1 is found as 1.0 too, and as an integer of NumPy.
+        found.append(tuple(known[player] for player in level))
     rest = tuple(player for player in known if player not in seen)
     return (*found, rest) if rest else tuple(found)
 
 
-def _is_player(value: Any, known: Mapping[Player, None]) -> bool:
+def _is_player(value: Any, known: Mapping[Player, Player]) -> bool:
     try:
         return value in known
     except TypeError:
@@ -116,21 +118,25 @@ def effective_leaders(heard: Hearing, levels: Levels) -> tuple[Player, ...]:
     )
 
 
+def listening_order(heard: Hearing, among: Collection[Player]) -> tuple[Player, ...] | None:
+    """Return the players ``among`` so that each follows those of them that it hears, the same in every run; None if
+    their couplings have a cycle.
+    """
+    chosen = frozenset(among)
+    place = {player: k for k, player in enumerate(player for player in heard if player in chosen)}
+    sorter: TopologicalSorter[Player] = TopologicalSorter(dict.fromkeys(place, ()))
+    for player in place:
+        # Sorted, since the order of a set is another one in each run.
+        sorter.add(player, *sorted(heard[player] & chosen, key=place.__getitem__))
+    try:
+        return tuple(sorter.static_order())
+    except CycleError:
+        return None
+
+
 def followers_acyclic(heard: Hearing, levels: Levels) -> bool:
     """Return whether the couplings among the players after the first level have no cycle: their answers are unique."""
-    later = {player for level in levels[1:] for player in level}
-    waiting = {player: set(heard[player] & later) for player in later}
-    free = [player for player, sources in waiting.items() if not sources]
-    listeners = _listeners(heard)
-    done = 0
-    while free:
-        player = free.pop()
-        done += 1
-        for other in listeners[player] & later:
-            waiting[other].discard(player)
-            if not waiting[other]:
-                free.append(other)
-    return done == len(later)
+    return listening_order(heard, [player for level in levels[1:] for player in level]) is not None
 
 
 def _listeners(heard: Hearing) -> dict[Player, set[Player]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,7 +11,6 @@ import numpy as np
 
 from nngames.checks.enumeration import enumerate_equilibria
 from nngames.checks.existence import certify_equilibrium
-from nngames.checks.leading.order import Hearing
 from nngames.checks.leading.rational_costs import RationalCosts
 from nngames.core.errors import NNGamesError
 from nngames.core.exact import fraction, nearest_float, rational
@@ -99,7 +98,9 @@ def certified_equilibrium(game: Game, max_seconds: float) -> Equilibria:
     if game.size > MOST_CERTIFIED:
         return Equilibria((), False)
     try:
-        near = certify_equilibrium(game, result.profile)
+        # Bounds that overflow prove nothing, and need no warning.
+        with np.errstate(over="ignore", invalid="ignore"):
+            near = certify_equilibrium(game, result.profile)
     except NNGamesError:
         return Equilibria((), False)
     if not near.proved:
@@ -107,13 +108,9 @@ def certified_equilibrium(game: Game, max_seconds: float) -> Equilibria:
     return Equilibria((played(game, result.profile, near.radius),), False)
 
 
-def forward_pass(game: Game, heard: Hearing) -> PlayedProfile:
+def forward_pass(game: Game, order: Iterable[Player]) -> PlayedProfile:
     """Return the only equilibrium of a game whose couplings have no cycle: each answers after those that it hears."""
     x = np.zeros(game.size)
-    waiting = {player: set(sources) for player, sources in heard.items()}
-    while waiting:
-        free = [player for player, sources in waiting.items() if not sources & waiting.keys()]
-        for player in free:
-            x[game.space.slice(player)] = game.answer(player, x)
-            del waiting[player]
+    for player in order:
+        x[game.space.slice(player)] = game.answer(player, x)
     return played(game, x)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +21,8 @@ MOST_STEPS, BETWEEN_TRIES, NEWTON_STEPS = 20_000, 50, 20
 SMALL = 1e-12
 #: Points are tried around a minimiser, at this distance relative to max(1, |x|), for the least curvature.
 NEAR, TRIED = 1e-7, 16
+#: A projection's derivative that changes by so much between these points has a jump there, as at the border of a set.
+JUMP = 0.1
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,11 @@ class ProjectionRing:
             raise NotApplicableError("the players are neurons: use players='layers'")
         for player in order:
             if not isinstance(network.activations[player], SetProjection):
-                raise NotApplicableError(f"player {player}'s activation is no projection on a set")
+                name = network.activations[player].name
+                raise NotApplicableError(
+                    f"player {player}'s activation {name!r} is not given as the projection on a set; the sets of ReLU "
+                    "and of hard tanh are 'nonnegative' and 'box'"
+                )
             if np.any(network.effective_bias(player)):
                 raise NotApplicableError(f"player {player} has a bias")
         for (target, _), weight in network.weights.items():
@@ -72,9 +78,10 @@ class ProjectionRing:
 
     # Cycles
 
-    def cycle(self, relaxation: float, start: Array) -> tuple[list[Array], float]:
+    def cycle(self, relaxation: float, start: Array, deadline: float) -> tuple[list[Array], float]:
         """Return the points y_1, ..., y_m of a cycle y_i = y_(i-1) + relaxation (P_i y_(i-1) - y_(i-1)), y_0 = y_m,
-        and its residual relative to max(1, |y_m|), which says whether it was found.
+        and its residual relative to max(1, |y_m|), which says whether it was found; by ``time.monotonic`` the search
+        stops at the deadline.
         """
 
         def passed(x: Array) -> Array:
@@ -87,7 +94,7 @@ class ProjectionRing:
                 total = total + relaxation * (change - np.eye(self.size)) @ total
             return total
 
-        x = _fixed_point(passed, slope, start)
+        x = _fixed_point(passed, slope, start, deadline)
         return self._turn(relaxation, x), _residual(passed, x)
 
     def _turn(self, relaxation: float, x: Array) -> list[Array]:
@@ -99,30 +106,48 @@ class ProjectionRing:
 
     # Least squares
 
-    def least_squares(self, start: Array) -> tuple[Array, float]:
+    def least_squares(self, start: Array, deadline: float) -> tuple[Array, float]:
         """Return a point where sum_i d(x, C_i)^2 is least, and its residual |mean P_i x - x| relative to max(1, |x|).
 
         The sum is convex and differentiable with gradient 2 sum_i (x - P_i x), so that it is least exactly there.
         """
-        x = _fixed_point(self._mean, self._mean_slope, start)
+        x = _fixed_point(self._mean, self._mean_slope, start, deadline)
         return x, _residual(self._mean, x)
 
-    def curvature(self, x: Array, rng: np.random.Generator) -> float:
-        """Return the least eigenvalue of Id - mean P_i' over x and points around it, in floating point.
+    def around(self, x: Array, rng: np.random.Generator) -> list[Array]:
+        """Return x and points drawn around it."""
+        drawn = NEAR * max(1.0, float(np.linalg.norm(x))) * rng.normal(size=(TRIED, self.size))
+        return [x, *(x + d for d in drawn)]
+
+    def curvature(self, points: list[Array], deadline: float) -> float | None:
+        """Return the least eigenvalue of Id - mean P_i' over the points, in floating point; None if time runs out.
 
         Where it is positive the minimiser is the only one, as far as the tried points tell.
         """
-        around = NEAR * max(1.0, float(np.linalg.norm(x))) * rng.normal(size=(TRIED, self.size))
-        slopes = [self._mean_slope(x + d) for d in [np.zeros(self.size), *around]]
-        return min(float(np.linalg.eigvalsh(np.eye(self.size) - (s + s.T) / 2)[0]) for s in slopes)
+        least = np.inf
+        for point in points:
+            if time.monotonic() > deadline:
+                return None
+            s = self._mean_slope(point)
+            least = min(least, float(np.linalg.eigvalsh(np.eye(self.size) - (s + s.T) / 2)[0]))
+        return least
 
-    def rate(self, x: Array) -> float:
+    def rate(self, points: list[Array], deadline: float) -> float | None:
         """Return the limit of |y_m - x|/relaxation at the under-relaxed cycles as the relaxation tends to 0.
 
         With g_i = P_i - Id and s_i = g_1(x) + ... + g_(i-1)(x), a cycle has sum_i g_i(y_(i-1)) = 0 and
         y_(i-1) = y_m + relaxation s_i to first order. Where all P_i are differentiable at the least-squares point x,
-        y_m - x = -relaxation (sum g_i')^-1 sum g_i' s_i to first order.
+        y_m - x = -relaxation (sum g_i')^-1 sum g_i' s_i to first order. None where they are not, as far as the points
+        after the first, x, tell, or time runs out.
         """
+        x = points[0]
+        for projection in self.sets:
+            slope = response_change(projection, x)(np.eye(self.size))
+            for point in points[1:]:
+                if time.monotonic() > deadline:
+                    return None
+                if np.abs(response_change(projection, point)(np.eye(self.size)) - slope).max() > JUMP / self.size:
+                    return None
         total, moved, passed = np.zeros((self.size, self.size)), np.zeros(self.size), np.zeros(self.size)
         for projection in self.sets:
             slope = response_change(projection, x)(np.eye(self.size)).T - np.eye(self.size)
@@ -138,12 +163,16 @@ class ProjectionRing:
         return np.mean(changes, axis=0)
 
 
-def _fixed_point(function: Callable[[Array], Array], slope: Callable[[Array], Array], start: Array) -> Array:
+def _fixed_point(
+    function: Callable[[Array], Array], slope: Callable[[Array], Array], start: Array, deadline: float
+) -> Array:
     """Return a fixed point of an averaged map: its own iteration, which Newton's method finishes where it can."""
     x = start
     for step in range(MOST_STEPS):
+        if time.monotonic() > deadline:
+            break
         if step % BETWEEN_TRIES == 0:
-            tried = _newton(function, slope, x)
+            tried = _newton(function, slope, x, deadline)
             if _residual(function, tried) <= SMALL:
                 return tried
         following = function(x)
@@ -153,10 +182,12 @@ def _fixed_point(function: Callable[[Array], Array], slope: Callable[[Array], Ar
     return x
 
 
-def _newton(function: Callable[[Array], Array], slope: Callable[[Array], Array], x: Array) -> Array:
+def _newton(function: Callable[[Array], Array], slope: Callable[[Array], Array], x: Array, deadline: float) -> Array:
     """Return the last point of Newton's method whose residual is less than the one before."""
     miss = _residual(function, x)
     for _ in range(NEWTON_STEPS):
+        if time.monotonic() > deadline:
+            break
         step = np.linalg.lstsq(np.eye(x.size) - slope(x), function(x) - x, rcond=None)[0]
         tried = _residual(function, x + step)
         if not tried < miss:
@@ -165,7 +196,7 @@ def _newton(function: Callable[[Array], Array], slope: Callable[[Array], Array],
     return x
 
 
-def _residual(function: Callable[[Array], Array], x: Any) -> float:
-    if not np.isfinite(x).all():
-        return float("inf")
-    return float(np.linalg.norm(function(x) - x)) / max(1.0, float(np.linalg.norm(x)))
+def _residual(function: Callable[[Array], Array], x: Array) -> float:
+    size = float(np.linalg.norm(x))
+    # Relative to a size that overflows, any miss would count as none.
+    return float(np.linalg.norm(function(x) - x)) / max(1.0, size) if np.isfinite(size) else np.inf

@@ -17,7 +17,7 @@ class IteratedFeedDiverges(SourceClaim):
     """With the usual activations the iterated feed has, most of the time, no limit."""
 
     number = 2
-    place = "Iterated input-output"
+    place = "Iterated input-output: asymptotic outcomes"
     verdict = Decision.UNDECIDED
     correction = (
         "No measure on architectures is given, so 'most of the time' is not a proposition. Below a contraction bound "
@@ -72,16 +72,17 @@ def _alternates() -> Verdict:
 
 @claim_named("cycles_as_minimisers")
 class CyclesAsMinimisers(SourceClaim):
-    """The theorem goes some way to characterise limit cycles, such as those of alternating projections, as the
-    minimisers of a functional.
+    """The theorem answers in part whether limit cycles, such as those of alternating projections, can be characterised
+    as the minimisers of a functional.
     """
 
     number = 9
     place = "Weak convergence to the set of fixed points"
     verdict = Decision.REFUTED
     correction = (
-        "For two sets the cycles minimise the distance. For three and more sets no functional has, for every family of "
-        "closed convex sets, the cycles as its minimisers; the paper cited beside the theorem proves just this."
+        "The theorem is about fixed points and says nothing of it. For two sets the cycles minimise the distance. For "
+        "three and more sets no functional has, for every family of closed convex sets, the cycles as its minimisers; "
+        "the paper cited beside the theorem proves just this."
     )
     shown_by = (
         "tests/theory/test_projection_cycles.py",

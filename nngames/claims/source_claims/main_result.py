@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from nngames.checks.outcomes import check_outcomes
 from nngames.checks.potential import check_potential
-from nngames.claims.commitment import commitment_on_a_chain, commitment_on_a_ring
+from nngames.checks.stackelberg import check_stackelberg
 from nngames.claims.source_claim import SourceClaim, claim_named
 from nngames.core.ball_ranges import as_ball, working_precision
 from nngames.core.verdicts import Decision, Verdict
@@ -130,8 +130,17 @@ class OutcomesAreStackelberg(SourceClaim):
     correction = (
         "On an open chain it holds, for every order of commitment; on a closed ring a leader may gain by committing."
     )
-    shown_by = ("tests/theory/test_ledger.py",)
+    shown_by = (
+        "tests/theory/test_ledger.py",
+        "tests/theory/test_stackelberg.py",
+        "gallery:counterexamples/commitment_pays",
+    )
 
     def decide(self) -> Sequence[Verdict]:
-        """Compare the equilibrium of a ring with a commitment, and argue for chains."""
-        return [commitment_on_a_ring(), commitment_on_a_chain()]
+        """Compare what a leader commits to with the equilibrium of a ring, and with that of a chain whose last layer
+        commits first.
+        """
+        ring = Network.ring([[[1.0]], [[0.5]]], [[1.0], [0.0]], [{"name": "linear", "slope": 0.5}, "identity"])
+        chain = Network.chain([[[1.0]], [[-2.0]], [[0.5]]], [[1.0], [0.0], [1.0]], ["tanh", "relu", "identity"], [0.5])
+        led, passed = check_stackelberg(ring.game(), [1, 2]), check_stackelberg(chain.game(), [3, 2, 1])
+        return [led.equals_nash, led.solution, passed.equals_nash]
