@@ -20,6 +20,7 @@ from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 
 _UNIT = 2.0**-53
+_FAR = 1e290
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,16 @@ def find_weights(pairs: CouplingPairs, tolerance: float) -> Balance:
     weaker, stronger = np.minimum(pairs.forward, pairs.backward), np.maximum(pairs.forward, pairs.backward)
     both = weaker > tolerance
     ratios = pairs.ratios()
+    # A ratio that floats do not hold refutes nothing.
+    far = both & ~((ratios > 1 / _FAR) & (ratios < _FAR))
+    both, ratios = both & ~far, np.where(far, 1.0, ratios)
     own = np.where(both, pairs.mismatch_at(ratios, np.ones_like(ratios)), np.where(stronger > tolerance, stronger, 0.0))
+    own = np.where(far, 0.0, own)
     if (own - pairs.rounding > 10 * tolerance).any():
         at = int(np.argmax(own))
         return Balance(Decision.REFUTED, float(own[at]), pair=at)
+    if far.any():
+        return Balance(Decision.UNDECIDED, float(own.max()), pair=int(np.argmax(far)))
     forest = _Forest(pairs, ratios, both, tolerance)
     if np.abs(forest.logarithms).max() > 300:
         return Balance(Decision.UNDECIDED, float(own.max()), pair=int(np.argmax(own)))

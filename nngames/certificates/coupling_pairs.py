@@ -20,6 +20,8 @@ from nngames.core.exact import rational, rational_matrix
 from nngames.core.profiles import Array, Player
 
 Indices = NDArray[np.intp]
+# Ratios are cut to this range: outside floats lose digits, or are 0 or infinite.
+_RATIOS = 1e-300, 1e300
 
 
 class CouplingPairs(ABC):
@@ -56,7 +58,10 @@ class CouplingPairs(ABC):
 
     @abstractmethod
     def ratios(self) -> Array:
-        """Return for each pair a positive c_l / c_k that balances it if any does; where it cannot, any number."""
+        """Return for each pair a positive c_l / c_k that balances it if any does; where it cannot, any number.
+
+        Ratios beyond 1e300 are cut: none outside [1e-290, 1e290] is to be relied on.
+        """
 
     @abstractmethod
     def entry(self, pair: int, first: float = 1.0, second: float = 1.0) -> tuple[list[int], list[float]]:
@@ -149,7 +154,7 @@ class LayerPairs(CouplingPairs):
             if x * y <= 0:
                 x, y = float(abs(a).max()), float(abs(c).max())
             result[pair] = abs(y / x) if x != 0 and y != 0 else 1.0
-        return result
+        return np.clip(result, *_RATIOS)
 
     def entry(self, pair: int, first: float = 1.0, second: float = 1.0) -> tuple[list[int], list[float]]:
         """Return the position of the largest difference, and both entries."""
@@ -247,7 +252,9 @@ class NeuronPairs(CouplingPairs):
     def ratios(self) -> Array:
         """Return |B_ji| / |B_ij|."""
         ahead, back = np.abs(self._values)
-        return np.divide(back, ahead, out=np.ones_like(back), where=(ahead > 0) & (back > 0))
+        with np.errstate(over="ignore", under="ignore"):
+            ratios = np.divide(back, ahead, out=np.ones_like(back), where=(ahead > 0) & (back > 0))
+        return np.clip(ratios, *_RATIOS)
 
     def entry(self, pair: int, first: float = 1.0, second: float = 1.0) -> tuple[list[int], list[float]]:
         """Return the one position, and both numbers."""

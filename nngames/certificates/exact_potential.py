@@ -104,6 +104,6 @@ def _verdict(
         return Verdict(decision, statement, _CRITERION, margin, witness, ("monderer1996",))
     statement = (
         f"it is not decided whether {described(game)} has an exact potential: players {pair[0]} and {pair[1]} differ "
-        f"by too little for the data ({known})"
+        f"by too little for the data ({known}); a smaller data tolerance, or 0 for exact numbers, would decide"
     )
     return Verdict(decision, statement, _CRITERION, None, witness, ("monderer1996",))

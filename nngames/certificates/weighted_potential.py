@@ -97,7 +97,8 @@ def _verdict(game: Any, pairs: CouplingPairs, balance: Balance, tolerance: float
         statement = f"{described(game)} has no weighted potential: {culprit} ({known})"
         return Verdict(balance.decision, statement, _CRITERION, margin, witness, ("monderer1996",))
     statement = (
-        f"it is not decided whether {described(game)} has a weighted potential: the data leave it open ({known})"
+        f"it is not decided whether {described(game)} has a weighted potential: the data leave it open ({known}); "
+        "a smaller data tolerance, or 0 for exact numbers, would decide"
     )
     return Verdict(balance.decision, statement, _CRITERION, None, witness, ("monderer1996",))
 

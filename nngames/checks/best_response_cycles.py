@@ -96,6 +96,8 @@ def _explore(certifier: Certifier, start: _Node, deadline: float) -> _Graph:
         graph[node] = []
         exact = rationals(np.array(node))
         for player, where in certifier.game.space.slices.items():
+            if time.perf_counter() > deadline:
+                break
             answer = certifier.response(player, exact)
             if answer is None or answer == exact[where] or not all(_small_float(t) for t in answer):
                 continue

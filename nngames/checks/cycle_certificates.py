@@ -70,8 +70,11 @@ class Certifier:
         Returns
         -------
         Cycle or None
-            None where a step is not proved to improve, or no exact form of a cost is known.
+            None where a step is not proved to improve, no exact form of a cost is known, or a player that stands still
+            does so off its domain.
         """
+        if not path or self._off_domain(path[0][1]):
+            return None
         steps = []
         for i, (mover, before) in enumerate(path):
             step = self.deviation(mover, before, path[(i + 1) % len(path)][1])
@@ -96,6 +99,18 @@ class Certifier:
         answer = self.response(mover, rationals(before))
         best = answer is not None and answer == rationals(after[where])
         return Deviation(mover, before.copy(), after.copy(), gain, bounds, best)
+
+    def _off_domain(self, x: Array) -> bool:
+        """Whether some block's actions are certainly off its domain, also where it never moves."""
+        if isinstance(self.game, TrackingGame):
+            return False
+        for block, own in self.game.own.items():
+            try:
+                if own.activation.flint_conjugate(rationals(x[self.game.blocks.slices[block]])) is None:
+                    return True
+            except NotApplicableError:
+                continue  # Without an exact form the domain is not known exactly either.
+        return False
 
     def _gain(self, mover: Player, before: Array, after: Array) -> tuple[Fraction | None, tuple[float, float] | None]:
         from flint import arb, ctx
@@ -143,7 +158,12 @@ class Certifier:
         if isinstance(self.game, TrackingGame):
             answer = activation.flint_response(self._preactivation(block, x))
         else:
-            found = rational_response(activation, self.metric(block), self._block_drive(block, x))
+            if coordinate is None:
+                u = self._block_drive(block, x)
+            else:
+                # Neurons answer by coordinate: what the others of the block hear does not matter.
+                u = [self._drive(block, coordinate, x)] * self.game.network.dims[block]
+            found = rational_response(activation, self.metric(block), u)
             if found is None:
                 return None
             answer = found
@@ -207,10 +227,11 @@ class Certifier:
         for target, source in network.weights:
             if target != block:
                 continue
-            row, start = self._rational(target, source), network.space.slices[source].start
-            for j in range(row.ncols()):
-                if (source != block or j != coordinate) and row[coordinate, j] != 0:
-                    total = total + row[coordinate, j] * x[start + j]
+            # One row, as floats: the rational form of the whole matrix takes seconds where it is large.
+            row, start = network.weights[target, source].dense[coordinate], network.space.slices[source].start
+            for j in np.flatnonzero(row).tolist():
+                if source != block or j != coordinate:
+                    total = total + rational(row[j]) * x[start + j]
         return total
 
     def _preactivation(self, block: Player, x: list[Any], without: Player | None = None) -> list[Any]:

@@ -75,7 +75,7 @@ def find_indifference(game: Any, rng: np.random.Generator, deadline: float = np.
     deadline : float
         In the time of ``time.perf_counter``; after it no new pair of players or profile is begun.
     """
-    if not isinstance(game, CoupledGame):
+    if not isinstance(game, CoupledGame) or time.perf_counter() > deadline:
         return None
     search = _Search(game, rng)
     graph = listening_graph(game, 0.0)

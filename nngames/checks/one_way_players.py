@@ -82,9 +82,11 @@ def _heard_range(game: CoupledGame, block: Player, g: list[Any], lower: Array, u
     for (target, source), weight in network.weights.items():
         if target != block or (source == block and not game.neurons):
             continue
+        # Neurons hear one row only: the others would make the work of all of them cubic.
+        rows = [i for i, t in enumerate(g) if t != 0]
         row = [
-            sum((t * rational(w) for t, w in zip(g, c, strict=True) if w), rational(0.0))
-            for c in weight.dense.T.tolist()
+            sum((g[i] * rational(w) for i, w in zip(rows, c, strict=True) if w), rational(0.0))
+            for c in weight.dense[rows].T.tolist()
         ]
         if source == block:
             row = [rational(0.0) if t != 0 else w for t, w in zip(g, row, strict=True)]

@@ -115,7 +115,7 @@ def check_potential(
     seed : int or Generator, optional
         Of the starts and directions that the search for cycles draws.
     max_seconds : float
-        After which the search begins no new candidate.
+        After which the search begins no new candidate, and of a finite game no other question is decided.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def check_potential(
     check_tolerance(data_tolerance)
     check_positive("max_seconds", max_seconds)
     if isinstance(game, FiniteGame):
-        return PotentialReport(**finite_report(game, data_tolerance))
+        return PotentialReport(**finite_report(game, data_tolerance, max_seconds))
     game = require_game(game)
     exact, weighted = exact_potential(game, data_tolerance), weighted_potential(game, data_tolerance)
     reason = certification_reason(game)

@@ -130,7 +130,8 @@ def potential_distance(
     weighted, lower = unit * math.sqrt(found.squared), unit * math.sqrt(found.lower)
     logarithms = found.logarithms - found.logarithms.min()
     weights = dict(zip(game.players, np.exp(logarithms).tolist(), strict=True))
-    optimal = _optimal(weighted, lower, size, float(ratio), found.boxes)
+    close = found.lower >= (1 - 2 * CLOSE) * found.squared
+    optimal = _optimal(weighted, lower, close or weighted <= 1e-13 * size, float(ratio), found.boxes)
     return PotentialDistance(
         size, exact_distance(game), weighted, lower, optimal, weights, float(ratio), game, coupling
     )
@@ -146,10 +147,10 @@ def require_bilinear(game: Any, taker: str) -> CoupledGame:
     return game
 
 
-def _optimal(weighted: float, lower: float, size: float, ratio: float, boxes: int) -> Verdict:
+def _optimal(weighted: float, lower: float, close: bool, ratio: float, boxes: int) -> Verdict:
     found = f"weights of ratio at most {ratio:.6g} bring a weighted potential to distance {weighted:.6g}"
     method = "branch and bound over the logarithms of the weights"
-    if lower**2 >= (1 - 2 * CLOSE) * weighted**2 or weighted <= 1e-13 * size:
+    if close:
         statement = f"{found}, and none closer than {lower:.6g} ({boxes} boxes of weights bounded)"
         return Verdict(Decision.PROVED, statement, method, weighted - lower)
     statement = (

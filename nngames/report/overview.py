@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from nngames.core.errors import InputError
 from nngames.report.figures import literal, new_figure
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ def draw_overview(report: ScenarioReport) -> Any:
     runs = {label: result for label, result in report.results.items() if result.trace.residual.size}
     columns = 2 if len(squares) > 1 else 1
     rows = -(-len(squares) // columns)
+    if not (runs or squares):
+        raise InputError("there is no run to draw")
     heights = ([PANEL_HEIGHT + 0.1 * len(report.results)] if runs else []) + [SQUARE] * rows
     width = 13.0 if columns > 1 or _traced(report) else 7.5
     figure = new_figure(width, sum(heights) + 0.4)
@@ -43,6 +46,7 @@ def _traced(report: ScenarioReport) -> bool:
 
 def _squares(report: ScenarioReport) -> list[Callable[[Any], None]]:
     """Return what draws each of the square parts."""
+    from nngames.games import FiniteGame
     from nngames.report.basins import draw_basins
     from nngames.report.cycle_drawing import draw_cycle
     from nngames.report.game_graph import graph_of
@@ -50,6 +54,12 @@ def _squares(report: ScenarioReport) -> list[Callable[[Any], None]]:
     from nngames.report.phase_portrait import draw_phase_portrait
 
     game, seed = report.scenario.game, report.scenario.section.seed
+    if report.scenario.section.training is not None:
+        # Nobody listens to anybody.
+        return []
+    if isinstance(game, FiniteGame):
+        # It has a table, not a graph, and its actions are no numbers.
+        return []
     graph = graph_of(game)
     squares: list[Callable[[Any], None]] = [lambda part: draw_game(part, graph)]
     cycle = getattr(report.checks.get("potential"), "cycle", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from math import lcm
 from typing import Any
@@ -21,6 +22,8 @@ from nngames.games.finite.numbers import Numbers
 
 _CRITERION = "costs summed around the closed paths of four deviations by two players"
 _MONDERER = ("monderer1996",)
+# Players' costs whose sizes differ by more than 2^900 are not compared in floats.
+_FAR = 900
 
 
 def described(game: FiniteGame) -> str:
@@ -32,7 +35,11 @@ def described(game: FiniteGame) -> str:
 def shown(number: Fraction) -> str:
     """Return a number for a sentence: exactly where that is short."""
     exact = str(number)
-    return exact if len(exact) <= 12 else f"{nearest_float(number):.6g}"
+    if len(exact) <= 12:
+        return exact
+    # Decimals reach further than floats.
+    nearest = nearest_float(number)
+    return f"{nearest:.6g}" if 0 < abs(nearest) < np.inf else f"{Decimal(number.numerator) / number.denominator:.6g}"
 
 
 def known(game: FiniteGame, tolerance: float) -> str:
@@ -60,12 +67,13 @@ def exact_verdict(game: FiniteGame, pairs: SquarePairs, tolerance: float) -> Ver
         witness: dict[str, Any] = {"weights": dict.fromkeys(game.players, Fraction(1) if game.exact else 1.0)}
         return Verdict(decision, statement, _CRITERION, None if game.exact else tolerance - largest, witness, _MONDERER)
     assert at is not None  # noqa: S101 - without pairs the potential is proved
-    square = _square(game, pairs, at, pairs.square(at))
+    square = _square(game, pairs, at, pairs.unequal_square(at) if game.exact else pairs.square(at))
     relative = f"relative mismatch {mismatch[at]:.3g}, {data}"
     if decision is Decision.UNDECIDED:
         statement = (
             f"it is not decided whether {what} has an exact potential: players {square['pair'][0]} and "
-            f"{square['pair'][1]} differ by too little for the data ({relative})"
+            f"{square['pair'][1]} differ by too little for the data ({relative}); a smaller data tolerance, or 0 for "
+            "exact numbers, would decide"
         )
         return Verdict(decision, statement, _CRITERION, None, square, _MONDERER)
     corners = " and ".join(f"({', '.join(square['strategies'][corner])})" for corner in (0, 2))
@@ -78,12 +86,24 @@ def exact_verdict(game: FiniteGame, pairs: SquarePairs, tolerance: float) -> Ver
 
 
 def weighted_verdict(game: FiniteGame, pairs: SquarePairs, tolerance: float) -> Verdict:
-    """Decide whether weights w > 0 of the players make the costs w_l c_l a game with an exact potential."""
-    balance = find_exact_weights(pairs) if game.exact else find_weights(pairs, tolerance)
+    """Decide whether weights w > 0 of the players make the costs w_l c_l a game with an exact potential.
+
+    Weights make up for the size of a player's costs. Where sizes lie further apart than floats reach, the game is
+    decided whose costs are each divided by a power of two, and the weights are Fractions.
+    """
     what, data = described(game), known(game, tolerance)
+    units = _far_units(game)
+    if units is not None:
+        game = game.with_numbers(_divided(game.numbers, units))
+        pairs = SquarePairs(game)
+        data += ", each player's costs divided by a power of two"
+    balance = find_exact_weights(pairs) if game.exact else find_weights(pairs, tolerance)
     if balance.weights is not None:
         statement = f"{what} has a weighted potential: the weighted costs change alike on every square ({data})"
-        witness: dict[str, Any] = {"weights": dict(zip(game.players, balance.weights, strict=True))}
+        weights = balance.weights
+        if units is not None:
+            weights = [Fraction(w) / Fraction(2) ** unit for w, unit in zip(weights, units, strict=True)]
+        witness: dict[str, Any] = {"weights": dict(zip(game.players, weights, strict=True))}
         return Verdict(balance.decision, statement, _CRITERION, None, witness, _MONDERER)
     witness = _culprit(game, pairs, balance)
     if balance.decision is Decision.REFUTED:
@@ -91,9 +111,26 @@ def weighted_verdict(game: FiniteGame, pairs: SquarePairs, tolerance: float) -> 
         return Verdict(balance.decision, statement, _CRITERION, balance.mismatch, witness, _MONDERER)
     statement = (
         f"it is not decided whether {what} has a weighted potential: the data leave it open (relative mismatch "
-        f"{balance.mismatch:.3g}, {data})"
+        f"{balance.mismatch:.3g}, {data}); a smaller data tolerance, or 0 for exact numbers, would decide"
     )
     return Verdict(balance.decision, statement, _CRITERION, None, witness, _MONDERER)
+
+
+def _far_units(game: FiniteGame) -> list[int] | None:
+    """Return the binary exponents of the players' largest |costs| if they lie too far apart for floats; else None."""
+    largest = [max(costs.max(), -costs.min()) for costs in game.numbers.values]
+    sizes = [int(x).bit_length() if game.exact else int(np.frexp(x)[1]) for x in largest]
+    present = [size for size, x in zip(sizes, largest, strict=True) if x != 0]
+    return sizes if present and max(present) - min(present) > _FAR else None
+
+
+def _divided(numbers: Numbers, units: Sequence[int]) -> Numbers:
+    """Return each player's numbers over 2^unit; exact ones times a common power of two, which no weight notices."""
+    if not numbers.exact:
+        return Numbers(np.stack([np.ldexp(x, -e) for x, e in zip(numbers.values, units, strict=True)]), None)
+    most = max(units)
+    values = numbers.values.astype(object)
+    return Numbers(np.stack([x * 2 ** (most - e) for x, e in zip(values, units, strict=True)]), numbers.denominator)
 
 
 def _square(game: FiniteGame, pairs: SquarePairs, pair: int, place: tuple[int, ...]) -> dict[str, Any]:
@@ -172,15 +209,17 @@ class FinitePotential:
         return self.numbers.fractions() if self.numbers.exact else self.numbers.values
 
 
-def finite_potential(game: FiniteGame, weights: Sequence[Any]) -> FinitePotential:
-    """Return the potential of a game that has one with these weights.
+def finite_potential(game: FiniteGame, weights: Sequence[Any]) -> FinitePotential | None:
+    """Return the potential of a game that has one with these weights; None where costs are floats and weights not.
 
     It sums the movers' weighted cost differences along the path from the first strategies on which the players move in
     their order: phi(s) = sum_l w_l (c_l(s_1..s_l, 0..0) - c_l(s_1..s_{l-1}, 0, 0..0)).
     """
     values, denominator = game.numbers.values, game.numbers.denominator
     if denominator is None:
-        factors, total = [float(w) for w in weights], np.zeros(game.sizes)
+        factors, total = [nearest_float(w) for w in weights], np.zeros(game.sizes)
+        if not all(0 < factor < np.inf for factor in factors):
+            return None
     else:
         common = lcm(*(Fraction(w).denominator for w in weights))
         factors, total = [int(Fraction(w) * common) for w in weights], np.zeros(game.sizes, dtype=object)

@@ -1,7 +1,8 @@
-"""The potential report of a finite game: every question is decided, by its table and the graph of its deviations."""
+"""The potential report of a finite game: its table and the graph of its deviations decide every question."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ _ANSWERS = _Question(
 )
 
 
-def finite_report(game: FiniteGame, tolerance: float) -> dict[str, Any]:
+def finite_report(game: FiniteGame, tolerance: float, max_seconds: float) -> dict[str, Any]:
     """Return the fields of a finite game's potential report.
 
     Parameters
@@ -60,6 +61,8 @@ def finite_report(game: FiniteGame, tolerance: float) -> dict[str, Any]:
     tolerance : float
         Floating costs are known to it, relative to the player's largest |cost|; exact ones are known exactly. 0 takes
         floats as the rationals they are.
+    max_seconds : float
+        After which no other question about the graph of deviations is begun.
 
     Notes
     -----
@@ -67,6 +70,7 @@ def finite_report(game: FiniteGame, tolerance: float) -> dict[str, Any]:
     one iff there is no weak improvement cycle [voorneveld1997], and a best-response potential iff no cycle of best
     responses has a strict step [voorneveld2000].
     """
+    deadline = time.perf_counter() + max_seconds
     if tolerance == 0 and not game.exact:
         game = game.with_numbers(game.numbers.rationals())
     pairs = SquarePairs(game)
@@ -79,7 +83,7 @@ def finite_report(game: FiniteGame, tolerance: float) -> dict[str, Any]:
         kind = "exact" if exact.proved else "weighted"
         verdicts = [_by_potential(game, question, kind, tolerance) for question in (_ACYCLIC, _ORDINAL, _ANSWERS)]
         return fields | dict(zip(("acyclic", "ordinal", "best_response_acyclic"), verdicts, strict=True), cycle=None)
-    return fields | _by_graph(game, tolerance)
+    return fields | _by_graph(game, tolerance, deadline)
 
 
 def _by_potential(game: FiniteGame, question: _Question, kind: str, tolerance: float) -> Verdict:
@@ -88,18 +92,33 @@ def _by_potential(game: FiniteGame, question: _Question, kind: str, tolerance: f
     return Verdict(Decision.PROVED, statement, f"the {kind} potential", references=question.references)
 
 
-def _by_graph(game: FiniteGame, tolerance: float) -> dict[str, Any]:
+def _by_graph(game: FiniteGame, tolerance: float, deadline: float) -> dict[str, Any]:
+    questions = {"acyclic": _ACYCLIC, "ordinal": _ORDINAL, "best_response_acyclic": _ANSWERS}
+    fields: dict[str, Any] = {"cycle": None}
     try:
-        graph = Deviations(game, tolerance)
+        graph = Deviations(game, tolerance) if time.perf_counter() < deadline else None
     except NotApplicableError as error:
         statement = f"it is not decided which cycles {described(game)} has: {error}"
-        open_ = Verdict(Decision.UNDECIDED, statement, "not applicable")
-        return {"acyclic": open_, "ordinal": open_, "best_response_acyclic": open_, "cycle": None}
-    improves, may_improve = graph.improves == 2, graph.improves >= 1
-    acyclic, cycle = _decide(graph, _ACYCLIC, (improves, may_improve), (improves, may_improve), tolerance)
-    ordinal, _ = _decide(graph, _ORDINAL, (graph.keeps == 2, graph.keeps >= 1), (improves, may_improve), tolerance)
-    answers, _ = _decide(graph, _ANSWERS, (graph.best == 2, graph.best >= 1), (improves, may_improve), tolerance)
-    return {"acyclic": acyclic, "ordinal": ordinal, "best_response_acyclic": answers, "cycle": cycle}
+        return fields | dict.fromkeys(questions, Verdict(Decision.UNDECIDED, statement, "not applicable"))
+    for name, question in questions.items():
+        if graph is None or time.perf_counter() > deadline:
+            fields[name] = _out_of_time(game, question, graph)
+            continue
+        strict = graph.improves == 2, graph.improves >= 1
+        allowed = {"acyclic": graph.improves, "ordinal": graph.keeps, "best_response_acyclic": graph.best}[name]
+        fields[name], cycle = _decide(graph, question, (allowed == 2, allowed >= 1), strict, tolerance)
+        if name == "acyclic":
+            fields["cycle"] = cycle
+    return fields
+
+
+def _out_of_time(game: FiniteGame, question: _Question, graph: Deviations | None) -> Verdict:
+    done = "its deviations were not listed yet" if graph is None else f"its {len(graph.sources)} deviations were listed"
+    statement = (
+        f"it is not decided whether {described(game)} {question.absence}: the time ended before the question was "
+        f"begun ({done}); more max_seconds would decide it"
+    )
+    return Verdict(Decision.UNDECIDED, statement, "not begun", references=question.references)
 
 
 def _decide(
@@ -132,7 +151,7 @@ def _decide(
         if (arcs[1] & strict[1] & within).any():
             statement = (
                 f"it is not decided whether {what} {question.absence}: gains between the data tolerance and ten times "
-                f"it would close such a path ({data})"
+                f"it would close such a path ({data}); a smaller data tolerance, or 0 for exact numbers, would decide"
             )
             return Verdict(Decision.UNDECIDED, statement, method, references=question.references), None
     return Verdict(Decision.PROVED, f"{what} {question.absence} ({data})", method, references=question.references), None

@@ -111,6 +111,15 @@ class SquarePairs(CouplingPairs):
                 return pair
         return None
 
+    def unequal_square(self, pair: int) -> tuple[int, ...]:
+        """Return the profile with the strategies i and j of the square where A and C differ most, in exact numbers."""
+        i, j = self.first[pair], self.second[pair]
+        difference = abs(_mixed(self._numbers.values[i], i, j) - _mixed(self._numbers.values[j], i, j))
+        place = [int(k) for k in np.unravel_index(int(difference.argmax()), difference.shape)]
+        place[i] += 1
+        place[j] += 1
+        return tuple(place)
+
     def rational_entries(self, pair: int) -> tuple[list[Any], list[Any]]:
         """Return the distinct pairs of entries, times the costs' common denominator."""
         from flint import fmpq
@@ -154,5 +163,7 @@ def _in_unit(numbers: Numbers) -> Array:
         return np.zeros(values.shape)
     if not numbers.exact:
         return np.ldexp(values, -int(np.frexp(largest)[1]))
+    if values.dtype != object:
+        return np.asarray(values / float(largest))
     flat = [x / int(largest) for x in values.ravel().tolist()]
     return np.array(flat, dtype=np.float64).reshape(values.shape)

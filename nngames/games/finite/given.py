@@ -93,11 +93,13 @@ def file_text(path: Path) -> str:
         return decoded(path.read_bytes(), str(path))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{str(path)!r} is no path: {error}") from None
 
 
 def decoded(content: bytes, name: str) -> str:
-    """Return the text of a file's content."""
+    """Return the text of a file's content, without the mark that some editors put before UTF-8."""
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{name} is not UTF-8 text: {error}") from None

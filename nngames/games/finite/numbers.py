@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from nngames.core.errors import InputError, ShapeError
 
+#: Floats above this in size are refused: differences and sums of them would leave the range.
+LARGEST = 1e300
 #: Sums of at most eight integers below this stay inside 64 bits.
 _WORD = 1 << 59
 
@@ -60,7 +62,9 @@ class Numbers:
         try:
             flat = [int(x) / self.denominator for x in self.values.ravel().tolist()]
         except OverflowError:
-            raise InputError("a number lies outside the range of floats") from None
+            flat = [np.inf]
+        if max(map(abs, flat), default=0.0) > LARGEST:
+            raise InputError(f"a number lies outside the range that is computed with in floats, {LARGEST:g}")
         return np.array(flat, dtype=np.float64).reshape(self.values.shape)
 
     def fractions(self) -> NDArray[Any]:
@@ -101,6 +105,8 @@ def as_numbers(given: Any, what: str) -> Numbers:
         if not np.isfinite(floats).all():
             at = tuple(int(i) for i in np.argwhere(~np.isfinite(floats))[0])
             raise InputError(f"{what} must be finite; got {array[at]} at {at}")
+        if np.abs(floats).max(initial=0.0) > LARGEST:
+            raise InputError(f"{what} must be at most {LARGEST:g} in size: divide them by a number, or give integers")
         return Numbers(floats, None)
     if array.dtype.kind not in "Ou":
         raise InputError(f"{what} must be numbers; got an array of {array.dtype}")
