@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nngames.core.profiles import Array
+from nngames.core.verdicts import Decision
 from nngames.games import Alternation, Game
 from nngames.solvers.solver import Guarantee, Problem, Solver, State, no_guarantee, norm, solver_named
 
@@ -41,20 +42,30 @@ class Alternating(Solver):
 
     Guarantee
     ---------
-    E never increases and is bounded below, so it converges. Where every move falls by at least a multiple of its
-    squared length, as proximal gradient steps do, and E is semi-algebraic or analytic with bounded iterates, the
-    iterates converge to a critical point, which is an equilibrium as E is convex in each player's action (Bolte, Sabach
-    and Teboulle). Nothing is proved about a given game here, and equilibria may differ by the start.
+    E never increases and is bounded below, so it converges. Of a lifted network each move lowers E by at least a
+    multiple of the squares of its player's part of the residual: where the iterates stay bounded the residual tends to
+    0, and every limit point is an equilibrium. They are proved to settle so where the hidden answers are bounded and
+    the weights that take them have ridges or bounds. E is not convex, so different starts lead to different equilibria.
+    For best responses in place of steps it is the theorem on block coordinate descent (Tseng).
 
     References
     ----------
-    Bolte, Sabach and Teboulle (2014); Grippo and Sciandrone (2000).
+    Tseng (2001), Theorem 4.1; Grippo and Sciandrone (2000), Section 6.
     """
 
     def guarantee(self, game: Game) -> Guarantee:
-        """Return that nothing is proved about the game."""
-        game.alternation()
-        return no_guarantee("the common function never increases; convergence of the iterates is not proved here")
+        """Return whether the residual is proved to tend to 0."""
+        obstacle = game.alternation().obstacle
+        if obstacle is not None:
+            return no_guarantee(f"the common function never increases, but {obstacle}")
+        return Guarantee(
+            Decision.PROVED,
+            "every move lowers one common function by at least a multiple of the squared residual, and the iterates "
+            "stay where these multiples are bounded: the residual tends to 0, and every limit point is an equilibrium",
+            "the sum of the falls is finite",
+            witness={"map": "moves in turn", "exists": False},
+            references=("tseng2001", "grippo2000"),
+        )
 
     def problem(self, game: Game, rng: np.random.Generator) -> AlternatingProblem:
         """Return the players' moves."""
@@ -69,4 +80,4 @@ class Alternating(Solver):
         x = state.x
         for turn in range(problem.view.turns):
             x = problem.view.move(x, turn)
-        return problem.state(x, state.evaluations + problem.view.turns)
+        return problem.state(x, state.evaluations + problem.view.passes + 1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.errors import DomainError, NNGamesError
+from nngames.core.errors import DomainError, NNGamesError, NotApplicableError
 from nngames.core.profiles import Array
 from nngames.games import Game, NetworkGame
 from nngames.networks.fused import FusedMap, Kernels
@@ -123,6 +123,9 @@ class Course(Problem):
         except DomainError as error:
             self._refusal = error
             return self._leave(state.evaluations, OUTSIDE)
+        except NotApplicableError:
+            # A scheme may learn on the way what the game has not.
+            return self._leave(state.evaluations, "came to no end")
         except Ended as end:
             if end.decided:
                 raise

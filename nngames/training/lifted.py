@@ -12,7 +12,10 @@ from nngames.core.errors import InputError, NotApplicableError, ShapeError
 from nngames.core.profiles import Array, Profile
 from nngames.core.seeds import Seed, generator
 from nngames.training.chain import ChainShape, forward_pass, initial_parameters
+from nngames.training.constraints import project_spectral
+from nngames.training.data import read_numbers
 from nngames.training.lifted_game import LiftedGame
+from nngames.training.lifted_report import EquilibriumReport, report_on_profile
 from nngames.training.trained import TrainedNetwork
 
 
@@ -32,6 +35,8 @@ class LiftedTraining:
         omega, positive; scaled to sum 1.
     ridge : float or sequence of L floats
         ridge_l |W_l|^2/2 is added to the cost of layer l's weights.
+    bounds : float or sequence of L floats or None, optional
+        Bounds on the spectral norms |W_l|_2. Default: none.
     shares : float or sequence of L floats
         c_l > 0, how much the loss of a layer counts. The larger c_l is against c_{l+1}, the closer the hidden answers
         stay to what the layer would answer by itself.
@@ -51,6 +56,7 @@ class LiftedTraining:
         *,
         weights: ArrayLike | None = None,
         ridge: Any = 0.0,
+        bounds: Any = None,
         shares: Any = 1.0,
     ) -> None:
         self.shape = ChainShape(inputs, targets, activations, widths, weights=weights, ridge=ridge)
@@ -76,15 +82,25 @@ class LiftedTraining:
             shape.weights,
             shape.ridge,
             tuple(float(share) for share in given),
+            tuple(read_numbers("bounds", bounds, shape.depth, none=True)),
         )
 
     def game(self) -> LiftedGame:
-        """Return the game of weights and hidden answers, for ``nng.solve(game, method="alternating", start=...)``."""
+        """Return the game of weights and hidden answers, for ``nng.solve(game, method="alternating", start=...)``.
+
+        The start matters: where r_l(0) = 0, no player alone gains by leaving weights that are all 0.
+        """
         return self._game
 
     def start(self, seed: Seed = None) -> Array:
-        """Return a profile of random weights, scaled by the layers' widths, and the answers of their forward pass."""
+        """Return a profile of random weights, scaled by the layers' widths, and the answers of their forward pass.
+
+        Weights beyond their bounds are moved onto them.
+        """
         matrices = initial_parameters(self.shape, generator(seed))
+        for matrix, bound in zip(matrices, self._game.bounds, strict=True):
+            if bound is not None:
+                matrix[:, :-1] = project_spectral(matrix[:, :-1], bound)
         _, answers = forward_pass(self.shape, matrices, self.shape.inputs)
         parts = []
         for layer, matrix in enumerate(matrices, start=1):
@@ -92,6 +108,10 @@ class LiftedTraining:
             if layer < self.shape.depth:
                 parts.append(answers[layer].ravel())
         return np.concatenate(parts)
+
+    def report(self, profile: Profile, tolerance: float = 1e-6) -> EquilibriumReport:
+        """Return whether the profile is an equilibrium within the tolerance, by the regrets of all players."""
+        return report_on_profile(self._game, profile, tolerance)
 
     def trained(self, profile: Profile) -> TrainedNetwork:
         """Return the chain with the profile's weights; its hidden answers are those of its forward pass."""

@@ -6,8 +6,9 @@ With c_l > 0 and z_0 = x, z_L = y given, player ("weights", l) chooses Theta_l a
 
 and player ("activations", l) chooses z_l and pays the losses of its own layer and of the next. No loss is counted twice
 by one player, and each enters with the same factor for all who feel it, so the sum E of all of them is an exact
-potential. E is convex in each player's action, not jointly, and 0 without ridges exactly where every layer answers its
-input: z_l = r_l(v_l). These are the Fenchel lifted networks of [gu2020], read as a game.
+potential. E is convex in each player's action, strongly in z_l, and not jointly. Without ridges it is 0 exactly where
+every layer answers its input, z_l = r_l(v_l): then the network fits. At other equilibria the z_l are not the answers of
+the network. These are the Fenchel lifted networks of [gu2020], read as a game.
 
 Whether nobody can gain is told by gaps: with u = v_l - (c_{l+1}/c_l) W_{l+1}'(r_{l+1}(v_{l+1}) - z_{l+1}), convexity of
 the next loss bounds what ("activations", l) could gain by c_l sum_t omega_t [g_l*(z_l) + g_l(u) - <z_l, u>], which is 0
@@ -16,6 +17,7 @@ exactly at z_l = r_l(u).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +32,7 @@ from nngames.training.duality import regret_bound
 from nngames.training.layer_features import LayerFeatures
 from nngames.training.layer_problem import LayerProblem
 from nngames.training.lifted_moves import LiftedMoves
+from nngames.training.lifted_slopes import LinearisedLift
 
 
 def role(player: Player) -> tuple[str, int]:
@@ -54,6 +57,8 @@ class LiftedGame(Game):
     ridge : tuple of L floats
     shares : tuple of L floats
         c_l.
+    bounds : tuple of L floats or None
+        Bounds on |W_l|_2.
     """
 
     cost_name = "lifted loss"
@@ -67,9 +72,10 @@ class LiftedGame(Game):
         weights: Array,
         ridge: tuple[float, ...],
         shares: tuple[float, ...],
+        bounds: tuple[float | None, ...],
     ) -> None:
         self.inputs, self.targets, self.activations = inputs, targets, activations
-        self.weights, self.ridge, self.shares = weights, ridge, shares
+        self.weights, self.ridge, self.shares, self.bounds = weights, ridge, shares, bounds
         self.sizes = (inputs.shape[1], *widths, targets.shape[1])
         self.depth = len(activations)
         players: list[Player] = []
@@ -112,7 +118,7 @@ class LiftedGame(Game):
         features = LayerFeatures(self.answers_held(layer - 1, x), self.sizes[layer])
         held = self.answers_held(layer, x)
         ridge = self.ridge[layer - 1] / self.shares[layer - 1]
-        return LayerProblem(features, held, self.activations[layer - 1], self.weights, ridge)
+        return LayerProblem(features, held, self.activations[layer - 1], self.weights, ridge, self.bounds[layer - 1])
 
     def loss(self, layer: int, x: Array) -> float:
         """Return c_l times the layer's loss, without the ridge."""
@@ -128,16 +134,6 @@ class LiftedGame(Game):
         """Return E: the sum of all losses and ridges, an exact potential."""
         x = self.space.array(profile)
         return sum(self.loss(layer, x) + self.ridge_loss(layer, x) for layer in range(1, self.depth + 1))
-
-    def hidden_slope(self, layer: int, x: Array) -> tuple[Array, float]:
-        """Return the slope in z_l of the next layer's loss (T, n_l), per omega_t, and a bound on its curvature."""
-        theta = self.matrix(layer + 1, x)
-        activation = self.activations[layer]
-        misses = activation(self.preactivations(layer + 1, x)) - self.answers_held(layer + 1, x)
-        weight, share = theta[:, :-1], self.shares[layer]
-        # |W|_2^2 <= |W|_1 |W|_inf and |W|_F^2.
-        bound = min(float(np.sum(weight**2)), float(np.abs(weight).sum(0).max() * np.abs(weight).sum(1).max()))
-        return share * misses @ weight, share * activation.lipschitz * bound
 
     # The protocol
 
@@ -180,8 +176,9 @@ class LiftedGame(Game):
 
     def pulled(self, layer: int, x: Array) -> Array:
         """Return u (T, n_l), at whose answers r_l(u) nobody pulls z_l any more."""
-        slope, _ = self.hidden_slope(layer, x)
-        return self.preactivations(layer, x) - slope / self.shares[layer - 1]
+        misses = self.activations[layer](self.preactivations(layer + 1, x)) - self.answers_held(layer + 1, x)
+        ratio = self.shares[layer] / self.shares[layer - 1]
+        return self.preactivations(layer, x) - ratio * misses @ self.matrix(layer + 1, x)[:, :-1]
 
     def regret_bounds(self, profile: Profile) -> dict[Player, tuple[Any, Any]]:
         """Return, in place of each player's regret, an upper bound on it, with its rounding error."""
@@ -220,13 +217,19 @@ class LiftedGame(Game):
         for player, n in self.dims.items():
             kind, layer = role(player)
             name = self.activations[layer - 1].name
-            own, following = f"D_{layer}", f"D_{layer + 1}"
+            ridge, bound = self.ridge[layer - 1], self.bounds[layer - 1]
+            paid = f"D_{layer}"
+            if kind == "activations":
+                paid += f" + D_{layer + 1}"
+            elif ridge:
+                paid += rf" + \frac{{{ridge:g}}}{{2}}\|W\|^2" if format == "latex" else f" + {ridge:g} |W|^2/2"
+            limit = ""
+            if kind == "weights" and bound is not None:
+                limit = rf",\ \|W\|_2 \le {bound:g}" if format == "latex" else f", |W|_2 <= {bound:g}"
             if format == "latex":
-                cost = f"J = {own}" if kind == "weights" else f"J = {own} + {following}"
-                lines.append(rf"\text{{{kind} {layer}}} \in \mathbb{{R}}^{{{n}}}:\quad {cost}")
+                lines.append(rf"\text{{{kind} {layer}}} \in \mathbb{{R}}^{{{n}}}{limit}:\quad J = {paid}")
             else:
-                cost = own if kind == "weights" else f"{own} + {following}"
-                lines.append(f"{kind} of layer {layer} ({name}): R^{n}, J = {cost}")
+                lines.append(f"{kind} of layer {layer} ({name}): R^{n}{limit}, J = {paid}")
         if format == "latex":
             return r"\begin{gathered}" + "\n" + " \\\\\n".join(lines) + "\n" + r"\end{gathered}"
         lines.append(
@@ -236,7 +239,7 @@ class LiftedGame(Game):
 
 
 class LiftedMap(FixedPoint):
-    """R: a gradient step with a safe step for each layer's weights, and z_l -> r_l(u_l) for each hidden layer."""
+    """R: a projected gradient step, a safe one, of each layer's weights, and z_l -> r_l(u_l) of each hidden layer."""
 
     name = "joint"
 
@@ -250,7 +253,7 @@ class LiftedMap(FixedPoint):
             kind, layer = role(player)
             if kind == "weights":
                 problem, theta = game.layer_problem(layer, x), game.matrix(layer, x)
-                out[where] = (theta - problem.gradient(theta) / problem.curvature).ravel()
+                out[where] = problem.project(theta - problem.gradient(theta) / problem.curvature).ravel()
             else:
                 out[where] = game.activations[layer - 1](game.pulled(layer, x)).ravel()
         return out
@@ -263,12 +266,15 @@ class LiftedMap(FixedPoint):
         """Return x."""
         return x
 
-    def linearise(self, x: Array) -> Any:
-        """Refuse: the map is not linearised.
+    def linearise(self, x: Array) -> Callable[[Array], Array]:
+        """Return d -> J(x) d, in which the step sizes count as constants: at an equilibrium their change is worth 0.
 
         Raises
         ------
         NotApplicableError
-            Always.
+            If weights are bounded.
         """
-        raise NotApplicableError("the map of the lifted game is not linearised")
+        if any(bound is not None for bound in self._game.bounds):
+            raise NotApplicableError("the map of the lifted game is not linearised where weights are bounded")
+        linear = LinearisedLift(self._game, x)
+        return lambda d: linear(d) if d.ndim == 1 else np.array([linear(row) for row in d])

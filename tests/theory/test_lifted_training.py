@@ -7,8 +7,10 @@ import pytest
 from scipy.optimize import minimize
 
 import nngames as nng
+from nngames.training import lifted_moves
 from nngames.training.chain import ChainShape, forward_pass, initial_parameters
 from nngames.training.chain_loss import ChainLoss
+from nngames.training.layer_game import LayerGame
 from nngames.training.lifted_game import LiftedGame
 
 HIDDEN = ("relu", "tanh", "hard_tanh", "logistic", "softplus", "identity", "elu")
@@ -21,7 +23,7 @@ DERIVABLE = [
 
 def training(hidden: str = "relu", seed: int = 0, last: str = "softmax", **options: object) -> nng.LiftedTraining:
     rng = np.random.default_rng(seed)
-    inputs, labels = rng.normal(size=(9, 3)), rng.integers(0, 3, size=9)
+    inputs, labels = rng.normal(size=(9, 3)), np.arange(9) % 3
     targets = np.eye(3)[labels] if last == "softmax" else rng.normal(size=(9, 3))
     return nng.LiftedTraining(inputs, targets, [hidden, hidden, last], [4, 2], **options)  # type: ignore[arg-type]
 
@@ -99,14 +101,166 @@ def test_moves_lower_the_function_and_lead_to_an_equilibrium(hidden: str) -> Non
     assert game.residual(x) < game.residual(problem.start(5))
 
 
-@pytest.mark.parametrize("hidden", ["relu", "hard_tanh", "logistic"])
+@pytest.mark.parametrize("hidden", ["relu", "hard_tanh", "identity"])
 def test_alternating_moves_end_at_an_equilibrium(hidden: str) -> None:
-    problem = training(hidden, ridge=0.3)
+    problem = training(hidden, ridge=0.05)
     game = problem.game()
-    result = nng.solve(game, method="alternating", start=problem.start(6), tolerance=1e-7, max_iterations=500)
+    result = nng.solve(game, method="alternating", start=problem.start(6), tolerance=1e-7, max_iterations=3000)
     assert result.status == "converged"
+    assert np.linalg.norm(problem.trained(result.profile).weights[0]) > 0.5
     assert result.nash_gap < 1e-9
     assert max(gain for gain, _ in game.regret_bounds(result.profile).values()) < 1e-9
+
+
+@pytest.mark.parametrize("hidden", ["tanh", "logistic", "selu", "relu", "softplus"])
+def test_a_step_of_answers_falls_by_its_share_of_the_regret(hidden: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifted_moves, "STEPS", 1)
+    game = training(hidden, shares=[0.5, 1.0, 40.0]).game()
+    moves, x = game.alternation(), somewhere(game, np.random.default_rng(11))
+    own, after = game.activations[1], game.activations[2]
+    following = moves.move(x, moves.turns - 1)
+    where = game.space.slices[("activations", 2)]
+    d = following[where] - x[where]
+    assert np.any(d)
+    weight = game.matrix(3, x)[:, :-1]
+    # The smallest share that any direction could have; the step itself takes more.
+    least = 1 / (1 + own.lipschitz * after.lipschitz * 40.0 * np.linalg.norm(weight, 2) ** 2)
+    bound, _ = game.regret_bounds(x)[("activations", 2)]
+    assert game.potential(x) - game.potential(following) >= least * bound
+    for _ in range(2000):
+        x = moves.move(x, moves.turns - 1)
+    assert game.regret_bounds(x)[("activations", 2)][0] < 1e-6 * bound
+
+
+@pytest.mark.parametrize("bounds", [None, 0.7])
+@pytest.mark.parametrize("last", ["softmax", "identity"])
+def test_a_move_of_weights_falls_by_the_square_of_its_residual(last: str, bounds: float | None) -> None:
+    game = training("tanh", last=last, ridge=0.1, bounds=bounds, shares=[2.0, 1.0, 3.0]).game()
+    moves, x = game.alternation(), somewhere(game, np.random.default_rng(12))
+    for layer in (1, 2, 3):
+        game.matrix(layer, x)[:, :-1] *= 0.2
+    parts = game.residuals(x)
+    for turn, layer in enumerate((1, 2, 3)):
+        part = parts[game.space.slices[("weights", layer)]]
+        curvature = game.layer_problem(layer, x).curvature
+        following = moves.move(x, turn)
+        fall = game.potential(x) - game.potential(following)
+        assert fall >= 0.5 * game.shares[layer - 1] * curvature * float(part @ part) * (1 - 1e-9)
+        if bounds is not None:
+            assert np.linalg.norm(game.matrix(layer, following)[:, :-1], 2) <= bounds * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("bounds", [None, 0.7])
+def test_more_steps_of_weights_never_raise_the_cost(bounds: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    game = training("relu", last="identity", bounds=bounds).game()
+    problem = game.layer_problem(3, somewhere(game, np.random.default_rng(14)))
+    theta = problem.project(np.full(problem.features.shape, 3.0))
+    losses = [problem.value(theta)]
+    for steps in range(1, 60):
+        monkeypatch.setattr(lifted_moves, "STEPS", steps)
+        losses.append(problem.value(lifted_moves.better_weights(problem, theta)))
+    assert np.diff(losses).max() <= 1e-14 * losses[0]
+    solved = nng.solve(LayerGame({1: problem}), method="accelerated_gradient", tolerance=1e-12).profile
+    assert losses[-1] - problem.value(solved.reshape(theta.shape)) < 1e-8 * losses[0]
+
+
+@pytest.mark.parametrize("hidden", ["tanh", "relu"])
+def test_regret_bounds_of_weights_are_above_what_minimising_finds(hidden: str) -> None:
+    game = training(hidden, ridge=0.2, shares=[1.0, 0.7, 1.3]).game()
+    x = somewhere(game, np.random.default_rng(13))
+    for player in (("weights", 1), ("weights", 2), ("weights", 3)):
+        where = game.space.slices[player]
+
+        def cost(theta: np.ndarray, where: slice = where, player: tuple = player) -> float:
+            moved = x.copy()
+            moved[where] = theta
+            return float(game.cost(player, moved))
+
+        gain = game.cost(player, x) - minimize(cost, x[where], method="BFGS").fun
+        bound, rounding = game.regret_bounds(x)[player]
+        assert gain > 0.01
+        assert bound + rounding >= gain - 1e-9
+
+
+def test_a_report_encloses_every_regret_and_names_who_gains() -> None:
+    problem = training("tanh", ridge=0.05, bounds=[None, 0.8, 2.0])
+    game = problem.game()
+    start = problem.report(problem.start(1))
+    assert start.equilibrium.refuted
+    assert start.equilibrium.witness["player"] == ["activations", 2]
+    assert set(start.drift) == {1, 2}
+    assert max(start.drift.values()) < 1e-15
+    result = nng.solve(game, method="alternating", start=problem.start(1), tolerance=1e-7, max_iterations=3000)
+    found = problem.report(result.profile)
+    assert found.equilibrium.proved
+    for report in (start, found):
+        assert all(0 <= gain <= bound for gain, bound in report.regrets.values())
+    ridges = sum(game.ridge_loss(layer, result.profile) for layer in (1, 2, 3))
+    assert found.potential == pytest.approx(sum(found.losses.values()) + ridges)
+    assert np.linalg.norm(problem.trained(result.profile).weights[1], 2) <= 0.8 * (1 + 1e-12)
+    # A player moved off the equilibrium is the one that gains.
+    off = result.profile.copy()
+    off[game.space.slices[("activations", 2)]] *= 0.9
+    assert problem.report(off).equilibrium.witness["player"] == ["activations", 2]
+    assert "activations of layer 2 gain" in str(problem.report(off))
+    gain, bound = (max(regrets[i] for regrets in start.regrets.values()) for i in (0, 1))
+    assert bound > 1.01 * gain
+    between = problem.report(problem.start(1), np.sqrt(gain * bound)).equilibrium
+    assert between.status == "UNDECIDED"
+
+
+@pytest.mark.parametrize("hidden", ["tanh", "softmax", "relu"])
+def test_a_start_off_the_domain_comes_into_it(hidden: str) -> None:
+    problem = training(hidden, ridge=0.1)
+    game, x = problem.game(), problem.start(1)
+    x[game.space.slices[("activations", 1)]] = -5.0
+    assert game.cost(("activations", 1), x) == np.inf
+    assert problem.report(x).equilibrium.refuted
+    result = nng.solve(game, method="alternating", start=x, max_iterations=1)
+    assert np.isfinite(game.potential(result.profile))
+    assert np.isfinite(result.nash_gap)
+
+
+def test_rounds_are_proved_to_settle_where_answers_and_weights_are_bounded() -> None:
+    solver = nng.solver("alternating")
+    assert solver.guarantee(training("tanh", ridge=[0, 0.1, 0.1]).game()).proved
+    assert solver.guarantee(training("tanh", bounds=[None, 1.0, 2.0]).game()).proved
+    assert "weights of layer 3 have neither" in solver.guarantee(training("tanh", ridge=[1, 1, 0]).game()).statement
+    assert "answers of layer 1 are not bounded" in solver.guarantee(training("relu", ridge=1.0).game()).statement
+
+
+@pytest.mark.parametrize("hidden", ["tanh", "softplus", "softmax"])
+def test_the_map_is_linearised_with_its_step_sizes_fixed(hidden: str) -> None:
+    problem = training(hidden, ridge=[0.1, 0.2, 0.3], shares=[1.0, 0.5, 2.0])
+    game, rng = problem.game(), np.random.default_rng(15)
+    x, d = somewhere(game, rng), rng.normal(size=game.size)
+    steps = {layer: 1 / game.layer_problem(layer, x).curvature for layer in (1, 2, 3)}
+
+    def moved(y: np.ndarray) -> np.ndarray:
+        out = game.fixed_point().evaluate(y, np.empty_like(y))
+        for layer, step in steps.items():
+            theta = game.matrix(layer, y)
+            gradient = game.layer_problem(layer, y).gradient(theta)
+            out[game.space.slices[("weights", layer)]] = (theta - step * gradient).ravel()
+        return out
+
+    slope = (moved(x + 1e-6 * d) - moved(x - 1e-6 * d)) / 2e-6
+    np.testing.assert_allclose(game.fixed_point().linearise(x)(d), slope, atol=1e-7 * np.linalg.norm(slope))
+
+
+def test_newton_polishes_what_moves_in_turn_began() -> None:
+    problem = training("tanh", last="identity", ridge=[0.1, 0.2, 0.3])
+    game = problem.game()
+    x = nng.solve(game, method="alternating", start=problem.start(2), tolerance=1e-3).profile
+    polished = nng.solve(game, method="newton", start=x, tolerance=1e-13, max_iterations=200)
+    assert polished.status == "converged"
+    assert game.potential(polished.profile) <= game.potential(x)
+
+
+def test_what_is_not_linearised_does_not_end_auto() -> None:
+    problem = training("tanh", ridge=0.05, bounds=0.8)
+    result = nng.solve(problem.game(), start=problem.start(1), max_iterations=200)
+    assert result.status in ("converged", "max_iterations", "stalled")
 
 
 @pytest.mark.parametrize("name", DERIVABLE)
@@ -234,6 +388,9 @@ def test_what_lifted_training_refuses() -> None:
         game.best_response(("weights", 1), np.zeros(game.size))
     assert "activations of layer 1 (relu): R^36, J = D_1 + D_2" in game.explain()
     assert r"\text{weights 3}" in game.explain("latex")
+    bounded = training(ridge=[0.5, 0, 0], bounds=[2.0, None, None]).game()
+    assert "weights of layer 1 (relu): R^16, |W|_2 <= 2, J = D_1 + 0.5 |W|^2/2" in bounded.explain()
+    assert r"\|W\|_2 \le 2:\quad J = D_1 + \frac{0.5}{2}\|W\|^2" in bounded.explain("latex")
 
 
 def test_a_trained_network_is_a_chain_and_a_ring() -> None:
