@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from nngames.networks.fused import compile_passes
     from nngames.report.diagnose import diagnose
     from nngames.scenario import load_scenario, run_scenario
+    from nngames.scenario.train import train_scenario
     from nngames.training import (
         Convolution,
         LiftedTraining,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         train_by_backpropagation,
     )
     from nngames.training.design import design_network
+    from nngames.training.saved_network import load_network, save_network
 
 __version__ = "0.1.0"
 
@@ -73,6 +75,7 @@ _LATER = {
     "design_network": "nngames.training.design",
     "diagnose": "nngames.report.diagnose",
     "enumerate_equilibria": "nngames.checks",
+    "load_network": "nngames.training.saved_network",
     "load_scenario": "nngames.scenario",
     "maximum_pairwise_difference": "nngames.checks",
     "potential_distance": "nngames.checks",
@@ -81,7 +84,9 @@ _LATER = {
     "LiftedTraining": "nngames.training",
     "TrainedNetwork": "nngames.training",
     "TrainingProblem": "nngames.training",
+    "save_network": "nngames.training.saved_network",
     "train_by_backpropagation": "nngames.training",
+    "train_scenario": "nngames.scenario.train",
 }
 
 __all__ = [
@@ -131,15 +136,18 @@ __all__ = [
     "enumerate_equilibria",
     "error_bound",
     "error_bounds",
+    "load_network",
     "load_scenario",
     "maximum_pairwise_difference",
     "methods",
     "potential_distance",
     "run_scenario",
+    "save_network",
     "solve",
     "solve_batch",
     "solver",
     "train_by_backpropagation",
+    "train_scenario",
 ]
 
 

@@ -36,8 +36,8 @@ class ExactPotential(Certificate):
     map = "costs"
 
     def applies(self, game: Game) -> str | None:
-        """Return a reason unless the couplings are linear and can be written out."""
-        return costs_reason(game)
+        """Return a reason unless the couplings are linear and can be written out, or the costs' form decides."""
+        return None if game.potential_reason else costs_reason(game)
 
     def decide(self, game: Any) -> Verdict:
         """Decide for data known to the default tolerance."""
@@ -64,6 +64,8 @@ def exact_potential(game: Any, data_tolerance: float = 1e-12) -> Verdict:
         If the tolerance is not a number in [0, 1).
     """
     check_tolerance(data_tolerance)
+    if game.potential_reason is not None:
+        return potential_by_form(game, "exact")
     reason = costs_reason(game)
     if reason is not None:
         return not_applicable(reason)
@@ -81,6 +83,19 @@ def exact_potential(game: Any, data_tolerance: float = 1e-12) -> Verdict:
         decision = decide_mismatch(mismatch, pairs.rounding, data_tolerance)
         largest = float(mismatch.max(initial=0.0))
     return _verdict(game, pairs, decision, at, largest, data_tolerance)
+
+
+def potential_by_form(game: Game, kind: str) -> Verdict:
+    """Return the proof of an exact potential, which is a weighted one too, by the form of the costs alone."""
+    statement = f"{described(game)} has {'an exact' if kind == 'exact' else 'a weighted'} potential"
+    weights = dict.fromkeys(game.players, 1.0)
+    return Verdict(
+        Decision.PROVED,
+        f"{statement}: {game.potential_reason}",
+        "the form of the costs, whatever the data",
+        witness={"weights": weights},
+        references=("monderer1996",),
+    )
 
 
 def _verdict(

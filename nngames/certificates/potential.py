@@ -42,6 +42,8 @@ def potential_function(game: Any, weights: Mapping[Player, Any]) -> Callable[[Pr
     NotApplicableError
         If a weight lies outside the range of floats.
     """
+    if game.potential_reason is not None:
+        return game.potential
     scale = np.concatenate([np.full(n, _as_float(player, weights[player])) for player, n in game.dims.items()])
     hear, own, base = _tracking_parts(game) if isinstance(game, TrackingGame) else _coupled_parts(game)
     heard = hear(base)

@@ -18,6 +18,7 @@ from nngames.certificates.cost_structure import (
 )
 from nngames.certificates.coupling_pairs import CouplingPairs
 from nngames.certificates.exact_balance import find_exact_weights
+from nngames.certificates.exact_potential import potential_by_form
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game
 
@@ -40,8 +41,8 @@ class WeightedPotential(Certificate):
     map = "costs"
 
     def applies(self, game: Game) -> str | None:
-        """Return a reason unless the couplings are linear and can be written out."""
-        return costs_reason(game)
+        """Return a reason unless the couplings are linear and can be written out, or the costs' form decides."""
+        return None if game.potential_reason else costs_reason(game)
 
     def decide(self, game: Any) -> Verdict:
         """Decide for data known to the default tolerance."""
@@ -51,6 +52,8 @@ class WeightedPotential(Certificate):
 def weighted_potential(game: Any, data_tolerance: float = 1e-12) -> Verdict:
     """Decide whether ``game`` has a weighted potential; as ``exact_potential``, with weights in the witness."""
     check_tolerance(data_tolerance)
+    if game.potential_reason is not None:
+        return potential_by_form(game, "weighted")
     reason = costs_reason(game)
     if reason is not None:
         return not_applicable(reason)

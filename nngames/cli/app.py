@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from nngames.cli import auditing, comparing, looking, running
+from nngames.cli import auditing, comparing, looking, running, training
 
 app = typer.Typer(
     name="nngames",
@@ -18,6 +18,7 @@ app.callback(invoke_without_command=True)(looking.nngames)
 for verb in (
     running.run,
     comparing.compare,
+    training.train,
     running.check,
     running.certify,
     running.diagnose,

@@ -16,8 +16,8 @@ def nngames(
 ) -> None:
     """Networks as games: solved by many schemes, decided with certificates.
 
-    A scenario file describes a network or a game and what to do with it. 'nngames new ring' writes one to start from;
-    'nngames list gallery' names those that come with the package.
+    A scenario file describes a network, a game or a training, and what to do with it. 'nngames new ring' writes one to
+    start from; 'nngames list gallery' names those that come with the package.
     """
     if version:
         from nngames import __version__
@@ -87,7 +87,9 @@ def show_list(
 def new(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="ring, chain, recurrent, graph, adjacency, generated or quadratic."),
+        typer.Argument(
+            metavar="KIND", help="ring, chain, recurrent, graph, adjacency, generated, quadratic or training."
+        ),
     ],
 ) -> None:
     """Print a commented scenario: nngames new ring > mine.yaml"""

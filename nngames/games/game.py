@@ -85,6 +85,21 @@ class Game(ABC):
             If the game has no such map.
         """
 
+    @property
+    def potential_reason(self) -> str | None:
+        """Why ``potential`` is an exact potential, where the costs' form alone proves it; None elsewhere."""
+        return None
+
+    def potential(self, profile: Profile) -> float:
+        """Return the exact potential that the form of the costs gives.
+
+        Raises
+        ------
+        NotApplicableError
+            If it gives none; ``check_potential`` then decides by the couplings.
+        """
+        raise NotApplicableError(f"the form of the {self.cost_name} cost alone gives no potential")
+
     def inclusion(self) -> Inclusion:
         """Return the monotone-inclusion view.
 

@@ -22,6 +22,7 @@ from nngames.results.result import Result
 
 if TYPE_CHECKING:
     from nngames.scenario.scenario_report import ScenarioReport
+    from nngames.training.learning_curve import LearningCurve
 
 Path = str | os.PathLike[str] | None
 
@@ -321,6 +322,39 @@ def plot_field_split(game: Game, path: Path = None, box: Any = None) -> Any:
     with style():
         figure = new_figure(12.0, 4.9)
         draw_field_split(figure, pair, box)
+    return save(figure, path)
+
+
+def plot_learning_curve(curve: LearningCurve, result: Result, path: Path = None) -> Any:
+    """Draw the loss of a training run and the residual of its variational inequality against its passes.
+
+    Parameters
+    ----------
+    curve : LearningCurve
+    result : Result
+        The run that it is about.
+    path : path, optional
+        Where to save the picture: .png, .svg or .pdf.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If the curve has no point.
+    OptionError
+        If the suffix is not supported.
+    """
+    from nngames.report.learning_drawing import draw_learning_curve
+
+    check_path(path)
+    if not curve.loss.size:
+        raise InputError("there is no iterate to draw")
+    with style():
+        figure = new_figure(11.0, 4.4)
+        draw_learning_curve(figure, curve, result)
     return save(figure, path)
 
 

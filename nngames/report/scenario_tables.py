@@ -10,6 +10,7 @@ import numpy as np
 from nngames.games import FiniteGame
 from nngames.report.layout import Cell, coloured, columns, heading, line
 from nngames.report.result_tables import print_results
+from nngames.report.training_tables import print_outcomes
 from nngames.report.words import action_words
 from nngames.scenario.expectations import Statement
 from nngames.scenario.scenario_report import ScenarioReport
@@ -37,6 +38,9 @@ def print_scenario(console: Any, report: ScenarioReport) -> None:
     if report.results:
         heading(console, "Solves")
         print_results(console, report.results)
+    if report.trained:
+        heading(console, "Training")
+        print_outcomes(console, {label: report.outcome(label) for label in report.trained}, report.results)
     for name, found in report.checks.items():
         heading(console, _HEADINGS.get(name, name.replace("_", " ").capitalize()))
         render(found, console)

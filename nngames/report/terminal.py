@@ -24,6 +24,7 @@ from nngames.results.result import Result
 from nngames.scenario.comparing import ComparisonReport
 from nngames.scenario.saved import SavedCheck
 from nngames.scenario.scenario_report import NotApplicable, ScenarioReport
+from nngames.scenario.train import TrainingReport
 
 #: Characters of a value that a report without a table of its own shows.
 SHOWN_CHARACTERS = 400
@@ -35,13 +36,14 @@ def render(report: Any, console: Any) -> None:
     Parameters
     ----------
     report : Result, Comparison, Verdict, mapping name -> Verdict, report of a check, ScenarioReport,
-        ComparisonReport or Diagnosis
+        ComparisonReport, TrainingReport or Diagnosis
         Anything else with ``to_dict()`` is printed field by field.
     console : rich.console.Console
         Off a terminal the output has no colour, and every row is one line.
     """
     from nngames.report.comparison_tables import print_comparison_report, print_runs
     from nngames.report.scenario_tables import print_scenario
+    from nngames.report.training_tables import print_training
 
     match report:
         case Result():
@@ -52,6 +54,8 @@ def render(report: Any, console: Any) -> None:
             print_comparison_report(console, report)
         case ScenarioReport():
             print_scenario(console, report)
+        case TrainingReport():
+            print_training(console, report)
         case SavedCheck():
             _print_saved(console, report)
         case Diagnosis():

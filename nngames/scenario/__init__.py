@@ -8,6 +8,7 @@ from nngames.scenario.scenario import Scenario
 from nngames.scenario.scenario_report import ScenarioReport
 from nngames.scenario.schema import json_schema
 from nngames.scenario.suites import load_suite
+from nngames.scenario.train import TrainingReport, train_scenario
 
 __all__ = [
     "ComparisonReport",
@@ -16,10 +17,12 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "ScenarioReport",
+    "TrainingReport",
     "compare_scenarios",
     "json_schema",
     "load_scenario",
     "load_suite",
     "run_parts",
     "run_scenario",
+    "train_scenario",
 ]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nngames.core.errors import InputError, NNGamesError
-from nngames.core.operators import as_linear_map
 from nngames.core.seeds import generator
 from nngames.games import FiniteGame, Game, QuadraticGame
 from nngames.games.finite.numbers import as_numbers
 from nngames.networks import Network
-from nngames.scenario.arrays import load_matrix, load_vector
 from nngames.scenario.network_sections import (
     Adjacency,
     Chain,
@@ -27,15 +24,13 @@ from nngames.scenario.network_sections import (
     Quadratic,
     ShippedGraph,
 )
-from nngames.scenario.problems import Path, Problem, ScenarioError
+from nngames.scenario.parts import TOTAL_ENTRIES, Parts
+from nngames.scenario.problems import Path
 
 if TYPE_CHECKING:
     from nngames.scenario.scenario import Scenario
 
 Array = NDArray[np.floating[Any]]
-
-#: The most entries of all arrays together: 256 MB.
-TOTAL_ENTRIES = 32_000_000
 
 
 def build_network(scenario: Scenario) -> Network | None:
@@ -49,7 +44,7 @@ def build_network(scenario: Scenario) -> Network | None:
     given = scenario.section.network
     if given is None:
         return None
-    parts = _Parts(scenario)
+    parts = Parts(scenario)
     if isinstance(given, Graph):
         return _graph(given, parts)
     if isinstance(given, Adjacency):
@@ -68,15 +63,17 @@ def build_game(scenario: Scenario) -> Any:
         As ``build_network``, or if the players or the cost do not fit the network.
     """
     section = scenario.section
+    if scenario.training is not None:
+        return scenario.training.problem.game()
     if section.game is not None:
         if isinstance(section.game, Finite):
-            return _finite(section.game, _Parts(scenario))
-        return _quadratic(section.game, _Parts(scenario))
+            return _finite(section.game, Parts(scenario))
+        return _quadratic(section.game, Parts(scenario))
     network = scenario.network
     assert network is not None  # noqa: S101 - the schema asks for a network or a game
     key = "cost" if "cost" in section.model_fields_set else "players"
     place = key if key in section.model_fields_set else "network"
-    return _Parts(scenario).built((place,), lambda: network.game(players=section.players, cost=section.cost))
+    return Parts(scenario).built((place,), lambda: network.game(players=section.players, cost=section.cost))
 
 
 def build_start(scenario: Scenario) -> Array | None:
@@ -90,7 +87,7 @@ def build_start(scenario: Scenario) -> Array | None:
     solve = scenario.section.solve
     if solve is None or solve.start == "zero":
         return None
-    parts, path = _Parts(scenario), ("solve", "start")
+    parts, path = Parts(scenario), ("solve", "start")
     space = scenario.game.space
     if solve.start == "random":
         return scenario.source.generator(path).standard_normal(space.size)
@@ -103,80 +100,7 @@ def build_start(scenario: Scenario) -> Array | None:
     return parts.built(path, lambda: space.array(profile, what="start"))
 
 
-class _Parts:
-    """The arrays of a scenario, with the problems met on the way."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        self._scenario = scenario
-        self._problems: list[Problem] = []
-        self._entries = 0
-
-    def report(self, path: Path, message: object) -> None:
-        self._problems.append(self._scenario.document.problem(path, str(message)))
-
-    def finish(self) -> None:
-        """Raise what was reported."""
-        if self._problems:
-            raise ScenarioError(self._problems)
-
-    def content(self, name: str) -> bytes:
-        """Return the bytes of a file that the scenario may read."""
-        if self._scenario.folder is None:
-            raise InputError("a scenario given as text has no folder to read files from")
-        return self._scenario.folder.content(name)
-
-    def matrix(self, given: Any, path: Path) -> Array | None:
-        return self.tried(path, lambda: self._admitted(load_matrix(given, self._scenario.source, path)))
-
-    def vector(self, given: Any, path: Path) -> Array | None:
-        return (
-            None
-            if given is None
-            else self.tried(path, lambda: self._admitted(load_vector(given, self._scenario.source, path)))
-        )
-
-    def zeros(self, size: int, path: Path) -> Array | None:
-        return self.tried(path, lambda: self._admitted(np.zeros(size)))
-
-    def _admitted(self, array: Array) -> Array:
-        self._entries += array.size
-        if self._entries > TOTAL_ENTRIES:
-            raise InputError(f"the scenario's arrays have more than {TOTAL_ENTRIES} entries together")
-        return array
-
-    def tried(self, path: Path, make: Callable[[], Any]) -> Any:
-        """Return what ``make`` returns, or report its complaint at ``path`` and return None."""
-        try:
-            return make()
-        except NNGamesError as error:
-            self.report(path, error)
-            return None
-
-    def built(self, path: Path, make: Callable[[], Any]) -> Any:
-        """Return what ``make`` returns, or raise its complaint at ``path``."""
-        result = self.tried(path, make)
-        self.finish()
-        return result
-
-    def check_shape(self, weight: Array | None, what: str, shape: tuple[int | None, int | None], path: Path) -> None:
-        if weight is not None:
-            self.tried(path, lambda: as_linear_map(weight, what, shape))
-
-    def bias(self, given: Any, size: int | None, player: Any, path: Path) -> Array | None:
-        """Return the bias, zero where none is given; report it where its length is not ``size``."""
-        bias = self.vector(given, path)
-        if bias is None:
-            return None if size is None else self.zeros(size, path)
-        if size is not None and bias.shape != (size,):
-            self.report(path, f"the bias of {player} has shape {bias.shape}; expected ({size},)")
-        return bias
-
-    def check_size(self, activation: Any, size: int | None, path: Path) -> None:
-        if size is not None:
-            self.tried(path, lambda: activation.check_size(size))
-
-
-def _layered(given: Any, parts: _Parts) -> Network:
+def _layered(given: Any, parts: Parts) -> Network:
     layers: list[Layer] = given.layers
     paths: list[Path] = [("network", "layers", i) for i in range(len(layers))]
     names = [i + 1 if layer.name is None else layer.name for i, layer in enumerate(layers)]
@@ -203,7 +127,7 @@ def _layered(given: Any, parts: _Parts) -> Network:
     return parts.built(("network",), lambda: Network.ring(**data))
 
 
-def _graph(given: Graph, parts: _Parts) -> Network:
+def _graph(given: Graph, parts: Parts) -> Network:
     sizes, biases, activations = {}, {}, {}
     for player, node in given.players.items():
         path: Path = ("network", "players", player)
@@ -226,7 +150,7 @@ def _graph(given: Graph, parts: _Parts) -> Network:
     return parts.built(("network",), lambda: Network.graph(*data))
 
 
-def _adjacency(given: Adjacency, parts: _Parts) -> Network:
+def _adjacency(given: Adjacency, parts: Parts) -> Network:
     if isinstance(given.graph, ListedGraph):
         nodes, edges = _listed(given, given.graph, parts)
     else:
@@ -249,7 +173,7 @@ def _adjacency(given: Adjacency, parts: _Parts) -> Network:
     return parts.built(("network",), lambda: Network.graph(weights, biases, given.activation.entry))
 
 
-def _listed(given: Adjacency, graph: ListedGraph, parts: _Parts) -> tuple[list[Any], list[tuple[Any, Any, float]]]:
+def _listed(given: Adjacency, graph: ListedGraph, parts: Parts) -> tuple[list[Any], list[tuple[Any, Any, float]]]:
     """Return the nodes, in the order in which they appear, and the edges."""
     edges: list[tuple[Any, Any, float]] = []
     places: dict[frozenset[Any] | tuple[Any, Any], int] = {}
@@ -267,7 +191,7 @@ def _listed(given: Adjacency, graph: ListedGraph, parts: _Parts) -> tuple[list[A
     return list(dict.fromkeys(node for edge in edges for node in edge[:2])), edges
 
 
-def _shipped(given: Adjacency, shipped: ShippedGraph, parts: _Parts) -> tuple[list[Any], list[tuple[Any, Any, float]]]:
+def _shipped(given: Adjacency, shipped: ShippedGraph, parts: Parts) -> tuple[list[Any], list[tuple[Any, Any, float]]]:
     import networkx
 
     graph = getattr(networkx, f"{shipped.networkx}_graph")()
@@ -278,7 +202,7 @@ def _shipped(given: Adjacency, shipped: ShippedGraph, parts: _Parts) -> tuple[li
     return list(graph.nodes), edges
 
 
-def _generated(given: GeneratedNetwork, parts: _Parts, seed: int) -> Network:
+def _generated(given: GeneratedNetwork, parts: Parts, seed: int) -> Network:
     path, family = ("network", "generator"), given.generator.entry
     if family.entries > TOTAL_ENTRIES:
         parts.report(path, f"would have {family.entries} entries; at most {TOTAL_ENTRIES} are allowed")
@@ -286,7 +210,7 @@ def _generated(given: GeneratedNetwork, parts: _Parts, seed: int) -> Network:
     return parts.built(path, lambda: family.build(generator(seed)).network)
 
 
-def _finite(given: Finite, parts: _Parts) -> FiniteGame:
+def _finite(given: Finite, parts: Parts) -> FiniteGame:
     if given.file is not None:
         name = given.file
         return parts.built(("game", "file"), lambda: FiniteGame.from_nfg_content(parts.content(name), name))
@@ -313,7 +237,7 @@ def _shape(given: Any, what: str) -> tuple[int, ...]:
     return as_numbers(given, what).values.shape
 
 
-def _quadratic(given: Quadratic, parts: _Parts) -> Game:
+def _quadratic(given: Quadratic, parts: Parts) -> Game:
     quadratic: dict[Any, Any] = {}
     linear: dict[Any, Any] = {}
     penalties: dict[Any, Any] = {}
@@ -337,7 +261,7 @@ def _quadratic(given: Quadratic, parts: _Parts) -> Game:
     return parts.built(("game",), lambda: QuadraticGame(quadratic, coupling, linear, penalties))
 
 
-def _check_player(player: Any, quadratic: Any, linear: Any, penalty: Any, path: Path, parts: _Parts) -> None:
+def _check_player(player: Any, quadratic: Any, linear: Any, penalty: Any, path: Path, parts: Parts) -> None:
     """Build the game of one player from its data, one piece after the other, to see which piece is at fault."""
     if quadratic is None:
         return

@@ -11,6 +11,7 @@ from nngames.core.verdicts import Decision
 from nngames.results.result import Status
 from nngames.scenario.problems import shown
 from nngames.scenario.sections import Number, Positive, Section, Text, wrong, wrong_inside
+from nngames.training.prepared import KINDS
 
 #: The kinds of comparison in an ``expect`` statement.
 COMPARISONS = ("is", "near", "at_most", "at_least")
@@ -73,9 +74,15 @@ class Expectation(Section):
     @model_validator(mode="after")
     def _known_status(self) -> Any:
         # A misspelt status would be an expectation that nothing can meet.
-        if self.equal is None or not self.what.endswith(".status"):
+        if self.equal is None:
             return self
-        valid = [str(status) for status in (Status if self.what.startswith("solve.") else Decision)]
+        word = self.what.rsplit(".", 1)[-1]
+        if word == "status":
+            valid = [str(status) for status in (Status if self.what.startswith("solve.") else Decision)]
+        elif word == "kind" and self.what.startswith("training."):
+            valid = list(KINDS)
+        else:
+            return self
         if self.equal not in valid:
-            raise wrong_inside([(("is",), f"unknown status {shown(self.equal)}; {suggestion(str(self.equal), valid)}")])
+            raise wrong_inside([(("is",), f"unknown {word} {shown(self.equal)}; {suggestion(str(self.equal), valid)}")])
         return self

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: The function that builds a scenario from ``portable_data``.
 REBUILD = "nngames.scenario.portable:rebuild"
 #: The keys that a solve depends on, besides the seed and the stopping values; of ``solve`` it is the start.
-_KEYS = ("network", "game", "players", "cost")
+_KEYS = ("network", "game", "training", "players", "cost")
 
 
 def portable_data(scenario: Scenario) -> dict[str, Any]:

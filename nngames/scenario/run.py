@@ -170,7 +170,7 @@ def decided(report: ScenarioReport, methods: Iterable[Chosen], checks: Iterable[
     ScenarioError
         If an expectation's path leads nowhere.
     """
-    asked = _asked(methods, checks)
+    asked = _asked(report.scenario, methods, checks)
     findings = report.findings_at([e.what for e in report.scenario.section.expect if _part(e.what, asked) is not None])
     problems: list[Problem] = []
     statements = []
@@ -187,9 +187,11 @@ def decided(report: ScenarioReport, methods: Iterable[Chosen], checks: Iterable[
     return statements
 
 
-def _asked(methods: Iterable[Chosen], checks: Iterable[Chosen]) -> set[str]:
+def _asked(scenario: Scenario, methods: Iterable[Chosen], checks: Iterable[Chosen]) -> set[str]:
     """Return the beginnings of the paths that lead into the report."""
-    return {"scenario", "game", *(f"solve.{m.label}" for m in methods), *(check.name for check in checks)}
+    parts = ("solve",) if scenario.section.training is None else ("solve", "training")
+    solves = {f"{part}.{method.label}" for method in methods for part in parts}
+    return {"scenario", "game", *solves, *(check.name for check in checks)}
 
 
 def _part(what: str, parts: Iterable[str]) -> str | None:
@@ -198,7 +200,7 @@ def _part(what: str, parts: Iterable[str]) -> str | None:
 
 def check_paths(scenario: Scenario, methods: Iterable[Chosen], checks: Iterable[Chosen]) -> None:
     """Raise ScenarioError for expectations about what neither the scenario nor this run asks for."""
-    known = _asked(methods, checks) | _asked(scenario.methods, scenario.section.checks)
+    known = _asked(scenario, methods, checks) | _asked(scenario, scenario.methods, scenario.section.checks)
     problems = []
     for i, expectation in enumerate(scenario.section.expect):
         if _part(expectation.what, known) is None:

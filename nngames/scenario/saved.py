@@ -69,7 +69,9 @@ def is_saved_report(file: str) -> bool:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError):
         return True
-    return not (isinstance(data, dict) and ("network" in data or ("game" in data and "scenario" not in data)))
+    # A report has what was found under ``game`` and ``training``, beside ``scenario``.
+    given = isinstance(data, dict) and {"network", "game", "training"} & data.keys()
+    return not given or ("network" not in data and "scenario" in data)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from nngames.scenario.schema import ScenarioSection
 from nngames.scenario.sections import changed
 from nngames.scenario.solve_sections import Stopping
 from nngames.scenario.yaml_reader import Document
+
+if TYPE_CHECKING:
+    from nngames.training.prepared import PreparedTraining
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,11 @@ class Scenario:
     @property
     def summary(self) -> str:
         """What it describes, in a few words."""
+        if self.training is not None:
+            count, problem = len(self.training.test), self.training.problem
+            tested = f", {count} more to test on" if count else ""
+            layers = f"{len(problem.players)} layer{'s' * (len(problem.players) != 1)}"
+            return f"training of {layers}, {self.game.size} parameters, {len(problem.inputs)} samples{tested}"
         given = self.section.network or self.section.game
         kind = f"{given.kind} network" if self.section.network else f"{given.kind} game"  # type: ignore[union-attr]
         if isinstance(self.game, FiniteGame):
@@ -116,6 +124,21 @@ class Scenario:
         from nngames.scenario.builder import build_network
 
         return build_network(self)
+
+    @cached_property
+    def training(self) -> PreparedTraining | None:
+        """The samples and the training problem; None where the scenario gives a network or a game.
+
+        Raises
+        ------
+        ScenarioError
+            If an array cannot be read or the samples do not fit.
+        MissingExtraError
+            If they are of a data set that needs a package.
+        """
+        from nngames.scenario.training_builder import build_training
+
+        return build_training(self)
 
     @cached_property
     def game(self) -> Any:

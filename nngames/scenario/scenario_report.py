@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nngames.checks.check import Report
 from nngames.core.files import write_atomic
@@ -18,6 +21,7 @@ from nngames.results.result import Result
 from nngames.scenario.expectations import Statement
 from nngames.scenario.saved import DOCUMENT, document_of
 from nngames.scenario.scenario import Scenario
+from nngames.training.prepared import TrainingOutcome
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class ScenarioReport:
             "scenario": self._scenario_words(),
             "game": self._game_words(),
             "solve": plain({label: result.to_dict(trace=trace) for label, result in self.results.items()}),
+            **self._training_words(self.trained),
             **{name: plain(report.to_dict()) for name, report in self.checks.items()},
         }
 
@@ -111,8 +116,34 @@ class ScenarioReport:
             "scenario": self._scenario_words(),
             **({"game": self._game_words()} if any(path.split(".")[0] == "game" for path in paths) else {}),
             "solve": solves,
+            **self._training_words(
+                label for label in self.trained if any(path.startswith(f"training.{label}") for path in paths)
+            ),
             **{name: plain(report.to_dict()) for name, report in self.checks.items()},
         }
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The labels of the runs that trained a network."""
+        if self.scenario.training is None:
+            return ()
+        return tuple(label for label, result in self.results.items() if np.isfinite(result.profile).all())
+
+    def outcome(self, label: str) -> TrainingOutcome:
+        """Return what a training run came to."""
+        if label not in self._outcomes:
+            training = self.scenario.training
+            assert training is not None  # noqa: S101 - only asked of those in ``trained``
+            self._outcomes[label] = training.outcome(self.results[label].profile)
+        return self._outcomes[label]
+
+    @cached_property
+    def _outcomes(self) -> dict[str, TrainingOutcome]:
+        return {}
+
+    def _training_words(self, labels: Iterable[str]) -> dict[str, Any]:
+        outcomes = {label: plain(self.outcome(label).to_dict()) for label in labels}
+        return {"training": outcomes} if outcomes else {}
 
     def _scenario_words(self) -> dict[str, Any]:
         return {

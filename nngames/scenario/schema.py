@@ -13,6 +13,7 @@ from nngames.scenario.network_sections import Finite, GameSection, NetworkSectio
 from nngames.scenario.problems import shown
 from nngames.scenario.sections import Finding, Section, Text, Whole, wrong, wrong_inside
 from nngames.scenario.solve_sections import CheckList, Solve, Stopping
+from nngames.scenario.training_section import Training
 
 
 def _file_name(*suffixes: str) -> AfterValidator:
@@ -35,7 +36,7 @@ class Output(Section):
 
 
 class ScenarioSection(Section):
-    """A scenario: a network or game, what to do with it, and what to expect."""
+    """A scenario: a network, a game or a training, what to do with it, and what to expect."""
 
     name: Text
     description: str = ""
@@ -43,6 +44,7 @@ class ScenarioSection(Section):
     seed: Annotated[Whole, Field(ge=0)] = 0
     network: NetworkSection | None = None
     game: GameSection | None = None
+    training: Training | None = None
     players: Literal["auto", "layers", "neurons"] = "auto"
     cost: Literal["auto", "proximal", "tracking"] = "auto"
     solve: Solve | None = None
@@ -53,16 +55,16 @@ class ScenarioSection(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Any:
-        if (self.network is None) == (self.game is None):
-            found = "neither" if self.network is None else "both"
-            raise wrong(f"needs a network or a game, one of the two; got {found}")
-        if self.game is not None:
+        given = [key for key in ("network", "game", "training") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise wrong(f"needs a network, a game or a training, one of the three; got {' and '.join(given) or 'none'}")
+        if self.network is None:
             chosen = [key for key in ("players", "cost") if key in self.model_fields_set]
             if chosen:
-                reason = f"belongs to a network; a {self.game.kind} game has its own"
-                raise wrong_inside([((key,), reason) for key in chosen])
-            if isinstance(self.game, Finite):
-                self._check_finite()
+                kind = "training" if self.game is None else f"{self.game.kind} game"
+                raise wrong_inside([((key,), f"belongs to a network; a {kind} has its own") for key in chosen])
+        if isinstance(self.game, Finite):
+            self._check_finite()
         return self
 
     def _check_finite(self) -> None:

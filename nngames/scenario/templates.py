@@ -169,6 +169,29 @@ expect:                      # decides the exit code; every value says where it 
     origin: "Korpelevich 1976: Id - W is monotone by construction, and an equilibrium exists"
 """
 
+_TRAINING = """
+training:
+  data:                      # samples, one a row
+    inputs: [[0, 0], [1, 0], [0, 1], [1, 1], [2, 1], [1, 2]]     # or {file: people.csv, columns: [age, income]},
+    targets: [[0], [0], [1], [1], [0], [1]]                      # {file: data.npz, key: inputs}, or dataset: digits
+    standardize: {inputs: true, targets: false}    # or true, false: by mean and standard deviation
+    test: {last: 1}          # rows kept back to test on; or {fraction: 0.2, seed: 3}
+  layers:                    # more layers need data.hidden, targets for each but the last
+    - activation: logistic   # nngames list activations
+      ridge: 0.01            # optional; ridge |W|^2/2 is added to the loss
+
+solve:
+  methods:                   # nngames train FILE takes the first, nngames run FILE all
+    - newton_descent
+    - accelerated_gradient
+stopping: {tolerance: 1e-9, max_iterations: 10000}
+
+expect:                      # decides the exit code; every value says where it comes from
+  - what: training.newton_descent.kind       # fit, solution, no minimiser or neither
+    is: solution
+    origin: "with a ridge the loss is strongly convex in the weights, and no finite weights give the labels 0 and 1"
+"""
+
 _BODIES = {
     "ring": ("my ring", "Two layers in a ring; the network's outcomes are the equilibria of its game.", _RING),
     "chain": ("my chain", "A feed-forward network with a fixed input.", _CHAIN),
@@ -177,6 +200,7 @@ _BODIES = {
     "adjacency": ("my social network", "A public good on a social network.", _ADJACENCY),
     "generated": ("my generated network", "A recurrent layer whose weight is monotone and no contraction.", _GENERATED),
     "quadratic": ("my duopoly", "Two firms choose quantities.", _QUADRATIC),
+    "training": ("my training", "A layer that is to tell two classes apart.", _TRAINING),
 }
 
 #: The kinds of templates, each with what it describes.

@@ -26,6 +26,7 @@ registry.discover(
         "auto",
         "batch",
         "batch_stopping",
+        "checkpoints",
         "covering_ray",
         "differences",
         "external",

@@ -122,8 +122,8 @@ class Run:
             except KeyboardInterrupt:
                 raise Interrupted(self._result(*self._recomputed(self._last), Status.INTERRUPTED)) from None
 
-    def _iterate(self, state: State) -> Result:
-        problem, solver, watch, iteration = self._problem, self.solver, self._watch, 0
+    def _iterate(self, state: State, iteration: int = 0) -> Result:
+        problem, solver, watch = self._problem, self.solver, self._watch
         while True:
             self._record(state, iteration)
             status = watch.look(state, iteration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from nngames.activations import Activation, activation
 from nngames.core.errors import InputError, ShapeError, UnknownNameError
 from nngames.core.profiles import Array, float_array
 
+#: Entries whose squares, summed over all samples, are still far from the range of floats.
+LARGEST = 1e100
 #: A target this far (relative to its size) outside the closure of the activation's range counts as on it.
 ON_THE_EDGE = 1e-9
 
@@ -40,6 +43,12 @@ def sample_rows(value: ArrayLike, what: str, samples: int | None = None) -> Arra
     if not np.isfinite(array).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(f"{what}: row {row}, column {column} is {array[row, column]}; every entry must be finite")
+    if np.abs(array).max() > LARGEST:
+        row, column = (int(i) for i in np.argwhere(np.abs(array) > LARGEST)[0])
+        raise InputError(
+            f"{what}: row {row}, column {column} is {array[row, column]:.3g}; squares of entries above {LARGEST:g} are "
+            "beyond floats: scale the data"
+        )
     return array
 
 
@@ -148,9 +157,17 @@ def read_csv(path: str | Path, columns: Sequence[str | int]) -> Array:
         If the file cannot be read, a column is not there, or an entry is no number; the message names the line.
     """
     try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            lines = list(csv.reader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a CSV file: {error}") from None
+    return csv_columns(text, path, columns)
+
+
+def csv_columns(text: str, path: str | Path, columns: Sequence[str | int]) -> Array:
+    """Return columns of the text of a CSV file, which errors call ``path``, as ``read_csv`` does."""
+    try:
+        lines = list(csv.reader(io.StringIO(text)))
+    except csv.Error as error:
         raise InputError(f"{path}: cannot be read as a CSV file: {error}") from None
     if len(lines) < 2:
         raise InputError(f"{path}: a line of names and at least one sample are needed")
@@ -163,6 +180,8 @@ def read_csv(path: str | Path, columns: Sequence[str | int]) -> Array:
         if len(line) != len(names):
             raise InputError(f"{path}:{number}: {len(line)} entries, and the first line has {len(names)} names")
         rows.append([_number(path, number, names[place], line[place]) for place in places])
+    if not rows:
+        raise InputError(f"{path}: a line of names and at least one sample are needed")
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(places))
 
 
@@ -178,9 +197,12 @@ def _place(path: str | Path, names: list[str], column: str | int) -> int:
 
 def _number(path: str | Path, line: int, name: str, text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         raise InputError(f"{path}:{line}: {name} is {text!r}; a number is needed") from None
+    if not np.isfinite(number):
+        raise InputError(f"{path}:{line}: {name} is {text!r}; a finite number is needed")
+    return number
 
 
 def read_npz(path: str | Path) -> dict[str, Array]:

@@ -59,6 +59,15 @@ class LayerGame(Game):
         losses = [layer.value(theta.reshape(layer.features.shape)) for theta in np.atleast_2d(actions)]
         return scalar(np.array(losses).reshape(actions.shape[:-1]))
 
+    @property
+    def potential_reason(self) -> str | None:
+        """No layer's cost depends on another layer's parameters."""
+        return "no player's cost depends on what the others choose, so the sum of all costs is an exact potential"
+
+    def potential(self, profile: Profile) -> float:
+        """Return the sum of the losses."""
+        return self._minimisation.value(self.space.array(profile))
+
     def answer(self, player: Player, x: Array) -> Array:
         """Refuse: a layer's problem may have many minimisers, or none.
 

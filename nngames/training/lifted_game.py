@@ -130,6 +130,13 @@ class LiftedGame(Game):
         """Return ridge_l |W_l|^2/2."""
         return 0.5 * self.ridge[layer - 1] * float(np.sum(self.matrix(layer, x)[:, :-1] ** 2))
 
+    @property
+    def potential_reason(self) -> str | None:
+        """Every loss enters alike for all who feel it."""
+        return (
+            "each loss has the same factor for all players who feel it, so the sum of all losses is an exact potential"
+        )
+
     def potential(self, profile: Profile) -> float:
         """Return E: the sum of all losses and ridges, an exact potential."""
         x = self.space.array(profile)

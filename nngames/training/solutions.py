@@ -49,10 +49,11 @@ class SolutionReport:
     @property
     def kind(self) -> str:
         """``"fit"``, ``"solution"``, ``"no minimiser"`` or ``"neither"``."""
-        if self.fits.proved:
-            return "fit"
+        # What fits exactly is a minimiser: without one, the targets are met within the tolerance only.
         if self.minimiser.refuted:
             return "no minimiser"
+        if self.fits.proved:
+            return "fit"
         return "solution" if self.solves.proved else "neither"
 
     def __str__(self) -> str:

@@ -39,8 +39,16 @@ def given(paths):
 scenario_files = given(FILES)
 
 
+def need_its_data(path):
+    """Skip the test where the scenario's data set needs a package that is not installed."""
+    training = load_scenario(path).section.training
+    if training is not None and training.data.dataset is not None:
+        pytest.importorskip("sklearn")
+
+
 @given([path for path in FILES if is_run(path)])
 def test_a_scenario_runs_and_meets_its_expectations(path, capsys):
+    need_its_data(path)
     code = run(["run", str(path), "--json"])
     output = capsys.readouterr()
     report = json.loads(output.out)

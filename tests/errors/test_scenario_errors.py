@@ -51,7 +51,7 @@ output: {save: ../x.json, plot: x.gif}
     ).splitlines() == [
         "<text>:1:7: name: must be text; got 3",
         "<text>:2:1: sead: unknown key; did you mean 'seed'? valid: name, description, source, seed, network, game, "
-        "players, cost, solve, checks, stopping, expect, output",
+        "training, players, cost, solve, checks, stopping, expect, output",
         "<text>:3:7: seed: must be at least 0; got -1",
         "<text>:4:1: description: has no value; give one or remove the key",
         ANY("<text>:8:20: network.layers[0].activation: unknown activation 'tanhh'; did you mean 'tanh'? valid: "),
@@ -106,10 +106,10 @@ def test_many_problems_are_counted():
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("name: r\n", "<text>:1:1: needs a network or a game, one of the two; got neither"),
+        ("name: r\n", "<text>:1:1: needs a network, a game or a training, one of the three; got none"),
         (
             RING + "game: {kind: quadratic, players: {1: {quadratic: 1}}}\n",
-            "<text>:1:1: needs a network or a game, one of the two; got both",
+            "<text>:1:1: needs a network, a game or a training, one of the three; got network and game",
         ),
         (
             "name: g\ncost: auto\ngame: {kind: quadratic, players: {1: {quadratic: 1}}}\n",

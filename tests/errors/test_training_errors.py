@@ -30,6 +30,12 @@ Y = np.linspace(-0.5, 0.5, 6)
             "inputs: row 3, column 1 is nan; every entry must be finite",
         ),
         (
+            (np.where(X == 3, 1e200, X), Y, ["tanh"]),
+            {},
+            nng.InputError,
+            "inputs: row 1, column 1 is 1e+200; squares of entries above 1e+100 are beyond floats: scale the data",
+        ),
+        (
             (X, 3 * Y, ["tanh"]),
             {},
             nng.InputError,

@@ -408,3 +408,25 @@ def test_a_trained_network_is_a_chain_and_a_ring() -> None:
     np.testing.assert_allclose(answers[-1], network.predict(problem.shape.inputs))
     with pytest.raises(nng.ShapeError, match="the network maps 2 numbers to 3"):
         nng.LiftedTraining(np.eye(2), np.eye(3)[:2], ["relu", "softmax"], [4]).trained(np.zeros(35)).ring()
+
+
+def test_the_check_knows_the_potentials_of_training_games() -> None:
+    problem = training("tanh", ridge=0.1)
+    lifted, rng = problem.game(), np.random.default_rng(11)
+    layered = nng.TrainingProblem(rng.normal(size=(6, 2)), np.tanh(rng.normal(size=(6, 2))), ["tanh"]).game()
+    for game, x, y in (
+        (lifted, somewhere(lifted, rng), somewhere(lifted, rng)),
+        (layered, rng.normal(size=6), rng.normal(size=6)),
+    ):
+        report = nng.check_potential(game)
+        assert report.exact.proved
+        assert report.weighted.proved
+        assert report.ordinal.proved
+        assert report.potential is not None
+        for player, where in game.space.slices.items():
+            moved = x.copy()
+            moved[where] = y[where]
+            gain = game.cost(player, moved) - game.cost(player, x)
+            assert report.potential(moved) - report.potential(x) == pytest.approx(gain, abs=1e-9)
+    with pytest.raises(nng.NotApplicableError, match="the form of the proximal cost alone gives no potential"):
+        nng.Network.recurrent([[0.5]], [1.0], "tanh").game().potential([0.0])

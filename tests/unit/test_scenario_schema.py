@@ -24,7 +24,7 @@ def test_the_schema_lists_the_registries():
 def test_the_top_level_keys_are_those_of_the_design():
     assert set(json_schema()["properties"]) == set(ScenarioSection.valid_keys())
     assert ScenarioSection.valid_keys() == (
-        "name", "description", "source", "seed", "network", "game", "players", "cost", "solve", "checks", "stopping",
-        "expect", "output",
+        "name", "description", "source", "seed", "network", "game", "training", "players", "cost", "solve", "checks",
+        "stopping", "expect", "output",
     )  # fmt: skip
     assert json_schema()["additionalProperties"] is False

@@ -1,0 +1,175 @@
+"""Samples made ready: split into those to train on and those to test on, standardized, and posed as a problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nngames.activations import activation
+from nngames.core.errors import InputError
+from nngames.core.profiles import Array, Profile
+from nngames.core.verdicts import Verdict
+from nngames.training.problem import TrainingProblem
+from nngames.training.solutions import SolutionReport
+from nngames.training.standardization import Standardization
+from nngames.training.trained import TrainedNetwork
+
+#: The residual and the errors up to which parameters count as a solution and as a fit.
+REPORTED = 1e-8
+#: What parameters can be.
+KINDS = ("fit", "solution", "no minimiser", "neither")
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTraining:
+    """A training problem with the data's units and the samples kept back.
+
+    Attributes
+    ----------
+    problem : TrainingProblem
+        On the training rows, in standard units where asked.
+    inputs, targets : ndarray (T, n)
+        All samples, in the data's units.
+    train, test : ndarray of int
+        Their rows.
+    input_units, target_units : Standardization or None
+    """
+
+    problem: TrainingProblem
+    inputs: Array
+    targets: Array
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+    input_units: Standardization | None = None
+    target_units: Standardization | None = None
+
+    def trained(self, theta: Profile) -> TrainedNetwork:
+        """Return the network in the data's units: where they are standardized, layers of identities convert them."""
+        pairs = list(self.problem.weights_and_biases(theta).values())
+        activations = [self.problem.activations[player] for player in self.problem.players]
+        if self.input_units is not None:
+            pairs.insert(0, self.input_units.forward_layer)
+            activations.insert(0, activation("identity"))
+        if self.target_units is not None:
+            pairs.append(self.target_units.backward_layer)
+            activations.append(activation("identity"))
+        weights, biases = zip(*pairs, strict=True)
+        return TrainedNetwork(tuple(weights), tuple(biases), tuple(activations))
+
+    @cached_property
+    def labels(self) -> bool:
+        """Whether the targets are classes: 0 or 1 in one column, or a 1 in the class's column."""
+        zero_one = bool(np.isin(self.targets, (0.0, 1.0)).all())
+        return zero_one and (self.targets.shape[1] == 1 or bool((self.targets.sum(axis=1) == 1).all()))
+
+    def outcome(self, theta: Profile, tolerance: float = REPORTED) -> TrainingOutcome:
+        """Return what parameters came to, on the training rows and on those kept back."""
+        problem, network = self.problem, self.trained(theta)
+        matrices = problem.game().matrices(problem.game().space.array(theta))
+        report = problem.report(theta, tolerance)
+        figures: dict[str, float | None] = {}
+        for name, rows in (("training", self.train), ("test", self.test)):
+            answers = network.predict(self.inputs[rows]) if rows.size else None
+            targets = self.targets[rows]
+            figures[f"{name}_error"] = (
+                None if answers is None else float(np.sqrt(np.mean(np.sum((answers - targets) ** 2, axis=1))))
+            )
+            figures[f"{name}_accuracy"] = (
+                None if answers is None or not self.labels else float(np.mean(_classes(answers) == _classes(targets)))
+            )
+        return TrainingOutcome(
+            loss=sum(layer.value(matrices[player]) for player, layer in problem.layers.items()),
+            residual=problem.residual(theta),
+            fit_error=max(report.errors.values()),
+            report=report,
+            notes=problem.notes,
+            **figures,
+        )
+
+
+def _classes(answers: Array) -> NDArray[np.intp]:
+    return (answers[:, 0] >= 0.5).astype(np.intp) if answers.shape[1] == 1 else np.argmax(answers, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingOutcome:
+    """What training came to.
+
+    Attributes
+    ----------
+    loss : float
+        The sum of the layers' losses, ridges included.
+    residual : float
+        Of the variational inequality.
+    fit_error : float
+        The largest |r(A_t theta) - y_t| of a layer, on its own inputs and targets.
+    training_error, test_error : float or None
+        The root mean square of |answer - target| of the whole network, in the data's units; None without rows.
+    training_accuracy, test_accuracy : float or None
+        The share of right classes; None where the targets are no classes.
+    report : SolutionReport
+        What the parameters are: a fit, a solution, or neither.
+    notes : tuple of str
+        What is odd about the data and harmless.
+    """
+
+    loss: float
+    residual: float
+    fit_error: float
+    training_error: float | None
+    test_error: float | None
+    training_accuracy: float | None
+    test_accuracy: float | None
+    report: SolutionReport
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def kind(self) -> str:
+        """``"fit"``, ``"solution"``, ``"no minimiser"`` or ``"neither"``."""
+        return self.report.kind
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """The report's verdicts by what they are about."""
+        return {"solves": self.report.solves, "fits": self.report.fits, "minimiser": self.report.minimiser}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures, the kind and its verdicts as plain data."""
+        own = ("loss", "residual", "fit_error", "training_error", "test_error", "training_accuracy", "test_accuracy")
+        return {
+            "kind": self.kind,
+            **{name: getattr(self, name) for name in own},
+            **{name: verdict.to_dict() for name, verdict in self.verdicts.items()},
+            "notes": list(self.notes),
+        }
+
+
+def split_rows(
+    samples: int, last: int | None, fraction: float | None, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows to train on and to test on, both in their order: the last ones, or a fraction that is drawn.
+
+    Raises
+    ------
+    InputError
+        If fewer than two rows are left to train on, or none is drawn to test on.
+    """
+    rows = np.arange(samples)
+    if last is not None:
+        count = last
+    elif fraction is not None:
+        count = round(fraction * samples)
+    else:
+        count = 0
+    if samples - count < 2:
+        kept = f"{count} of {samples} rows are kept back to test on" if count else f"there is {samples} row"
+        raise InputError(f"{kept}; at least two are needed to train on")
+    if fraction is not None and not count:
+        raise InputError(f"{fraction:g} of {samples} rows is none to test on; take a larger fraction")
+    if last is None and count:
+        rows = rng.permutation(samples)
+    return np.sort(rows[: samples - count]), np.sort(rows[samples - count :])
