@@ -12,7 +12,7 @@ from nngames.certificates.balance import find_weights
 from nngames.certificates.cost_structure import coupling_pairs, nonlinear_response
 from nngames.certificates.coupling_pairs import CouplingPairs
 from nngames.certificates.exact_balance import find_exact_weights
-from nngames.checks.effective_coupling import listening_graph
+from nngames.checks.effective_coupling import listening_matrix
 from nngames.checks.one_way_players import one_way_players
 from nngames.core.profiles import Array, Player
 from nngames.core.verdicts import Decision
@@ -56,24 +56,18 @@ def examine_components(game: Any, tolerance: float) -> Components:
     others' moves do not change it; but at the end of the path it has its first value. For costs with bilinear couplings
     the weights do not depend on what is heard from outside.
     """
-    import networkx
-
     still = one_way_players(game)
     but = f" (without {', '.join(map(str, still))}, who can improve in one direction only)" if still else ""
     alone = f"no group of players hears itself round a cycle{but}"
-    exact, known = (listening_graph(game, known_to) for known_to in (0.0, tolerance))
-    for graph in (exact, known):
-        graph.remove_nodes_from(still)
-    if all(len(component) == 1 for component in networkx.strongly_connected_components(exact)):
+    moving = np.array([player not in still for player in game.players])
+    if _groups(game, 0.0, moving)[0] == len(moving):
         return Components(alone)
     to_tolerance = f" (data tolerance {tolerance:.3g})" if tolerance > 0 else ""
-    components = [*networkx.strongly_connected_components(known), *({player} for player in still)]
-    if all(len(component) == 1 for component in components):
+    groups, labels = _groups(game, tolerance, moving)
+    if groups == len(moving):
         return Components(alone + to_tolerance)
     if nonlinear_response(game, "weighted") is not None:
         return Components(None)
-    component = {player: i for i, players in enumerate(components) for player in players}
-    labels = np.array([component[player] for player in game.players])
     pairs = coupling_pairs(game)
     inside = _PairsWithin(pairs, np.flatnonzero(labels[pairs.first] == labels[pairs.second]))
     if tolerance > 0:
@@ -89,6 +83,16 @@ def examine_components(game: Any, tolerance: float) -> Components:
     if not places and balance.pair is not None:
         places = (int(inside.first[balance.pair]), int(inside.second[balance.pair]))
     return Components(None, tuple(pairs.players[i] for i in places))
+
+
+def _groups(game: Any, tolerance: float, moving: Array) -> tuple[int, Array]:
+    """Return the number of strongly connected components of who hears whom, and each player's; who stays is alone."""
+    from scipy.sparse.csgraph import connected_components
+
+    heard = listening_matrix(game, tolerance).tocoo()
+    kept = moving[heard.row] & moving[heard.col]
+    heard = type(heard)((heard.data[kept], (heard.row[kept], heard.col[kept])), shape=heard.shape)
+    return connected_components(heard.tocsr(), connection="strong")
 
 
 class _PairsWithin(CouplingPairs):

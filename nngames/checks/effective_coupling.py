@@ -62,13 +62,13 @@ def power_of_two(value: float) -> float:
     return math.ldexp(1.0, min(math.frexp(value)[1], 1023))
 
 
-def listening_graph(game: Any, tolerance: float) -> Any:
-    """Return the networkx.DiGraph of the players with an edge k -> l where l hears k.
+def listening_matrix(game: Any, tolerance: float) -> Any:
+    """Return who hears whom as a sparse matrix of the players: an entry (k, l) where l hears k.
 
     An effective coupling below ``tolerance`` times the largest entry of the given B_lk counts as none; at tolerance 0
     it counts as none only where that is exact.
     """
-    import networkx
+    from scipy import sparse
 
     from nngames.networks.passes import assembled_weight
 
@@ -81,12 +81,27 @@ def listening_graph(game: Any, tolerance: float) -> Any:
     np.maximum.at(sizes, (block_of[given.row], block_of[given.col]), given.data)
     kept = np.abs(coupling.data) > tolerance * sizes[block_of[coupling.row], block_of[coupling.col]]
     player_of = np.repeat(np.arange(len(game.players)), list(game.dims.values()))
-    edges = set(zip(player_of[coupling.col[kept]].tolist(), player_of[coupling.row[kept]].tolist(), strict=True))
+    sources, targets = player_of[coupling.col[kept]], player_of[coupling.row[kept]]
     if tolerance == 0 and isinstance(game, CoupledGame):
-        edges |= _unknown_edges(game)
+        unknown = sorted(_unknown_edges(game))
+        sources = np.concatenate([sources, np.array([k for k, _ in unknown], dtype=sources.dtype)])
+        targets = np.concatenate([targets, np.array([k for _, k in unknown], dtype=targets.dtype)])
+    count = len(game.players)
+    heard = sparse.csr_array((np.ones(len(sources)), (sources, targets)), shape=(count, count))
+    heard.sort_indices()
+    return heard
+
+
+def listening_graph(game: Any, tolerance: float) -> Any:
+    """Return ``listening_matrix`` as a networkx.DiGraph of the players, with an edge k -> l where l hears k."""
+    import networkx
+
+    heard, players = listening_matrix(game, tolerance), game.players
     graph = networkx.DiGraph()
-    graph.add_nodes_from(game.players)
-    graph.add_edges_from((game.players[source], game.players[target]) for source, target in sorted(edges))
+    graph.add_nodes_from(players)
+    for place, source in enumerate(players):
+        row = heard.indices[heard.indptr[place] : heard.indptr[place + 1]]
+        graph.add_edges_from((source, players[target]) for target in row.tolist())
     return graph
 
 
