@@ -9,22 +9,24 @@ import math
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from nngames.checks.existence import certify_equilibrium
-from nngames.core.errors import NNGamesError
+from nngames.core.errors import NNGamesError, OptionError
 from nngames.core.plain import plain
 from nngames.core.verdicts import BallVerdict
 from nngames.games import FiniteGame
+from nngames.results.result import Status
 from nngames.scenario.array_files import ARRAY_BYTES, Folder
 from nngames.scenario.loader import checked
 from nngames.scenario.portable import file_names
-from nngames.scenario.problems import Problem, ScenarioError
+from nngames.scenario.problems import Problem, ScenarioError, shown
 from nngames.scenario.yaml_reader import parse_document
+from nngames.solvers import methods
 
 if TYPE_CHECKING:
     from nngames.games import Game
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 DOCUMENT = "document"
 #: A stated residual or scale may differ by this share from the recomputed one, and by this much of the scale.
 _SHARE, _ROUNDING = 1e-6, 1e-13
+#: The largest float.
+LARGEST = float(np.finfo(np.float64).max)
 
 
 def document_of(scenario: Scenario) -> dict[str, Any]:
@@ -44,6 +48,7 @@ def document_of(scenario: Scenario) -> dict[str, Any]:
         "text": scenario.document.text,
         "file": scenario.file,
         "seed": scenario.seed,
+        "tolerance": scenario.stopping.tolerance,
         "arrays": {name: base64.b64encode(content).decode("ascii") for name, content in arrays.items()},
         "probe": probe(scenario.game),
     }
@@ -104,25 +109,27 @@ class CheckedResult:
 
 @dataclass(frozen=True, eq=False)
 class SavedCheck:
-    """The check of a saved report: every claim of the file about its results holds.
+    """The check of a saved report: what the file says of its results' profiles, residuals and statuses holds.
+
+    What else it holds, such as guarantees and expectations, is derived anew by ``nngames run``.
 
     Attributes
     ----------
     file, scenario : str
     results : mapping label -> CheckedResult
-    expected : collection of str
-        The labels about whose status the scenario has an expectation of its own.
+    expected : mapping label -> str
+        The statuses that the scenario expects; of other results it is ``converged``.
     """
 
     file: str
     scenario: str
     results: Mapping[str, CheckedResult]
-    expected: Collection[str] = ()
+    expected: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        """Whether every result converged, but for those of which the scenario expects something else."""
-        return all(result.converged or label in self.expected for label, result in self.results.items())
+        """Whether every result has the status that the scenario expects, and converged unless it expects another."""
+        return all(result.status == self.expected.get(label, "converged") for label, result in self.results.items())
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was recomputed and proved as plain data."""
@@ -164,11 +171,14 @@ class _Saved:
         if not isinstance(self.data.get("solve"), dict) or not self.data["solve"]:
             self.refuse(("solve",), "holds no result")
         with self.rebuilt() as scenario:
+            labels = {method.label for method in scenario.methods}
+            for label, given in self.data["solve"].items():
+                self.check_label(labels, label, given)
             found = {label: self.result(scenario.game, label, given) for label, given in self.data["solve"].items()}
             if self.problems:
                 raise ScenarioError(self.problems)
-            stated = {expectation.what for expectation in scenario.section.expect}
-            expected = [label for label in found if f"solve.{label}.status" in stated]
+            stated = {expectation.what: expectation.equal for expectation in scenario.section.expect}
+            expected = {label: str(stated[what]) for label in found if (what := f"solve.{label}.status") in stated}
             results = {label: result for label, result in found.items() if result is not None}
             return SavedCheck(self.file, scenario.name, results, expected)
 
@@ -187,20 +197,27 @@ class _Saved:
             for array, content in given["arrays"].items():
                 self.unpack(root, base, array, content)
             document = parse_document(given["text"], f"{self.file}: {DOCUMENT}.text")
-            scenario = checked(document, Folder(base, (root,))).with_changes(seed=given["seed"])
+            scenario = checked(document, Folder(base, (root,)))
+            try:
+                scenario = scenario.with_changes(seed=given["seed"])
+            except OptionError as error:
+                self.refuse((DOCUMENT, "seed"), str(error).removeprefix("seed "))
             figures = probe(scenario.game)
             try:
-                same = len(given["probe"]) == 4 and np.allclose(given["probe"], figures, rtol=1e-9, atol=1e-12)
-            except TypeError:
+                stated = np.array(given["probe"], dtype=np.float64)
+                same = stated.shape == (len(figures),) and np.allclose(stated, figures, rtol=1e-9, atol=1e-12)
+            except (TypeError, ValueError, OverflowError):
                 same = False
             if not same:
                 self.refuse((DOCUMENT, "probe"), f"is not that of the scenario's game, which has {figures}")
             yield scenario
 
     def unpack(self, root: Path, base: Path, name: str, content: Any) -> None:
-        path = (base / name).resolve()
         where = (DOCUMENT, "arrays", name)
-        if not path.is_relative_to(root) or "\0" in name:
+        if not _is_text(name) or "\0" in name:
+            self.refuse((DOCUMENT, "arrays"), "holds a name that no file can have")
+        path = (base / name).resolve()
+        if not path.is_relative_to(root):
             self.refuse(where, "lies outside the scenario's folder")
         try:
             data = base64.b64decode(content, validate=True)
@@ -208,8 +225,11 @@ class _Saved:
             self.refuse(where, "is not base64 text")
         if len(data) > ARRAY_BYTES:
             self.refuse(where, f"has more than {ARRAY_BYTES / 1e6:.0f} MB")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        except OSError as error:
+            self.refuse(where, f"cannot be a file beside the others: {error.strerror}")
 
     def result(self, game: Game, label: str, given: Any) -> CheckedResult | None:
         """Recompute one result and note what does not hold."""
@@ -220,7 +240,7 @@ class _Saved:
         numbers = {key: self.number(where, given, key) for key in ("residual", "scale", "tolerance")}
         try:
             x = np.asarray(given.get("profile"), dtype=np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             x = np.empty(0)
         if x.shape != (game.size,):
             self.note((*where, "profile"), f"must hold {game.size} numbers")
@@ -234,11 +254,17 @@ class _Saved:
             self.note((*where, "profile"), f"is not a profile of the game: {error}")
             return None
         right = float(game.scale)
+        asked = self.data[DOCUMENT].get("tolerance")
+        if not 0 < tolerance < 1 or tolerance != asked:
+            self.note((*where, "tolerance"), f"is {tolerance:.6g}; the scenario was run with {shown(asked)}")
         if not abs(scale - right) <= _SHARE * right:
             self.note((*where, "scale"), f"is {scale:.6g}; the game's is {right:.6g}")
         if math.isfinite(residual) and not abs(stated - residual) <= _SHARE * residual + _ROUNDING * right * game.size:
             self.note((*where, "residual"), f"is {stated:.6g}; at the profile it is {residual:.6g}")
-        converged = given.get("status") == "converged"
+        status = given.get("status")
+        if status not in [str(known) for known in Status]:
+            self.note((*where, "status"), f"is {shown(status)}, which is no status")
+        converged = status == "converged"
         if converged and not residual <= tolerance * right * (1 + _SHARE):
             message = (
                 f"is 'converged', but the residual {residual:.6g} is above tolerance * scale, {tolerance * right:.6g}"
@@ -247,17 +273,23 @@ class _Saved:
         if self.problems:
             return None
         existence = certify_equilibrium(game, x) if converged else None
-        return CheckedResult(str(given.get("status")), residual, right, tolerance, converged, existence)
+        return CheckedResult(str(status), residual, right, tolerance, converged, existence)
 
     def number(self, where: tuple[str, ...], given: Mapping[str, Any], key: str) -> float | None:
         """Return a number that is not negative, as ``plain`` writes it, or note that there is none."""
         value = given.get(key)
         if value in ("inf", "nan"):
             return float(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LARGEST:
             return float(value)
-        self.note((*where, key), f"must be a number that is not negative; got {value!r}")
+        self.note((*where, key), f"must be a number that is not negative; got {shown(value)}")
         return None
+
+    def check_label(self, labels: Collection[str], label: str, given: Any) -> None:
+        """Note a result that is neither one of the scenario's methods nor of a method that is known."""
+        known = isinstance(given, dict) and given.get("method") in methods()
+        if not _is_text(label) or not (label in labels or known):
+            self.note(("solve",), f"holds {shown(label)}, which is no method of the scenario and names none")
 
     def note(self, path: tuple[str, ...], message: str) -> None:
         # JSON is YAML, whose reader knows the places.
@@ -269,6 +301,15 @@ class _Saved:
     def refuse(self, path: tuple[str, ...], message: str) -> NoReturn:
         self.note(path, message)
         raise ScenarioError(self.problems)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a text of JSON can be written: halves of surrogate pairs cannot."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_constant(name: str) -> NoReturn:

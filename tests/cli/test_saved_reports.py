@@ -53,6 +53,19 @@ def test_a_report_is_verified_alone(saved: Path, capsys: pytest.CaptureFixture[s
         (("solve", "picard", "tolerance"), 1e-30, "solve.picard.status: is 'converged', but"),
         (("solve", "picard", "profile"), [1.0], "solve.picard.profile: must hold 4 numbers"),
         (("document", "seed"), "x", "document.seed: must be a int"),
+        (("document", "seed"), -5, "document.seed: must be at least 0; got -5"),
+        (("document", "probe"), [1, [2, 3], 1, 1], "document.probe: is not that of the"),
+        (("document", "probe"), [10**400, 1, 1, 1], "document.probe: is not that of the"),
+        (("document", "arrays"), {"\ud800": ""}, "document.arrays: holds a name that no file can have"),
+        (("document", "arrays"), {".": ""}, "document.arrays..: cannot be a file beside the others: Is a directory"),
+        (("document", "arrays"), {"a": "", "a/b": ""}, "document.arrays.a/b: cannot be a file beside the others"),
+        (("solve", "picard", "profile", 0), 10**400, "solve.picard.profile: must hold 4 numbers"),
+        (("solve", "picard", "tolerance"), 10**400, "solve.picard.tolerance: must be a number that is not negative"),
+        (("solve", "picard", "tolerance"), "inf", "solve.picard.tolerance: is inf; the scenario was run with 1e-09"),
+        (("solve", "picard", "tolerance"), 0.5, "solve.picard.tolerance: is 0.5; the scenario was run with 1e-09"),
+        (("solve", "picard", "status"), "fine", "solve.picard.status: is 'fine', which is no status"),
+        (("solve",), {"nonsense": {"method": "none"}}, "solve: holds 'nonsense', which is no method of the scenario"),
+        (("solve",), {"\ud800": {"method": "picard"}}, "which is no method of the scenario and names none"),
         (("document", "arrays", "arrays.npz"), "!!", "is not base64 text"),
         (("document", "text"), _SCENARIO.replace("0.1, 0.2]]", "0.1, 0.3]]"), "document.probe: is not that of the"),
         (("document", "text"), "name: [", "report.json: document.text:"),
@@ -84,3 +97,24 @@ def test_what_is_not_json_is_located(saved: Path, capsys: pytest.CaptureFixture[
     assert run(["check", str(saved)]) == 2
     assert capsys.readouterr().err.startswith(f"{saved}:2:4: is not JSON")
     assert run(["run", "gallery:three_imitators", "--save", str(saved.parent / "none" / "x.json")]) == 2
+
+
+def test_a_status_that_the_scenario_does_not_expect_is_told(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = json.loads(saved.read_text())
+    expectation = "expect: [{what: solve.picard.status, is: converged, origin: a contraction}]\n"
+    data["document"]["text"] += expectation
+    saved.write_text(json.dumps(data))
+    assert run(["check", str(saved)]) == 0
+    data["solve"]["picard"]["status"] = "diverged"
+    saved.write_text(json.dumps(data))
+    assert run(["check", str(saved)]) == 1
+    data["document"]["text"] = data["document"]["text"].replace("is: converged", "is: diverged")
+    saved.write_text(json.dumps(data))
+    assert run(["check", str(saved)]) == 0
+
+
+def test_a_run_with_another_tolerance_is_verified_with_it(tmp_path: Path) -> None:
+    (tmp_path / "ring.yaml").write_text(_SCENARIO.replace("{file: arrays.npz, key: w}", "[[0.4, -0.3], [0.2, 0.5]]"))
+    report = tmp_path / "report.json"
+    assert run(["run", str(tmp_path / "ring.yaml"), "--tolerance", "1e-4", "--save", str(report)]) == 0
+    assert run(["check", str(report)]) == 0
