@@ -133,7 +133,11 @@ class LinearGaussian(NonMonotoneActivation):
 
     def flint_response_at(self, v: FlintNumber) -> FlintNumber:
         """Return v e^(-v^2)."""
-        return _flint_bell(v) * v
+        from flint import arb
+
+        value = _flint_bell(v) * v
+        # |r| <= 1/sqrt(2 e) = 0.4288...
+        return value if value.is_finite() else arb(0, 0.43)
 
     def slope_charts(self) -> tuple[SlopePart, ...]:
         """Return [-4, 4], beyond which the slope is negative and at most 2 x^2 e^(-x^2) in size."""
@@ -162,7 +166,9 @@ def _least_linear() -> Any:
 def _flint_bell(v: FlintNumber) -> Any:
     from flint import arb
 
-    return arb(-square(v)).exp()
+    bell = arb(-square(v)).exp()
+    # Of the whole line balls make [0, inf].
+    return bell if bell.is_finite() else arb(0.5, 0.5)
 
 
 def _with_tails(response: Any, bounds: Any, statement: str) -> tuple[SlopePart, ...]:

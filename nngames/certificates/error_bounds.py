@@ -137,21 +137,21 @@ class _Bounds:
         factor, weights = verdict.witness["error_factor"] * _SLACK, verdict.witness.get("weights")
         residual, enclosed = self._joint.size, self._joint.enclosed
         if weights is None:
-            value = _norm(residual) * factor
+            value = euclidean_length(residual) * factor
             return ErrorBound(value, "|x|_2", name, value, enclosed)
         if isinstance(weights, dict):
             blocks: Any = self._game.network.space.slices
-            sizes = np.array([_norm(residual[where]) for where in blocks.values()])
+            sizes = np.array([euclidean_length(residual[where]) for where in blocks.values()])
             u, norm = np.array([weights[block] for block in blocks]), BLOCK_MAXIMUM
         else:
             sizes, u, norm = residual, np.asarray(weights), WEIGHTED_MAXIMUM
         value = float(np.max(sizes / u)) * factor
         # Every part is at most u_l times the weighted maximum.
-        return ErrorBound(value, norm, name, _norm(u) * value * _SLACK, enclosed)
+        return ErrorBound(value, norm, name, euclidean_length(u) * value * _SLACK, enclosed)
 
     def _in_metric(self, verdict: Verdict) -> ErrorBound:
         roots = np.sqrt(np.asarray(verdict.witness["multipliers"]))
-        value = _norm(roots * self._joint.size) * verdict.witness["error_factor"] * _SLACK
+        value = euclidean_length(roots * self._joint.size) * verdict.witness["error_factor"] * _SLACK
         euclidean = value / float(roots.min()) * _SLACK
         return ErrorBound(value, verdict.witness["norm"], "diagonal_stability", euclidean, self._joint.enclosed)
 
@@ -160,22 +160,24 @@ class _Bounds:
         share = (1 - verdict.witness["rate"]) * (1 - 4 * _UNIT)
         value = float(np.max(self._joint.size / lower)) / share * _SLACK if share > 0 else math.inf
         norm = "max over i of |x_i| / upper[i]"
-        return ErrorBound(value, norm, "nonnegative", _norm(upper) * value * _SLACK, self._joint.enclosed)
+        return ErrorBound(value, norm, "nonnegative", euclidean_length(upper) * value * _SLACK, self._joint.enclosed)
 
     def _around_the_ring(self, name: str, verdict: Verdict) -> ErrorBound:
         """Return the bound of the last layer, and with the joint residuals that of all layers."""
         network, bound = self._game.network, composite_bound(self._game.network)
-        value = _norm(self._composite.size) * verdict.witness["error_factor"] * _SLACK
+        value = euclidean_length(self._composite.size) * verdict.witness["error_factor"] * _SLACK
         reach, parts = value, [value]
         for player in network.ring_order[:-1]:
             gain = bound.lipschitz_constants[player] * bound.norms[player]
-            reach = (_norm(self._joint.size[network.space.slices[player]]) + gain * reach) * _SLACK
+            reach = (euclidean_length(self._joint.size[network.space.slices[player]]) + gain * reach) * _SLACK
             parts.append(reach)
         enclosed = self._composite.enclosed and self._joint.enclosed
-        return ErrorBound(value, "|x_L|_2, of the last layer", name, _norm(np.array(parts)) * _SLACK, enclosed)
+        return ErrorBound(
+            value, "|x_L|_2, of the last layer", name, euclidean_length(np.array(parts)) * _SLACK, enclosed
+        )
 
 
-def _norm(sizes: Array) -> float:
+def euclidean_length(sizes: Array) -> float:
     """Return |v|_2, also where squares leave the floats."""
     largest = float(np.max(np.abs(sizes), initial=0.0))
     return largest * float(np.linalg.norm(sizes / largest)) if 0 < largest < math.inf else largest

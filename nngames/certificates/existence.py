@@ -151,7 +151,10 @@ def _by_others(game: Any) -> Verdict:
             statement = f"{joint_name(game)} has no fixed point: {name} proves it"
             evidence = {"exists": False, "certificate": name}
             return Verdict(Decision.REFUTED, statement, name, verdict.margin, evidence, verdict.references)
-    statement = f"a fixed point of {joint_name(game)} is not shown to exist"
+    statement = (
+        f"a fixed point of {joint_name(game)} is not shown to exist; bounded responses, or weights small enough for a "
+        "contraction, would show it"
+    )
     return Verdict(Decision.UNDECIDED, statement, "order, bounded responses, growth, other certificates")
 
 

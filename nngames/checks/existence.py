@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from nngames.certificates import verdict_of
+from nngames.certificates.error_bounds import euclidean_length
 from nngames.certificates.figures import shown
 from nngames.checks.check import Check, check_named, require_game
 from nngames.checks.cycle_certificates import certification_reason
 from nngames.checks.equilibria import is_exact_equilibrium
-from nngames.checks.existing.contraction import Contraction, NewtonMap, SingularError
+from nngames.checks.existing.contraction import Contraction, NewtonMap, SingularError, UnboundedError
 from nngames.checks.existing.equation import EquilibriumEquation, equation_reason
 from nngames.core.errors import DomainError, InputError, NotApplicableError
 from nngames.core.plain import plain
@@ -34,6 +35,7 @@ _NO_CONTRACTION = (
     "No ball around the profile is decided: a response couples coordinates, of which no slopes are known on a ball, "
     "and the map is not shown to contract on the whole space; smaller weights would decide it"
 )
+_EXACT = "the data were taken as exact, and only other data would change it"
 _REFERENCES = ("krawczyk1969", "neumaier1990")
 
 
@@ -65,27 +67,47 @@ def certify_equilibrium(game: Game, profile: Profile, radius: float | None = Non
     (softmax) have their contraction on the whole space instead, if it is proved. [krawczyk1969] [neumaier1990]
     """
     game = require_game(game)
-    if radius is not None and not (isinstance(radius, int | float) and 0 <= radius < math.inf):
-        raise InputError(f"radius must be a finite number that is not negative; got {radius!r}")
+    largest = _checked_radius(radius)
     centre = np.asarray(game.space.array(profile), dtype=np.float64)
     reason = equation_reason(game)
     if reason is not None:
         return _undecided(f"No ball around the profile is decided: {reason}", _METHOD, centre)
     equation = EquilibriumEquation(game)
     try:
-        if not equation.separable:
-            return _by_contraction(game, equation, centre, radius) or _undecided(_NO_CONTRACTION, _GLOBAL, centre)
-        found = _by_newton(game, equation, centre, radius)
-        if found.status is Decision.UNDECIDED:
-            return _by_contraction(game, equation, centre, radius) or found
-        return found
+        # What overflows is a bound that is infinite, and decides nothing.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _decided(game, equation, centre, largest)
     except (NotApplicableError, DomainError) as error:
         return _undecided(f"No ball around the profile is decided: {error}", _METHOD, centre)
+
+
+def _checked_radius(radius: Any) -> float | None:
+    if radius is None:
+        return None
+    real = isinstance(radius, int | float | np.integer | np.floating) and not isinstance(radius, bool)
+    if not (real and 0 <= radius < math.inf):
+        raise InputError(f"radius must be a finite number that is not negative; got {radius!r}")
+    return float(radius)
+
+
+def _decided(game: Game, equation: EquilibriumEquation, centre: Array, radius: float | None) -> BallVerdict:
+    if not equation.separable:
+        return _by_contraction(game, equation, centre, radius) or _undecided(_NO_CONTRACTION, _GLOBAL, centre)
+    found = _by_newton(game, equation, centre, radius)
+    if found.status is Decision.UNDECIDED:
+        return _by_contraction(game, equation, centre, radius) or found
+    return found
 
 
 def _by_newton(game: Game, equation: EquilibriumEquation, centre: Array, radius: float | None) -> BallVerdict:
     try:
         newton = NewtonMap(equation, centre)
+    except UnboundedError as error:
+        return _undecided(
+            f"No ball around the profile is decided: {error}; smaller data or another profile would decide it",
+            _METHOD,
+            centre,
+        )
     except SingularError as error:
         return _singular(game, centre, str(error), 0.0)
     needed = float(newton.step.high.max(initial=0.0)), float(-newton.step.low.min(initial=0.0))
@@ -141,7 +163,7 @@ def _trials(distance: float, centre: Array, radius: float | None) -> Iterator[fl
             yield radius
             return
         yield trial
-        trial *= 4 if trial > 1e-6 else 1.5 if trial > 1e3 else 8
+        trial *= 4 if trial > 1e-6 else 8
 
 
 def _proved(newton: NewtonMap, known: Contraction, box: Array, trial: float, radius: float | None) -> BallVerdict:
@@ -153,7 +175,7 @@ def _proved(newton: NewtonMap, known: Contraction, box: Array, trial: float, rad
         within = larger
     statement = (
         f"Exactly one equilibrium lies within {found:.6g} of the profile in the maximum norm, and no other within "
-        f"{within:.6g}: Newton's map contracts by {shown(known.factor)}"
+        f"{within:.6g}: Newton's map contracts by {shown(known.factor)}; {_EXACT}"
     )
     witness = {
         "centre": newton.centre,
@@ -179,20 +201,29 @@ def _by_contraction(
         return None
     found, name, factor = min(_reach(equation, centre, name, witness) for name, witness in proofs)
     witness = {"centre": centre, "radius": found, "norm": NORM, "factor": factor, "certificate": name}
-    if radius is None or found <= radius:
+    if math.isfinite(found) and (radius is None or found <= radius):
         statement = (
             f"Exactly one equilibrium exists, and it lies within {found:.6g} of the profile in the maximum norm: the "
-            f"map contracts by {shown(factor)} ({name})"
+            f"map contracts by {shown(factor)} ({name}); {_EXACT}"
         )
         witness["unique_within"] = math.inf
         return BallVerdict(Decision.PROVED, statement, _GLOBAL, 1 - factor, witness, ("bertsekas1989",), found)
+    if radius is None:
+        return _undecided(
+            "Exactly one equilibrium exists, since the map contracts, but no ball around the profile is shown to hold "
+            "it: the responses there are not known to any bound; smaller data, or a profile that is nearer, would "
+            "decide it",
+            _GLOBAL,
+            centre,
+            {"factor": factor, "certificate": name},
+        )
     # The one equilibrium is near another profile, which is farther off than the radius.
     near = centre
     for _ in range(200):
         near = np.asarray(game.answers(near), dtype=np.float64)
     closer = min(_reach(equation, near, name, witness)[0] for name, witness in proofs)
     distance = float(np.abs(near - centre).max(initial=0.0)) * (1 - 1e-15) - closer
-    if distance * (1 - 1e-15) > radius:
+    if math.isfinite(distance) and distance * (1 - 1e-15) > radius:
         statement = (
             f"No equilibrium lies within {radius:.6g} of the profile in the maximum norm: the only one is at least "
             f"{distance:.6g} away; solve to a smaller tolerance, or ask for a larger radius"
@@ -215,10 +246,10 @@ def _reach(equation: EquilibriumEquation, x: Array, name: str, witness: Mapping[
     grow, factor = 1 + (len(size) + 8) * 2.0**-51, float(witness["factor"])
     if name == "joint_contraction":
         weights, spaces = witness["weights"], equation.game.network.space.slices
-        worst = max(float(np.linalg.norm(size[where])) / weights[block] for block, where in spaces.items())
+        worst = max(euclidean_length(size[where]) / weights[block] for block, where in spaces.items())
         worst *= max(weights.values())
     else:
-        worst = float(np.linalg.norm(size))
+        worst = euclidean_length(size)
     return worst * grow / math.nextafter(1 - factor, 0.0) * grow + 1e-290, name, factor
 
 

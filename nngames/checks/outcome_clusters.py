@@ -34,9 +34,9 @@ class Outcome:
         How many of them were drawn.
     reason : str
         What decided, or kept from deciding.
-    returns : mapping rule -> bool, or None
+    returns : mapping rule -> bool or None, or None
         For a limit cycle and each rule whose feed went there: whether that feed comes back to it from all of a few
-        small displacements. The equilibria have their own.
+        small displacements; None where no rule decided within the steps. The equilibria have their own.
     """
 
     kind: TrajectoryKind
@@ -46,7 +46,7 @@ class Outcome:
     starts: Mapping[str, int]
     drawn: Mapping[str, int]
     reason: str
-    returns: Mapping[str, bool] | None = None
+    returns: Mapping[str, bool | None] | None = None
 
     @property
     def generic(self) -> bool:
@@ -76,8 +76,9 @@ class FoundEquilibrium:
         What the second route finds; None where there is none.
     drawn : mapping rule -> int
         How many drawn starts of the feed went there.
-    returns : mapping rule -> bool, or None
-        Whether the feed comes back from all of a few small displacements; None where it is not isolated.
+    returns : mapping rule -> bool or None, or None
+        Whether the feed comes back from all of a few small displacements; None where it came nearer only, in all the
+        steps. None as a whole where the equilibrium is not isolated.
     """
 
     profile: Array
@@ -87,12 +88,16 @@ class FoundEquilibrium:
     how: str
     improvement: Improvement | None
     drawn: Mapping[str, int]
-    returns: Mapping[str, bool] | None
+    returns: Mapping[str, bool | None] | None
 
     @property
-    def stable(self) -> bool:
-        """Whether a drawn start of a feed went there, or a feed comes back to it from small displacements."""
-        return any(self.drawn.values()) or (self.returns is not None and any(self.returns.values()))
+    def stable(self) -> bool | None:
+        """Whether a drawn start of a feed went there, or a feed comes back to it from small displacements; None where
+        the steps decide neither.
+        """
+        if any(self.drawn.values()) or (self.returns is not None and any(self.returns.values())):
+            return True
+        return None if self.returns is None or None in self.returns.values() else False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the equilibrium as plain data."""

@@ -46,26 +46,31 @@ def limits_are_equilibria(
             f"; at the {len(improvements)} equilibria found, minimising each cost directly agrees within {largest:.2g} "
             "of its value"
         )
+    statement += "; an activation that jumps, or is not defined everywhere, would change it"
     evidence = {"limits": limits, "tested": len(improvements), "improvement": largest, "accuracy": ACCURACY}
     return Verdict(Decision.PROVED, statement, "continuity of the map", witness=evidence, references=("djehiche2023",))
 
 
-def equilibria_are_outcomes(game: Game, fed: str, equilibria: Sequence[FoundEquilibrium]) -> Verdict:
-    """Return the verdict that every equilibrium is the outcome of a start, its own."""
+def equilibria_are_outcomes(game: Game, fed: str, equilibria: Sequence[FoundEquilibrium], steps: int) -> Verdict:
+    """Return the verdict that every equilibrium is the outcome of a start, its own; ``steps`` those of the feeds."""
     reason = several_answers_reason(game)
     if reason is not None and isinstance(game, CoupledGame):
         statement = f"it is not decided whether every equilibrium is a fixed point of {fed}: {reason}"
         return Verdict(Decision.UNDECIDED, statement, "fixed points of the map")
-    stable = sum(equilibrium.stable for equilibrium in equilibria)
+    stable = sum(equilibrium.stable is True for equilibrium in equilibria)
+    open_ones = sum(equilibrium.stable is None for equilibrium in equilibria)
     statement = f"every equilibrium x is the outcome of the feed of {fed} that starts there, since x = R(x)"
     if equilibria:
         statement += (
             f"; of the {len(equilibria)} found, {stable} attracted a drawn start or drew back small displacements, and "
-            f"{len(equilibria) - stable} did not"
+            f"{len(equilibria) - stable - open_ones} did not"
         )
+        if open_ones:
+            statement += f"; whether {open_ones} would is not decided within {steps} steps, more steps may decide it"
     else:
         statement += "; none was found, which does not prove that there is none"
-    evidence = {"found": len(equilibria), "stable": stable}
+    statement += "; only a map whose fixed points are not the equilibria would change it"
+    evidence = {"found": len(equilibria), "stable": stable, "open": open_ones}
     return Verdict(Decision.PROVED, statement, "fixed points of the map", witness=evidence)
 
 

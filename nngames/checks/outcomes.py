@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -206,7 +206,7 @@ class _Survey:
             with_lost_starts(
                 limits_are_equilibria(self.game, self.fed.name, outcomes, equilibria), left, len(self.starts)
             ),
-            equilibria_are_outcomes(self.game, self.fed.name, equilibria),
+            equilibria_are_outcomes(self.game, self.fed.name, equilibria, self.steps),
             kinds,
             len(self.starts),
             left,
@@ -226,7 +226,8 @@ class _Survey:
             reason = "it left the set where an activation is defined"
             return Outcome(settled.kind, None, None, None, {}, {}, reason)
         if settled.kind is not TrajectoryKind.FIXED_POINT:
-            reason = "no rule decided within the steps" if settled.kind is TrajectoryKind.UNDECIDED else "its norm grew"
+            undecided = settled.kind is TrajectoryKind.UNDECIDED
+            reason = f"no rule decided within {self.steps} steps" if undecided else "its norm grew"
             return Outcome(settled.kind, None, None, None, {}, {}, reason)
         profile = self.fed.lift(settled.state)
         known = nearest([o.profile for o in self.outcomes if o.profile is not None], profile, self.radius)
@@ -268,14 +269,13 @@ class _Survey:
             return outcome
         cycle = outcome.cycle
         displaced = cycle[0] + self._displacements()
-        returns = {
-            rule: all(
-                end.cycle is not None and same_cycle(end.cycle, cycle, self.radius)
-                for end in self._settle(displaced, rule)
-            )
-            for rule in RULES
-            if outcome.starts[rule]
-        }
+        returns: dict[str, bool | None] = {}
+        for rule in RULES:
+            if outcome.starts[rule]:
+                ends = self._settle(displaced, rule)
+                back = [end.cycle is not None and same_cycle(end.cycle, cycle, self.radius) for end in ends]
+                creeps = [end.kind is TrajectoryKind.UNDECIDED and not end.left for end in ends]
+                returns[rule] = _all_of(back, creeps)
         return replace(outcome, returns=returns)
 
     def _displacements(self) -> Array:
@@ -313,12 +313,24 @@ class _Survey:
     def _tested(self, equilibrium: FoundEquilibrium) -> FoundEquilibrium:
         """Return the equilibrium with the second route's figure and with what the feeds do around it."""
         improvement = largest_improvement(self.game, equilibrium.profile, self.rng)
-        returns = None
+        returns: dict[str, bool | None] | None = None
         if equilibrium.isolated:
             state = self.fed.restrict(equilibrium.profile)
             moves = self._displacements()
             returns = {}
             for rule in RULES:
                 ends = self._settle(state + moves, rule)
-                returns[rule] = all(not e.left and np.linalg.norm(e.state - state) <= self.radius for e in ends)
+                off = np.array([np.inf if end.left else np.linalg.norm(end.state - state) for end in ends])
+                unsettled = np.array([end.kind is TrajectoryKind.UNDECIDED for end in ends])
+                # By more than rounding makes of a rotation.
+                nearer = off < (1 - 1e-6) * np.linalg.norm(moves, axis=1)
+                returns[rule] = _all_of(off <= self.radius, unsettled & nearer)
         return replace(equilibrium, improvement=improvement, returns=returns)
+
+
+def _all_of(back: Iterable[bool], creeps: Iterable[bool]) -> bool | None:
+    """Whether all displacements came back; None where the others are on the way."""
+    pairs = list(zip(back, creeps, strict=True))
+    if all(there for there, _ in pairs):
+        return True
+    return None if all(there or creeping for there, creeping in pairs) else False

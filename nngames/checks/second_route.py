@@ -15,6 +15,8 @@ from nngames.games.oracles import minimise_cost
 
 #: The accuracy of the oracles' costs, relative to max(1, |cost|), with a margin.
 ACCURACY = 1e-7
+#: So much of |x|^2 the squares in a cost lose by rounding, as a share of ``ACCURACY``.
+_ROUNDING = 64 * float(np.finfo(np.float64).eps) / ACCURACY
 #: With more players than this, so many are drawn.
 MOST_PLAYERS = 40
 
@@ -26,8 +28,8 @@ class Improvement:
     Attributes
     ----------
     value : float
-        The largest decrease of a player's cost, relative to max(1, |cost|); negative within ``ACCURACY`` where the
-        oracle comes close to the player's cost from above.
+        The largest decrease of a player's cost, relative to max(1, |cost|), or to what rounding makes of |x|^2 if that
+        is more; negative within ``ACCURACY`` where the oracle comes close to the player's cost from above.
     player : player
         Whose it is.
     tested : int
@@ -60,6 +62,8 @@ def largest_improvement(game: Any, profile: Array, rng: np.random.Generator) -> 
     players = list(game.players)
     if len(players) > MOST_PLAYERS:
         players = [players[i] for i in sorted(rng.choice(len(players), MOST_PLAYERS, replace=False))]
+    with np.errstate(over="ignore"):
+        rounded = _ROUNDING * float(x @ x)
     worst: tuple[float, Player] | None = None
     for player in players:
         cost = float(game.cost(player, x))
@@ -67,7 +71,7 @@ def largest_improvement(game: Any, profile: Array, rng: np.random.Generator) -> 
             _, least = minimise_cost(game, player, x)
         except NotApplicableError:
             return None
-        gain = (cost - least) / max(1.0, abs(cost))
+        gain = (cost - least) / max(1.0, abs(cost), rounded)
         if worst is None or abs(gain) > abs(worst[0]):
             worst = gain, player
     return None if worst is None else Improvement(*worst, len(players))

@@ -56,8 +56,13 @@ def _outcome(outcome: Outcome, rules: list[str]) -> list[Cell]:
     elif outcome.cycle is not None:
         states = [_profile(state) for state in outcome.cycle[:SHOWN_STATES]]
         where = " -> ".join([*states, *["..."] * (len(outcome.cycle) > SHOWN_STATES)])
-        attracts = outcome.returns is not None and any(outcome.returns.values())
-        where += "; it draws small displacements back" if attracts else "; small displacements do not come back to it"
+        answers = () if outcome.returns is None else outcome.returns.values()
+        if any(answers):
+            where += "; it draws small displacements back"
+        elif None in answers:
+            where += "; whether small displacements come back to it is not decided within the steps"
+        else:
+            where += "; small displacements do not come back to it"
     else:
         where = outcome.reason
     return [kind, *(str(outcome.starts.get(rule, 0)) for rule in rules), where]
@@ -66,7 +71,7 @@ def _outcome(outcome: Outcome, rules: list[str]) -> list[Cell]:
 def _equilibrium(found: FoundEquilibrium) -> list[Cell]:
     gain = "-" if found.improvement is None else small_words(max(0.0, found.improvement.value))
     return [
-        "yes" if found.stable else "no",
+        {True: "yes", False: "no", None: "undecided"}[found.stable],
         "yes" if found.isolated else "no",
         small_words(found.residual),
         gain,

@@ -6,6 +6,7 @@ import itertools
 import json
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -276,3 +277,37 @@ def test_a_face_and_large_data_keep_the_time():
     found = nng.enumerate_equilibria(nng.Network.recurrent(np.eye(9) / 4, np.ones(9), "relu").game(), 1e-9)
     assert found.complete.status is Decision.UNDECIDED
     assert found.unresolved == [{"preactivations": [(None, None)] * 9}]
+
+
+@pytest.mark.parametrize(("name", "weight"), [("gaussian", 2.0), ("gaussian", -3.0), ("linear_gaussian", 4.0)])
+def test_bells_are_bounded_by_their_range(name, weight):
+    """x_1 = r(w x_2), x_2 = r(w x_1), of Lipschitz constant above 1: the roots of both signs of a grid, refined."""
+    graph = {(0, 1): [[weight]], (1, 0): [[weight]]}
+    game = nng.Network.graph(graph, {0: [0.0], 1: [0.0]}, {0: name, 1: name}).game()
+    found = nng.enumerate_equilibria(game)
+    assert found.complete.proved, found.complete.statement
+
+    def r(v):
+        return mpmath.exp(-v * v) * (v if name == "linear_gaussian" else 1)
+
+    def twice(x):
+        return r(weight * r(weight * x)) - x
+
+    grid = [mpmath.mpf(i) / 2000 + mpmath.mpf("0.00013") for i in range(-2001, 2001)]
+    signs = [twice(x) > 0 for x in grid]
+    brackets = [(a, b) for a, b, s, t in zip(grid, grid[1:], signs, signs[1:], strict=False) if s != t]
+    roots = [mpmath.findroot(twice, bracket, solver="anderson", tol=1e-30) for bracket in brackets]
+    assert len(roots) == len(found.points)
+    for x, point in zip(sorted(roots), sorted(found.points.tolist()), strict=True):
+        assert abs(point[0] - x) < 1e-9
+
+
+def test_a_long_box_is_not_printed_in_full():
+    rng = np.random.default_rng(0)
+    weight = 3 * rng.normal(size=(30, 30))
+    graph = {(0, 1): weight, (1, 0): weight}
+    game = nng.Network.graph(graph, {i: np.zeros(30) for i in (0, 1)}, dict.fromkeys((0, 1), "tanh")).game()
+    statement = nng.enumerate_equilibria(game, max_seconds=0.01).complete.statement
+    assert len(statement) < 400
+    assert "1 box that is open" in statement
+    assert "more seconds may decide the rest" in statement

@@ -11,6 +11,8 @@ import pytest
 import nngames as nng
 from nngames.activations.foundations.scalar import ScalarActivation
 from nngames.activations.foundations.slope_enclosures import SlopeEnclosure
+from nngames.checks.existing.contraction import Contraction, NewtonMap
+from nngames.checks.existing.equation import Enclosed, EquilibriumEquation
 
 _DIGITS = {
     "tanh": mpmath.tanh,
@@ -200,3 +202,86 @@ def test_the_product_with_a_fixed_input_is_not_rounded() -> None:
     assert ball.proved
     distance = max(abs(Fraction(x) - y) for x, y in zip(profile.tolist(), [*exact, *exact], strict=True))
     assert 0 < distance <= Fraction(ball.radius)
+
+
+@pytest.mark.parametrize("name", ["ball", "absolute_value", "relu"])
+def test_tiny_residuals_are_not_lost_to_their_squares(name: str) -> None:
+    """r is the identity around the equilibrium (I - W^2)^-1 (I + W) b, some 1e-200 away from 0."""
+    weight, bias = np.array([[0.3, 0.2], [0.1, 0.25]]), np.array([1e-200, 5e-201])
+    game = nng.Network.ring([weight, weight], [bias, bias], [name] * 2).game()
+    exact = np.linalg.solve(np.eye(2) - weight, bias)
+    verdict = nng.certify_equilibrium(game, np.zeros(4))
+    assert verdict.proved
+    assert verdict.radius >= exact.max() * (1 - 1e-12)
+    assert verdict.radius <= 4 * exact.max()
+    assert not nng.certify_equilibrium(game, np.zeros(4), 1e-250).proved
+
+
+def test_huge_data_overflow_to_bounds_that_decide_nothing() -> None:
+    """Warnings are errors here; a ball of infinite radius is no ball."""
+    weight, bias = np.array([[0.3, -0.2], [0.1, 0.25]]), np.array([1.0, 0.5])
+
+    def game(name: str, w: float = 1.0, b: float = 1.0) -> nng.Game:
+        return nng.Network.ring([weight * w] * 2, [bias * b] * 2, [name] * 2).game()
+
+    far = nng.certify_equilibrium(game("ball"), np.full(4, 1e200))
+    assert far.proved
+    assert 1e200 <= far.radius < 3e200
+    assert nng.certify_equilibrium(game("relu", w=1e300), np.ones(4)).status == "UNDECIDED"
+    unbounded = nng.certify_equilibrium(game("softplus", w=1e200), np.ones(4))
+    assert "not known to any bound; smaller data" in unbounded.statement
+    assert "multiple equilibrium" not in unbounded.statement
+    unknown = nng.certify_equilibrium(game("softmax", b=1e200), np.full(4, 0.5))
+    assert unknown.status == "UNDECIDED"
+    assert unknown.radius is None
+    assert "Exactly one equilibrium exists" in unknown.statement
+    assert not nng.certify_equilibrium(game("softmax", b=1e200), np.full(4, 0.5), 1e300).proved
+
+
+def test_an_overflow_bounds_nothing() -> None:
+    """A step of inf gives an end inf - inf of the image, which must not pass for that of an empty box."""
+    game = nng.Network.ring([[[1.0]], [[1.0]]], [[0.0], [0.0]], ["tanh", "tanh"]).game()
+    newton = NewtonMap(EquilibriumEquation(game), np.array([0.1, 0.2]))
+    newton.step = Enclosed(np.array([np.inf, 0.0]), np.array([np.inf, 0.0]))
+    image = newton.image(np.ones(2))
+    assert image.low[0] == -np.inf
+    assert image.high[0] == np.inf
+    assert np.isfinite([image.low[1], image.high[1]]).all()
+
+
+@pytest.mark.parametrize("radius", [np.float32(0.5), np.int64(1)])
+def test_radii_of_numpy_are_radii(radius: float) -> None:
+    game = nng.Network.ring([[[0.5]], [[0.5]]], [[0.0], [0.0]], ["tanh", "tanh"]).game()
+    assert nng.certify_equilibrium(game, [0.1, 0.1], radius).proved
+
+
+@pytest.mark.parametrize("radius", [True, -1, float("nan"), float("inf"), "1", np.ones(1)])
+def test_what_is_no_radius(radius: object) -> None:
+    game = nng.Network.ring([[[0.5]], [[0.5]]], [[0.0], [0.0]], ["tanh", "tanh"]).game()
+    with pytest.raises(nng.InputError, match="radius must be a finite number"):
+        nng.certify_equilibrium(game, [0.1, 0.1], radius)
+
+
+def test_a_long_newton_step_refutes_nothing_by_itself() -> None:
+    """At 0.45 the step to the root 0.9575... of tanh(2x) = x is some 10, since I - DA is nearly singular there."""
+    game = nng.Network.ring([[[2.0]], [[2.0]]], [[0.0], [0.0]], ["tanh", "tanh"]).game()
+    assert not nng.certify_equilibrium(game, [0.45, 0.45], 0.6).refuted
+    assert nng.certify_equilibrium(game, [0.9, 0.9], 1e-3).refuted
+
+
+def test_no_other_equilibrium_is_within_the_larger_ball() -> None:
+    """x = tanh(2x) has the roots -0.9575..., 0 and 0.9575..."""
+    game = nng.Network.ring([[[2.0]], [[2.0]]], [[0.0], [0.0]], ["tanh", "tanh"]).game()
+    for x in (0.94, 0.97, 0.01):
+        verdict = nng.certify_equilibrium(game, [x, x])
+        assert verdict.proved
+        nearest, other = sorted(abs(x - root) for root in (0.0, 0.9575040240772687))
+        assert nearest <= verdict.radius < verdict.witness["unique_within"] < other
+
+
+def test_what_is_not_known_of_the_step_is_in_the_box() -> None:
+    known = Contraction(np.zeros((2, 2)), np.ones(2), 1e-12)
+    box = known.invariant_box(Enclosed(np.array([0.0, -2e-3]), np.array([1e-3, 1e-3])))
+    assert box is not None
+    assert box[0] >= 1e-3
+    assert 3e-3 <= box[1] < 3.1e-3

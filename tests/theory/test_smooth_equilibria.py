@@ -8,6 +8,9 @@ from scipy.optimize import root
 
 import nngames as nng
 from nngames.checks.enumerating.smooth import smooth_equilibria
+from nngames.checks.existing.contraction import NewtonMap
+from nngames.checks.existing.equation import EquilibriumEquation
+from nngames.checks.existing.roots import _Root, _Search
 
 
 def _ring(first: float, second: float, names: list[str], bias: float = 0.0) -> nng.Game:
@@ -82,3 +85,22 @@ def test_without_a_box_nothing_is_enumerated() -> None:
         smooth_equilibria(game)
     with pytest.raises(nng.InputError, match="max_seconds"):
         smooth_equilibria(game, 0)
+
+
+def test_roots_that_are_neither_the_same_nor_apart_stay_open() -> None:
+    equation = EquilibriumEquation(_ring(2.0, 2.0, ["tanh", "tanh"]))
+    middle, radii = np.full(2, 0.9575), np.full(2, 1e-3)
+    search = _Search(equation, np.full(2, -1.0), np.full(2, 1.0), np.inf)
+    newton = NewtonMap(equation, middle, search.slopes(middle, radii))
+    image, region = newton.image(radii), (middle - radii, middle + radii)
+    search.add(image, region)
+    search.add(image, region)
+    assert len(search.roots) == 1
+    assert not search.unresolved
+    wide = _Root(middle - 0.5, middle + 0.5, (middle - 0.5, middle - 0.4))
+    search.roots = [wide]
+    search.add(image, region)
+    assert search.roots == [wide]
+    ((low, high),) = search.unresolved
+    assert (np.abs(low - 0.9575040240772687) < 1e-12).all()
+    assert (low <= high).all()

@@ -11,6 +11,7 @@ import nngames as nng
 from nngames.checks.equilibria import is_exact_equilibrium, resolve
 from nngames.checks.feed_batches import defined, fed_map, settle
 from nngames.checks.outcome_clusters import same_cycle
+from nngames.checks.outcomes import _all_of
 from nngames.checks.second_route import largest_improvement
 from nngames.core.verdicts import Decision
 
@@ -270,3 +271,38 @@ def test_rows_that_leave_do_not_disturb_the_others():
     for start, end in zip(starts, ends, strict=True):
         if not end.left:
             np.testing.assert_array_equal(end.state, settle(fed, start[None], None, 200, 1e-9, 1)[0].state)
+
+
+@pytest.mark.parametrize(
+    ("slope", "returns", "stable"),
+    [
+        # Eigenvalues of the iterated feed at 0: slope; of the averaged one: (1 + slope)/2.
+        (0.999, {"iterated": None, "averaged": None}, None),
+        (1.001, {"iterated": False, "averaged": False}, False),
+        (-1.0, {"iterated": False, "averaged": True}, True),
+    ],
+)
+def test_what_creeps_is_not_called_unstable(slope, returns, stable):
+    report = nng.check_outcomes(ring([slope, 1.0], "hard_tanh"), starts=1, seed=2)
+    at_origin = next(e for e in report.equilibria if not e.profile.any())
+    assert at_origin.returns == returns
+    assert at_origin.stable is stable
+    assert ("is not decided within 3000 steps" in report.equilibria_are_outcomes.statement) == (stable is None)
+    json.dumps(report.to_dict())
+
+
+def test_displacements_on_the_way_leave_it_open():
+    assert _all_of([True, True], [False, False]) is True
+    assert _all_of([True, False], [False, True]) is None
+    assert _all_of([True, False, False], [False, True, False]) is False
+
+
+@pytest.mark.parametrize("size", [1e6, 1e8])
+def test_large_actions_are_compared_within_the_rounding_of_their_squares(size):
+    """x_2 = max(0, size - x_1/2): the oracle minimises z^2/2 - z v, whose terms are size^2."""
+    network = nng.Network.ring([[[-0.5]], [[1.0]]], [[size], [0.0]], ["relu", "identity"])
+    report = nng.check_outcomes(network.game(), starts=4, seed=3)
+    assert report.limits_are_equilibria.proved, report.limits_are_equilibria.statement
+    wrong = largest_improvement(network.game(), np.array([size, 1.01 * size]), np.random.default_rng(0))
+    assert wrong is not None
+    assert not wrong.consistent

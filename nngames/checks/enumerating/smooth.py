@@ -20,6 +20,9 @@ from nngames.results.equilibria import EquilibriumSet
 
 _METHOD = "interval branch and prune with Krawczyk tests over a box that holds every equilibrium"
 
+#: So many coordinates of a box are all printed.
+_SHOWN = 8
+
 
 def smooth_reason(game: Any) -> str | None:
     """Return why the equilibria of a game cannot be enumerated by intervals; None if they can."""
@@ -119,7 +122,8 @@ def _complete(found: RootSearch, box: tuple[Array, Array], max_seconds: float) -
     noun = "equilibrium" if count == 1 else "equilibria"
     if not rest:
         statement = (
-            f"The game has exactly {count} {noun}: {found.boxes} boxes of the one that holds them all are decided"
+            f"The game has exactly {count} {noun}: {found.boxes} boxes of the one that holds them all are decided; the "
+            "data were taken as exact, and only other data would change it"
         )
         return Verdict(Decision.PROVED, statement, _METHOD, None, witness, references)
     if found.stopped:
@@ -130,6 +134,8 @@ def _complete(found: RootSearch, box: tuple[Array, Array], max_seconds: float) -
             "game would decide them"
         )
     low, high = rest[0]
-    where = f"the first from {np.array2string(low, precision=6)} to {np.array2string(high, precision=6)}"
-    statement = f"The game has {count} isolated {noun} and {len(rest)} boxes that are open, {where}: {why}"
+    ends = [np.array2string(end, precision=6, threshold=_SHOWN, edgeitems=2) for end in (low, high)]
+    boxes = "1 box that is" if len(rest) == 1 else f"{len(rest)} boxes that are"
+    where = f"the first from {ends[0]} to {ends[1]}"
+    statement = f"The game has {count} isolated {noun} and {boxes} open, {where}: {why}"
     return Verdict(Decision.UNDECIDED, statement, _METHOD, None, witness, references)

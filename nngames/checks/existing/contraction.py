@@ -79,6 +79,8 @@ class NewtonMap:
     ------
     SingularError
         If floats find no inverse.
+    UnboundedError
+        If there are no bounds on the slopes or the residual at the centre.
     NotApplicableError, DomainError
         As ``EquilibriumEquation.residual``.
     """
@@ -92,9 +94,9 @@ class NewtonMap:
         least, most = self.slopes
         self.jacobian = np.eye(equation.size) - (0.5 * (least + most))[:, None] * equation.matrix
         if not np.isfinite(self.jacobian).all():
-            raise SingularError("the slopes of a response are not bounded at the profile")
+            raise UnboundedError("the slopes of a response are not bounded at the profile")
         if not np.isfinite(self.residual.radius).all():
-            raise SingularError("the responses at the profile are not known to any bound")
+            raise UnboundedError("the responses at the profile are not known to any bound")
         try:
             self.inverse = np.linalg.inv(self.jacobian)
         except np.linalg.LinAlgError:
@@ -129,7 +131,9 @@ class NewtonMap:
         bounds, n = self._bounds(*around_middle(*self.slopes)), self.equation.size
         reach = (bounds @ radii) * (1 + 4 * (n + 4) * _UNIT) + self.step.radius
         middle = self.centre - self.step.middle
-        return Enclosed(middle, (reach + 2 * _UNIT * np.abs(middle)) * (1 + 4 * _UNIT) + 1e-290)
+        radius = (reach + 2 * _UNIT * np.abs(middle)) * (1 + 4 * _UNIT) + 1e-290
+        known = np.isfinite(middle) & np.isfinite(radius)
+        return Enclosed(np.where(known, middle, 0.0), np.where(known, radius, np.inf))
 
     def _bounds(self, slopes: Array, spread: Array) -> Array:
         """Return N for slopes within ``spread`` of ``slopes``."""
@@ -141,11 +145,17 @@ class NewtonMap:
         identity = np.eye(n)
         middle = np.abs(identity - c + product)
         rounding = 4 * _UNIT * (identity + self._absolute + np.abs(product))
-        return (middle + rounding + self._absolute @ size) * (1 + 4 * (n + 4) * _UNIT) + 1e-290
+        bounds = (middle + rounding + self._absolute @ size) * (1 + 4 * (n + 4) * _UNIT) + 1e-290
+        # Where infinities of both signs met.
+        return np.where(np.isnan(bounds), np.inf, bounds)
 
 
 class SingularError(ArithmeticError):
     """I - DA has no inverse in floats."""
+
+
+class UnboundedError(SingularError):
+    """What I - DA or the residual is at a point is not known to any bound."""
 
 
 def around_middle(least: Array, most: Array) -> tuple[Array, Array]:
@@ -161,4 +171,6 @@ def _product(matrix: Array, vector: Enclosed) -> Enclosed:
     absolute, n = np.abs(matrix), len(matrix)
     gamma = (n + 4) * _UNIT * _SLACK
     radius = gamma * (absolute @ np.abs(vector.middle)) + absolute @ vector.radius
-    return Enclosed(matrix @ vector.middle, radius * _SLACK + 1e-290)
+    middle = matrix @ vector.middle
+    known = np.isfinite(middle) & np.isfinite(radius)
+    return Enclosed(np.where(known, middle, 0.0), np.where(known, radius * _SLACK + 1e-290, np.inf))

@@ -60,7 +60,9 @@ def search_roots(equation: EquilibriumEquation, lower: Array, upper: Array, max_
     exactly one [neumaier1990, ch. 5]; else X shrinks to K and is cut in two where that moves F most.
     """
     search = _Search(equation, lower, upper, time.perf_counter() + max_seconds)
-    search.run()
+    # What overflows is a bound that is infinite, and drops no box.
+    with np.errstate(over="ignore", invalid="ignore"):
+        search.run()
     roots = [(0.5 * (root.low + root.high), root) for root in search.roots]
     order = sorted(range(len(roots)), key=lambda i: tuple(roots[i][0].tolist()))
     middles = np.array([roots[i][0] for i in order]).reshape(-1, equation.size)
@@ -142,7 +144,7 @@ class _Search:
         for _ in range(8):
             down, up = self.equation.response_range(self.reach(low, high))
             new_low, new_high = np.maximum(low, down), np.minimum(high, up)
-            if not (new_low <= new_high).all():
+            if (new_low > new_high).any():
                 return None
             gain = float(np.max((high - low) - (new_high - new_low) - 0.1 * (high - low), initial=0.0))
             low, high = new_low, new_high
@@ -162,7 +164,7 @@ class _Search:
             return low, high
         image = newton.image(radii)
         down, up = np.maximum(low, image.low), np.minimum(high, image.high)
-        if not (down <= up).all():
+        if (down > up).any():
             return None
         # The margin is far above what floats round of a middle and less than what the radii have grown by.
         if (np.abs(image.middle - middle) + image.radius <= (1 - _MARGIN) * radii).all():
