@@ -74,19 +74,19 @@ class Softmax(Activation):
                 correction = exponential_correction(below, self.gain, result)
         np.exp(result, out=result)
         result = corrected(result, correction)
-        result /= result.sum(axis=-1, keepdims=True)
+        result /= _sums(result)
         return result
 
     def top(self, v: Array) -> Array:
         """Return the entry (..., 1) with the largest share."""
-        return v.max(axis=-1, keepdims=True) if self.gain > 0 else v.min(axis=-1, keepdims=True)
+        return _largest(v) if self.gain > 0 else v.min(axis=-1, keepdims=True)
 
     def jvp(self, v: Array, d: Array) -> Array:
         """Return gain (p d - p <p, d>)."""
         p = self(v)
         # Where one share is nearly 1 the mean of d is close to its d, which is taken off first.
         d = d - _entry_of_largest(d, p)
-        return self.gain * p * (d - np.sum(p * d, axis=-1, keepdims=True))
+        return self.gain * p * (d - _sums(p * d))
 
     def primitive(self, v: ArrayLike) -> Array:
         """Return log(sum e^(gain v))/gain."""
@@ -94,7 +94,7 @@ class Softmax(Activation):
         top = self.top(v)
         with np.errstate(over="ignore"):
             terms = np.exp(self.gain * (v - top))
-        return top[..., 0] + np.log(np.sum(terms, axis=-1)) / self.gain
+        return top[..., 0] + np.log(_sums(terms)[..., 0]) / self.gain
 
     def conjugate(self, z: ArrayLike) -> Array:
         """Return sum z log(z)/gain on the simplex, up to rounding of the sum; +inf off it."""
@@ -224,8 +224,27 @@ class _EntropyProx:
 
 def _entry_of_largest(d: Array, p: Array) -> Array:
     """Return the entry (..., 1) of d where p is largest."""
+    if d.shape == p.shape and _many_short(p):
+        # Of equal shares the mean of their entries.
+        largest = p == _largest(p)
+        return _sums(np.where(largest, d, 0.0)) / _sums(largest.astype(d.dtype))
     rows, places = np.broadcast_arrays(d, np.argmax(p, axis=-1, keepdims=True))
     return np.take_along_axis(rows, places[..., :1], axis=-1)
+
+
+def _many_short(v: Array) -> bool:
+    """Whether there are so many rows, and so short, that NumPy's reductions along them are slow."""
+    return v.ndim == 2 and v.shape[1] <= 64 < len(v)
+
+
+def _largest(v: Array) -> Array:
+    """Return the largest entry (..., 1) of each row."""
+    return np.ascontiguousarray(v.T).max(axis=0)[:, None] if _many_short(v) else v.max(axis=-1, keepdims=True)
+
+
+def _sums(v: Array) -> Array:
+    """Return the sum (..., 1) of each row."""
+    return np.einsum("tn->t", v)[:, None] if _many_short(v) else v.sum(axis=-1, keepdims=True)
 
 
 def _on_simplex(z: Array) -> Mask:

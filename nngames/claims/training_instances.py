@@ -67,22 +67,28 @@ def fits_solve_the_inequality() -> Verdict:
 
 
 def a_solution_that_does_not_fit() -> Verdict:
-    """Return the refutation that solutions fit where r is averaged with constant 1 only.
+    """Return the refutation that solutions fit wherever r is averaged with a constant below 1.
 
-    r(v) = |v| is nonexpansive. On x = -1, 0, 1 with y = 1, 0, 1 the parameters (1, 0) fit. (0, 2/3) makes the errors
-    -1/3, 2/3, -1/3, orthogonal to x and to 1: it solves the inequality and does not fit.
+    r(v) = max(v, -v/2) has the slopes -1/2 and 1: it is 3/4-averaged. On x = -1, 0, 1 with y = 1/2, 0, 1 the parameters
+    (1, 0) fit. (1/4, 1/2) makes the errors -1/4, 1/2, -1/4, orthogonal to x and to 1: it solves the inequality and does
+    not fit.
     """
-    x, y = fractions(-1, 0, 1), fractions(1, 0, 1)
-    fit, solution = (Fraction(1), Fraction(0)), (Fraction(0), 2 * THIRD)
+    x, y = fractions(-1, 0, 1), fractions(HALF, 0, 1)
+    fit, solution = (Fraction(1), Fraction(0)), (HALF / 2, HALF)
     zero = (Fraction(0), Fraction(0))
-    holds = fits(fit, x, y, abs) and operator(solution, x, y, abs) == zero and not fits(solution, x, y, abs)
+
+    def r(v: Fraction) -> Fraction:
+        return max(v, -v / 2)
+
+    holds = fits(fit, x, y, r) and operator(solution, x, y, r) == zero and not fits(solution, x, y, r)
     return Verdict(
         Decision.REFUTED if holds else Decision.UNDECIDED,
-        "for gamma = 1 solutions of the inequality need not fit although some parameters do: for r(v) = |v| on "
-        "x = (-1, 0, 1), y = (1, 0, 1), (w, b) = (1, 0) fits, and (0, 2/3) solves the inequality and does not",
+        "where r is averaged and not monotone, solutions of the inequality need not fit although some parameters do: "
+        "for the 3/4-averaged r(v) = max(v, -v/2) on x = (-1, 0, 1), y = (1/2, 0, 1), (w, b) = (1, 0) fits, and (1/4, "
+        "1/2) solves the inequality and does not",
         EXACT,
-        float(THIRD),
-        {"fit": ["1", "0"], "solution": ["0", "2/3"]},
+        float(HALF),
+        {"fit": ["1", "0"], "solution": ["1/4", "1/2"]},
     )
 
 
@@ -237,8 +243,9 @@ def common_parameters_converge() -> Verdict:
     grows = abs(following[1] - 1) > abs(start[1] - 1)
     return Verdict(
         Decision.PROVED if grows else Decision.UNDECIDED,
-        "with common parameters, theta - s sum_t omega_t A_t'(r(A_t theta) - y_t) converges to a minimiser, if there "
-        "is one, for 0 < s < 2/(S lambda_max(sum_t omega_t z_t z_t')); above that bound it may diverge",
+        "with common parameters and an S-Lipschitz r that is the gradient of a convex function, "
+        "theta - s sum_t omega_t A_t'(r(A_t theta) - y_t) converges to a minimiser, if there is one, for "
+        "0 < s < 2/(S lambda_max(sum_t omega_t z_t z_t')); above that bound it may diverge",
         "Baillon and Haddad's theorem, averaged operators; the instance in " + EXACT,
         references=("bauschke2017", "combettes2022"),
     )

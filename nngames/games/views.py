@@ -85,8 +85,11 @@ class BatchView:
 
     def profiles(self, columns: Array, those: NDArray[np.intp]) -> Array:
         """Return the profiles (batch, N) of ``those`` columns."""
-        profiles = self._columns.profiles(columns, those)
-        return self._view.profile(self._columns.leave(columns[:, those])) if profiles is None else profiles
+        return self._view.profile(self._columns.leave(columns[:, those]))
+
+    def examined(self, columns: Array, those: NDArray[np.intp]) -> tuple[Array, Array] | None:
+        """Return the profiles (batch, N) of ``those`` columns and the residuals there, where the map has them."""
+        return self._columns.examined(columns, those)
 
 
 class Resolvent(ABC):

@@ -31,7 +31,9 @@ class AcceleratedGradient(Solver):
     Guarantee
     ---------
     Without restarts, phi(x_k) - phi(x*) <= 2 |x_0 - x*|_L^2 / (k + 1)^2 for any minimiser x*, |d|_L^2 = sum L_l |d_l|^2
-    (Beck and Teboulle). The residual then tends to 0. With restarts it is linear on quadratic functions and usually
+    (Beck and Teboulle). Where actions are bounded y_{k+1} is projected on C, which keeps the bound: their proof needs
+    |y_{k+1} - w| with w = ((t - 1) x_k + x*)/t in C, t = t_{k+1}, and no projection raises it. x_k is bounded and
+    y_k - x_k tends to 0, so the residual does too. With restarts it is linear on quadratic functions and usually
     faster; convergence is not proved for it here.
 
     References

@@ -31,13 +31,19 @@ class BlocksProblem(MinimisationProblem):
     def __init__(self, game: Game, blocks: int, rng: np.random.Generator) -> None:
         super().__init__(game)
         count = self.view.samples
-        if blocks > count:
-            raise NotApplicableError(f"{blocks} blocks of samples are asked for, and there are {count} samples")
+        check_blocks(self.view, blocks)
         self.rng = rng
         self.parts: list[Minimisation] = [self.view.part(rows) for rows in np.array_split(np.arange(count), blocks)]
         largest = np.max([part.curvature for part in self.parts], axis=0)
         #: 1 / max_i (L_i / share_i): each block's operator is rescaled to weigh 1.
         self.step = 1 / (len(self.parts) * largest)
+
+
+def check_blocks(view: Minimisation, blocks: int) -> None:
+    """Raise NotApplicableError if there are more blocks than samples, or the sum has no parts by samples."""
+    if blocks > view.samples:
+        raise NotApplicableError(f"{blocks} blocks of samples are asked for, and there are {view.samples} samples")
+    view.part(np.arange(1))
 
 
 @solver_named("block_iterative")
@@ -85,7 +91,7 @@ class BlockIterative(Solver):
 
     def guarantee(self, game: Game) -> Guarantee:
         """Return that the iterates converge to a solution, if there is one."""
-        game.minimisation()
+        check_blocks(game.minimisation(), self.blocks)
         return Guarantee(
             Decision.PROVED,
             "each block's gradient step is averaged and renewed once in every sweep: if there is a minimiser, the "

@@ -97,6 +97,8 @@ def sample_weights(value: ArrayLike | None, samples: int) -> Array:
     wrong = np.flatnonzero(~((weights > 0) & np.isfinite(weights)))
     if wrong.size:
         raise InputError(f"weights[{wrong[0]}] is {weights[wrong[0]]}; every weight must be a positive number")
+    # Scaled first, as the sum may leave the range of floats.
+    weights = weights / weights.max()
     return weights / weights.sum()
 
 

@@ -30,7 +30,7 @@ def regret_bound(layer: LayerProblem, theta: Array) -> tuple[float, float]:
 
     r(v) is moved to u = r(v) - J A d, J the derivative of r and A'JA d the excess of the equations, which leaves the
     answers at the ends of r's range where they are; what the solve leaves is taken off with J = Id. What rounding then
-    leaves of the equations counts with the size 1 + |theta|.
+    leaves of an equation counts with the size of its parameter: |theta|, and what makes its feature 1.
     """
     features, activation, weights = layer.features, layer.activation, layer.weights
     theta = features.kept(theta)
@@ -44,8 +44,8 @@ def regret_bound(layer: LayerProblem, theta: Array) -> tuple[float, float]:
     total = float(np.dot(weights, activation.layer_sum(gaps)))
     rounding = float(np.dot(weights, activation.layer_sum(errors))) if math.isfinite(total) else 0.0
     left = _excess(layer, u)
-    unsolved = left[:, -1:] if free else left
-    rounding += float(np.linalg.norm(unsolved)) * (1 + float(np.linalg.norm(theta)))
+    sizes = np.abs(theta) + 1 / _scale(layer)
+    rounding += float(np.sum(np.abs(left) * sizes)) if not free else float(np.sum(np.abs(left * sizes)[:, -1]))
     weight = theta[:, :-1]
     slope = left[:, :-1] + layer.ridge * weight
     if layer.bound is not None:
@@ -114,9 +114,19 @@ def _moved(layer: LayerProblem, u: Array, free: bool) -> Array:
     change: Array = np.zeros(features.shape)
     if free:
         change[:, -1] = excess[:, -1] / float(gram[-1, -1])
-    elif features.mask is None:
+        return u - features.preactivations(change)
+    # Features of any size count alike.
+    scale = _scale(layer)
+    gram, excess = gram / (scale * scale[:, None]), excess / scale
+    if features.mask is None:
         change = np.linalg.lstsq(gram, excess.T, rcond=None)[0].T
     else:
         for row, kept in enumerate(features.mask.astype(bool)):
             change[row, kept] = np.linalg.lstsq(gram[np.ix_(kept, kept)], excess[row, kept], rcond=None)[0]
-    return u - features.preactivations(change)
+    return u - features.preactivations(change / scale)
+
+
+def _scale(layer: LayerProblem) -> Array:
+    """Return the root mean square of each feature, 1 where it is 0."""
+    squares = np.einsum("tf,tf,t->f", *2 * (layer.features.rows,), np.repeat(layer.weights, layer.features.positions))
+    return np.sqrt(np.where(squares > 0, squares, 1.0))

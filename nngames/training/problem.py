@@ -93,9 +93,13 @@ class TrainingProblem:
         masks: Mapping[Any, ArrayLike] | None = None,
         convolutions: Mapping[Any, Convolution] | None = None,
     ) -> None:
-        chosen = [activations] if isinstance(activations, str | Mapping | Activation) else list(activations)
+        chosen = [activations] if isinstance(activations, str | Mapping | Activation) else activations
+        if not isinstance(chosen, list | tuple):
+            raise InputError(f"activations is a list with one for each layer; got {chosen!r}")
         if not chosen:
             raise InputError("activations is empty: at least one layer is needed")
+        if not isinstance(hidden, list | tuple | np.ndarray):
+            raise InputError(f"hidden is a list with the targets of each hidden layer; got {hidden!r}")
         if len(hidden) != len(chosen) - 1:
             raise ShapeError(
                 f"{len(chosen)} layers need targets for {len(chosen) - 1} hidden ones; hidden has {len(hidden)}. Where "
@@ -120,6 +124,9 @@ class TrainingProblem:
         self.bounds = dict(zip(self.players, read_numbers("bounds", bounds, count, none=True), strict=True))
         self.masks = self._named("masks", masks)
         self.convolutions = self._named("convolutions", convolutions)
+        for player, shape in self.convolutions.items():
+            if not isinstance(shape, Convolution):
+                raise InputError(f"convolutions[{player}] must be a Convolution; got {shape!r}")
         constant = constant_columns(self.inputs)
         self.notes: tuple[str, ...] = ()
         if constant:
@@ -274,7 +281,11 @@ class TrainingProblem:
             If a layer is missing or is a convolution, or a shape does not fit.
         """
         parts = []
+        if not isinstance(pairs, Mapping):
+            raise InputError(f"parameters are a mapping layer -> (weight, bias); got {type(pairs).__name__}")
         for player, layer in self.layers.items():
+            if player in pairs and (not isinstance(pairs[player], tuple | list) or len(pairs[player]) != 2):
+                raise InputError(f"layer {player}: parameters are a pair (weight, bias)")
             if player not in pairs or layer.features.convolution is not None:
                 raise InputError(f"dense weights of layer {player} are needed, and it must not be a convolution")
             weight, bias = (np.asarray(float_array(a, f"layer {player}"), dtype=float) for a in pairs[player])

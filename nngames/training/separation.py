@@ -21,12 +21,16 @@ from nngames.core.exact import fraction, rational, rational_matrix
 from nngames.core.profiles import Array, Player
 from nngames.core.verdicts import Decision, Verdict
 from nngames.training.layer_problem import LayerProblem
+from nngames.training.overlap import distinct_columns, independent, overlapping
 
 #: Larger linear programs, in entries of their matrix, are not tried.
 LARGEST = 4_000_000
 #: Directions that do not separate strictly are checked in rationals up to this many entries.
 LARGEST_EXACT = 200_000
-METHOD = "linear programs for a direction in which the loss falls without end, the direction checked with its rounding"
+METHOD = (
+    "linear programs for a direction in which the loss falls without end; the direction, or positive weights of the "
+    "samples that exclude one, checked with the rounding"
+)
 _UNIT = 2.0**-53
 
 
@@ -83,19 +87,29 @@ def _of_layer(layer: LayerProblem, theta: Array) -> Answer:
         # The weight has no way to infinity: only the bias, the last feature.
         rows, theta = rows[:, -1:], theta[:, -1:]
     if isinstance(domain, Simplex) and activation.name == "softmax":
-        return _of_softmax(layer.targets, rows, theta)
+        return _of_softmax(layer, rows, theta)
     if not activation.separable or not isinstance(domain, Interval):
         return f"whether the loss of {activation.name!r} has a minimiser is not decided"
     targets = layer.targets.reshape(-1, features.channels)
     strict = not activation.slope_range_exact[0].attained
     unknown: str | None = None
+    distinct: NDArray[np.bool_] | None = None
     for neuron in range(features.channels):
+        y = targets[:, neuron]
+        signs = np.where(y >= domain.upper, 1.0, np.where(y <= domain.lower, -1.0, 0.0))
+        if not signs.any():
+            continue
         kept = np.ones(rows.shape[1], dtype=bool)
         if features.mask is not None:
             kept = features.mask[neuron, -rows.shape[1] :].astype(bool)
-        y = targets[:, neuron]
-        signs = np.where(y >= domain.upper, 1.0, np.where(y <= domain.lower, -1.0, 0.0))
-        found = _cone_direction(rows[:, kept], signs, theta[neuron, kept])
+        found: Direction | str | None
+        if signs.all() and _strictly(signs[:, None] * rows[:, kept], theta[neuron, kept]):
+            found = theta[neuron, kept]
+        else:
+            if distinct is None or features.mask is not None:
+                distinct = distinct_columns(rows[:, kept])
+            kept[kept] = distinct
+            found = _cone_direction(rows[:, kept], signs)
         if isinstance(found, str):
             unknown = found
         elif found is not None and not strict:
@@ -107,48 +121,47 @@ def _of_layer(layer: LayerProblem, theta: Array) -> Answer:
     return unknown
 
 
-def _cone_direction(rows: Array, signs: Array, guess: Array) -> Direction | str | None:
+def _cone_direction(rows: Array, signs: Array) -> Direction | str | None:
     """Return d with signs_t d_t >= 0 on the rows, d_t = 0 where the sign is 0, one d_t != 0; None if there is none."""
     free = signs != 0
-    if not free.any():
-        return None
     inner = rows[~free]
-    if len(inner) and np.linalg.matrix_rank(inner) == np.linalg.matrix_rank(rows):
+    if independent(inner):
         return None
-    return _direction(signs[free, None] * rows[free], inner, guess)
+    return _direction(signs[free, None] * rows[free], inner)
 
 
-def _direction(signed: Array, equal: Array, guess: Array) -> Direction | str | None:
+def _direction(signed: Array, equal: Array) -> Direction | str | None:
     """Return D with signed D >= 0, equal D = 0 and some of signed D > 0, proved; None if there is none."""
-    if not len(equal) and _strictly(signed, guess):
-        return guess
     if signed.size + equal.size > LARGEST:
         return f"a linear program with {signed.size + equal.size} entries is too large to look for separable classes"
     from scipy.optimize import linprog
 
-    scale = np.abs(np.concatenate([signed, equal])).max(axis=0)
-    scale[scale == 0] = 1.0
+    # Powers of two, so that the scaled lines are exact.
+    scale = np.exp2(np.frexp(np.abs(np.concatenate([signed, equal])).max(axis=0))[1].astype(float))
     width = signed.shape[1]
-    equations = {"A_eq": equal / scale, "b_eq": np.zeros(len(equal))} if len(equal) else {}
+    given = (signed, equal)
+    signed, equal = signed / scale, equal / scale
+    if any((a * scale != b).any() for a, b in zip((signed, equal), given, strict=True)):
+        return "a column of the inputs spans the range of floats, so it is not known whether the classes are separable"
+    equations = {"A_eq": equal, "b_eq": np.zeros(len(equal))} if len(equal) else {}
     if not len(equal):
         # First the largest margin: a direction that separates strictly is proved by it.
-        margins = np.concatenate([-(signed / scale), np.ones((len(signed), 1))], axis=1)
+        margins = np.concatenate([-signed, np.ones((len(signed), 1))], axis=1)
         limits = [(-1.0, 1.0)] * width + [(None, 1.0)]
         lp = linprog(np.append(np.zeros(width), -1.0), A_ub=margins, b_ub=np.zeros(len(signed)), bounds=limits)
-        if lp.success and _strictly(signed, lp.x[:-1] / scale):
+        if lp.success and _strictly(signed, lp.x[:-1]):
             return lp.x[:-1] / scale
-    lp = linprog(
-        -(signed / scale).mean(axis=0), A_ub=-(signed / scale), b_ub=np.zeros(len(signed)), bounds=(-1, 1), **equations
-    )
+    lp = linprog(-signed.mean(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), bounds=(-1, 1), **equations)
     if not lp.success:
         return f"the linear program for separable classes ended with: {lp.message}"
-    if -lp.fun <= 1e-9:
+    multipliers = lp.eqlin.marginals if len(equal) else np.zeros(0)
+    if overlapping(signed, equal, 1 / len(signed) - lp.ineqlin.marginals, multipliers):
         return None
     if signed.size + equal.size <= LARGEST_EXACT:
-        exact = _exact_direction(signed, equal, lp.x / scale)
+        exact = _exact_direction(signed, equal, lp.x)
         if exact is not None:
-            return exact
-    return "the classes look separable, but rounding hides on which side some samples lie"
+            return exact / np.array([fraction(rational(s)) for s in scale.tolist()], dtype=object)
+    return "rounding hides whether the classes are separable, that is on which side some samples lie"
 
 
 def _strictly(signed: Array, direction: Array) -> bool:
@@ -179,9 +192,19 @@ def _exact_direction(signed: Array, equal: Array, near: Array) -> Direction | No
     return None
 
 
-def _of_softmax(targets: Array, rows: Array, theta: Array) -> Answer:
+def _of_softmax(layer: LayerProblem, rows: Array, theta: Array) -> Answer:
     """Return the direction for softmax: d_t is largest where y_t is positive, for all classes together."""
+    features, targets = layer.features, layer.targets
+    if features.convolution is not None:
+        return "whether the loss of a convolution with softmax has a minimiser is not decided"
     samples, classes = targets.shape
+    if classes == 1:
+        # The only answer is 1.
+        return None
+    used = np.ones((classes, rows.shape[1]), dtype=bool)
+    if features.mask is not None:
+        used = features.mask[:, -rows.shape[1] :].astype(bool)
+    theta = theta * used
     top = targets.argmax(axis=1)
     vertices = (np.count_nonzero(targets, axis=1) == 1).all()
     v = rows @ theta.T
@@ -190,8 +213,12 @@ def _of_softmax(targets: Array, rows: Array, theta: Array) -> Answer:
         others = v.copy()
         others[np.arange(samples), top] = -np.inf
         if (v[np.arange(samples), top] - others.max(axis=1) > rounding).all():
-            return None, theta.copy()
-    width = classes * rows.shape[1]
+            return None, theta
+    if features.mask is None:
+        used &= distinct_columns(rows)
+    # Only differences between the classes count: what all of them have, the last one need not change.
+    used[-1] &= ~used.all(axis=0)
+    width = int(np.count_nonzero(used))
     if samples * (classes - 1) * width > LARGEST:
         return (
             f"a linear program with {samples * (classes - 1) * width} entries is too large to look for separable "
@@ -203,12 +230,14 @@ def _of_softmax(targets: Array, rows: Array, theta: Array) -> Answer:
     for t, row in enumerate(rows):
         for j in range(classes):
             if j != top[t]:
-                line = np.zeros((classes, rows.shape[1]))
+                line = np.zeros(used.shape)
                 line[top[t]], line[j] = row, -row
-                (equal if targets[t, j] > 0 else signed).append(line.ravel())
+                (equal if targets[t, j] > 0 else signed).append(line[used])
     if not signed:
         return None
-    found = _direction(np.array(signed), np.array(equal).reshape(-1, width), theta.ravel())
+    found = _direction(np.array(signed), np.array(equal).reshape(-1, width))
     if found is None or isinstance(found, str):
         return found
-    return None, found.reshape(classes, -1)
+    direction = np.zeros(used.shape, dtype=found.dtype)
+    direction[used] = found
+    return None, direction

@@ -26,7 +26,8 @@ from nngames.training.layer_problem import LayerProblem
 from nngames.training.preimages import preimages
 
 SELECTIONS = ("nearest", "least")
-METHOD = "preimages by bisection, and the gradient of the least-squares costs recomputed"
+METHOD = "preimages by bisection, and the gradient of the least-squares costs recomputed, with their rounding"
+_UNIT = 2.0**-53
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class VerificationReport:
     ----------
     equilibrium : Verdict
         Whether no layer's least-squares gradient exceeds the tolerance, with the elements u_t nearest to A_t theta.
+        UNDECIDED where rounding hides it: of the sums, and of r where it is so flat that many floats have one answer.
     fits : Verdict
         Whether the A_t theta lie in the preimages, within the tolerance: the inclusion for each sample.
     distances : mapping player -> float
@@ -102,37 +104,49 @@ def verify(game: LayerGame, theta: Profile, tolerance: float) -> VerificationRep
     squares = preactivation_game(game, theta, "nearest")
     matrices = game.matrices(game.space.array(theta))
     gradients, distances, ambiguous = {}, {}, {}
+    hidden, blurred = {}, {}
     for player, layer in game.layers.items():
-        matrix = matrices[player]
+        matrix, features = matrices[player], layer.features
+        misses = squares.layers[player].errors(matrix)
         gradients[player] = float(np.linalg.norm(squares.layers[player].gradient(matrix)))
-        distances[player] = float(np.abs(squares.layers[player].errors(matrix)).max())
-        ambiguous[player] = 0
+        distances[player] = float(np.abs(misses).max())
+        lower, upper = _preimages(player, layer)
+        with np.errstate(invalid="ignore"):
+            width = upper - lower
+        several = np.zeros(width.shape, dtype=bool)
         if layer.activation.slope_range_exact[0].attained:
             # Elsewhere r increases strictly, and wide intervals are what rounding of r hides.
-            lower, upper = _preimages(player, layer)
-            size = 1 + np.abs(np.clip(0.0, lower, upper))
-            ambiguous[player] = int(np.count_nonzero(upper - lower > 1e-9 * size))
-    worst = max(gradients, key=lambda player: gradients[player])
-    largest, farthest = gradients[worst], max(distances.values())
+            several = width > 1e-9 * (1 + np.abs(np.clip(0.0, lower, upper)))
+        ambiguous[player] = int(np.count_nonzero(several))
+        sizes = (np.abs(features.rows) @ np.abs(features.kept(matrix)).T).reshape(width.shape)
+        unsure = np.where(several, 0.0, width) + (features.shape[1] + 8) * _UNIT * (sizes + np.abs(misses))
+        hidden[player] = float(unsure.max())
+        norms = np.linalg.norm(features.rows.reshape(features.samples, -1), axis=1)
+        sums = (len(features.rows) + 16) * _UNIT * np.linalg.norm(misses, axis=1)
+        blurred[player] = 1.01 * float(np.dot(layer.weights, (np.linalg.norm(unsure, axis=1) + sums) * norms))
     return VerificationReport(
-        Verdict(
-            Decision.PROVED if largest <= tolerance else Decision.REFUTED,
-            f"the largest gradient of a layer's least-squares cost is {largest:.3g} (layer {worst}), "
-            f"{'at most' if largest <= tolerance else 'above'} {tolerance:g}",
-            METHOD,
-            margin=abs(tolerance - largest),
-        ),
-        Verdict(
-            Decision.PROVED if farthest <= tolerance else Decision.REFUTED,
-            f"the pre-activations lie within {farthest:.3g} of the preimages of the targets, "
-            f"{'at most' if farthest <= tolerance else 'above'} {tolerance:g}",
-            METHOD,
-            margin=abs(tolerance - farthest),
-        ),
+        _within(tolerance, gradients, blurred, "the largest gradient of a layer's least-squares cost is {}{}"),
+        _within(tolerance, distances, hidden, "the pre-activations lie within {} of the preimages of the targets{}"),
         distances,
         ambiguous,
         tuple(player for player, layer in game.layers.items() if not layer.activation.convex_penalty),
     )
+
+
+def _within(tolerance: float, values: Mapping[Player, float], roundings: Mapping[Player, float], what: str) -> Verdict:
+    """Return whether all values are at most the tolerance, each known up to its rounding."""
+    worst = max(values, key=lambda player: values[player])
+    most = max(value + roundings[player] for player, value in values.items())
+    least = max(value - roundings[player] for player, value in values.items())
+    decision = Decision.PROVED if most <= tolerance else Decision.REFUTED if least > tolerance else Decision.UNDECIDED
+    end = {
+        Decision.PROVED: f"at most {tolerance:g}",
+        Decision.REFUTED: f"above {tolerance:g}",
+        Decision.UNDECIDED: f"and rounding of up to {max(roundings.values()):.1g} hides on which side of {tolerance:g}",
+    }[decision]
+    margin = {Decision.PROVED: tolerance - most, Decision.REFUTED: least - tolerance}.get(decision)
+    statement = what.format(f"{values[worst]:.3g}", f" (layer {worst})")
+    return Verdict(decision, f"{statement}, {end}", METHOD, margin=margin)
 
 
 def _preimages(player: Player, layer: LayerProblem) -> tuple[Array, Array]:

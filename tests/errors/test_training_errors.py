@@ -93,12 +93,42 @@ Y = np.linspace(-0.5, 0.5, 6)
             nng.InputError,
             "an activation is a name, a mapping with a name, or an Activation; got 3",
         ),
+        ((X, Y, None), {}, nng.InputError, "activations is a list with one for each layer; got None"),
+        (
+            (X, Y, ["tanh"]),
+            {"hidden": None},
+            nng.InputError,
+            "hidden is a list with the targets of each hidden layer; got None",
+        ),
+        (
+            (X, Y, ["tanh"]),
+            {"convolutions": {1: 3}},
+            nng.InputError,
+            "convolutions[1] must be a Convolution; got 3",
+        ),
     ],
 )
 def test_bad_data(arguments: tuple, options: dict, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
         nng.TrainingProblem(*arguments, **options)
     assert str(caught.value) == message
+
+
+def test_parameters_are_pairs_by_layer() -> None:
+    problem = nng.TrainingProblem(X, Y, ["tanh"])
+    with pytest.raises(nng.InputError, match=r"parameters are a mapping layer -> \(weight, bias\); got int"):
+        problem.parameters(3)
+    for pair in (3, ([[1.0, 2.0]],)):
+        with pytest.raises(nng.InputError, match=r"layer 1: parameters are a pair \(weight, bias\)"):
+            problem.parameters({1: pair})
+
+
+def test_weights_and_parameters_near_the_end_of_floats_are_taken() -> None:
+    problem = nng.TrainingProblem(X, Y, ["identity"], weights=[1e308] * 6)
+    np.testing.assert_allclose(problem.weights, 1 / 6)
+    report = problem.report([1e200, 1e200, 0.0])
+    assert report.solves.status != "PROVED"
+    assert report.fits.status != "PROVED"
 
 
 def test_activations_without_a_convex_loss_are_refused() -> None:

@@ -33,11 +33,19 @@ def test_every_instance_decides() -> None:
 
 
 def test_a_solution_need_not_fit_where_r_is_not_monotone() -> None:
-    x, y = np.array([-1.0, 0.0, 1.0]), np.array([1.0, 0.0, 1.0])
-    rows, theta = np.column_stack([x, np.ones(3)]), np.array([0, 2 / 3])
-    misses = np.abs(rows @ theta) - y
-    np.testing.assert_allclose(rows.T @ misses, 0, atol=1e-15)
-    assert np.abs(misses).max() > 0.3
+    x, y = np.array([-1.0, 0.0, 1.0]), np.array([0.5, 0.0, 1.0])
+    # That r is 3/4-averaged: Id + (r - Id)/(3/4) is 1-Lipschitz.
+    v = np.linspace(-3, 3, 61)
+    reflected = v + (np.maximum(v, -v / 2) - v) / 0.75
+    np.testing.assert_allclose(np.abs(np.diff(reflected)), np.diff(v))
+    rows = np.column_stack([x, np.ones(3)])
+    np.testing.assert_array_equal(np.maximum(x, -x / 2), y)
+    # Least squares on the branch r(v) = v, on which all of its pre-activations lie.
+    theta = np.linalg.lstsq(rows, y, rcond=None)[0]
+    assert (rows @ theta > 0).all()
+    np.testing.assert_allclose(theta, [0.25, 0.5])
+    assert np.abs(rows @ theta - y).max() > 0.2
+    assert instances.a_solution_that_does_not_fit().witness["solution"] == ["1/4", "1/2"]
     with pytest.raises(nng.NotApplicableError):
         nng.TrainingProblem(x, y, ["absolute_value"])
 

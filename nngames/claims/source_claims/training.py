@@ -30,8 +30,8 @@ class TrainingAsVariationalInequality(SourceClaim):
     verdict = Decision.PROVED
     correction = (
         "Weak means: parameters that fit solve it. Conversely its solutions fit, if any parameters do, where each "
-        "activation is the gradient of a convex function and Lipschitz; for gamma = 1 that may fail. Where nothing "
-        "fits, solutions are minimisers of the layer losses, and claim no fit."
+        "activation is the gradient of a convex function and Lipschitz; averaged with gamma < 1 is not enough. Where "
+        "nothing fits, solutions are minimisers of the layer losses, and claim no fit."
     )
     shown_by = TESTS
 
@@ -68,7 +68,7 @@ class LayerGame(SourceClaim):
     verdict = Decision.REFUTED
     correction = (
         "It needs targets for the hidden layers. With given ones that can be met, the equilibria are exactly the "
-        "parameters with which every layer meets its own; other fits of the whole network are none."
+        "parameters with which every layer meets its own; other fits of the whole network are no equilibria."
     )
     shown_by = TESTS
 
