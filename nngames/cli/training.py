@@ -68,16 +68,21 @@ def train(
             if checkpoint is not None:
                 say(f"the state is in {checkpoint}; the same command with --resume goes on")
             raise
+    code = 0 if report.ok else 1
     # Before anything is printed, which may fail: a run can be long.
     if save is not None and not report.usable:
         say("the network is not saved: the run came to nothing")
     elif save is not None:
-        for written in report.save(save):
-            say(f"wrote {written}")
+        try:
+            for written in report.save(save):
+                say(f"wrote {written}")
+        except OSError as error:
+            say(f"the network is not saved: {error.strerror}")
+            code = 2
     emit(report, json)
     if plot is not None:
         report.plot(plot)
-    return 0 if report.ok else 1
+    return code
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """Arrays, numbers, texts, and tuples, lists and mappings of them in an npz file without pickled objects, bit for bit.
 
-Beside the arrays the file holds the text ``description``, JSON that says how they hang together.
+Beside the arrays the file holds the text ``description``, JSON that says how they hang together, and ``digest``, a hash
+of all that, by which damage is told.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,6 +20,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.errors import InputError, OptionError
+
+#: What NumPy, zipfile and json raise at a file that is damaged, or none of theirs.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    NotImplementedError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def pack(content: Any, format: str) -> bytes:
@@ -31,9 +51,17 @@ def pack(content: Any, format: str) -> bytes:
     tree = _packed(content, arrays)
     text = json.dumps({"format": format, "content": tree}, allow_nan=False)
     stream = io.BytesIO()
-    named: dict[str, Any] = {**arrays, "description": np.array(text)}
+    named: dict[str, Any] = {**arrays, "description": np.array(text), "digest": np.array(_digest(text, arrays))}
     np.savez(stream, **named)
     return stream.getvalue()
+
+
+def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    found = hashlib.sha256(text.encode())
+    for name, array in sorted(arrays.items()):
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
 
 
 def _packed(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
@@ -84,18 +112,12 @@ def read_packed(path: Path, format: str, what: str) -> Any:
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        described = json.loads(str(arrays.pop("description")[()]))
+        text, digest = str(arrays.pop("description")[()]), str(arrays.pop("digest", ""))
+        described = json.loads(text)
         if described["format"] != format:
             raise ValueError(f"its format is {described['format']!r}")
+        if digest != _digest(text, arrays):
+            raise ValueError("its content has been changed")
         return _unpacked(described["content"], arrays)
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path}: is no {what} of nngames: {' '.join(str(error).split())[:200]}") from None

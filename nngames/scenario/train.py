@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,7 +181,10 @@ def train_scenario(
 
 
 def check_outputs(scenario: Scenario, outputs: Mapping[str, Sequence[str | os.PathLike[str]]]) -> None:
-    """Raise InputError, before anything runs, if a file to write is the scenario, one it reads, or named twice."""
+    """Raise InputError, before anything runs, if a file to write is the scenario, one it reads, or named twice.
+
+    Or if its folder takes no files.
+    """
     taken = {Path(scenario.file).resolve(): "the scenario itself"}
     if scenario.folder is not None:
         for name in file_names(scenario.document.data):
@@ -191,6 +195,10 @@ def check_outputs(scenario: Scenario, outputs: Mapping[str, Sequence[str | os.Pa
             if path in taken:
                 raise InputError(f"{option} {file}: that is {taken[path]}; give another name")
             taken[path] = f"what {option} writes"
+            try:
+                tempfile.TemporaryFile(dir=path.parent).close()
+            except OSError as error:
+                raise InputError(f"{option} {file}: cannot be written: {error.strerror}") from None
 
 
 def _chosen(scenario: Scenario, method: Any) -> Chosen:

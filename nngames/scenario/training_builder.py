@@ -90,7 +90,8 @@ def _samples(given: Training, parts: Parts) -> tuple[Array, Array, list[Array], 
     hidden: list[Any] = [parts.matrix(rows, (*_DATA, "hidden", i)) for i, rows in enumerate(data.hidden)]
     weights: Any = parts.vector(data.weights, (*_DATA, "weights"))
     if inputs is not None:
-        places: list[tuple[Path, str, Any]] = [((*_DATA, "targets"), "the target", targets)]
+        places: list[tuple[Path, str, Any]] = [((*_DATA, "inputs"), "the inputs", inputs)]
+        places += [((*_DATA, "targets"), "the target", targets)]
         places += [((*_DATA, "hidden", i), "the array", rows) for i, rows in enumerate(hidden)]
         for path, what, rows in places:
             if rows is not None:
@@ -141,6 +142,8 @@ def _reached(given: Training, parts: Parts, wanted: Array, hidden: list[Array]) 
         if given.data.dataset is not None and i == last:
             place = (*_DATA, "dataset")
         what = "the targets" if i == last else f"the targets of layer {i + 1}"
+        if i == last and given.data.standardize.targets:
+            what += ", standardized"
         found.append(parts.tried(place, partial(check_reach, rows, response, what)))
     parts.finish()
     return found[last], found[:last]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, WrapValidator, model_validator
+from pydantic import Field, TypeAdapter, WrapValidator, model_validator
 
 from nngames.core.errors import InputError
 from nngames.scenario.arrays import Array, ArraySection, ArraySource, Matrix, Vector
 from nngames.scenario.network_sections import ActivationChoice
-from nngames.scenario.problems import Path
+from nngames.scenario.problems import Path, shown
 from nngames.scenario.sections import Count, Number, Positive, Section, Text, Whole, wrong, wrong_inside
 from nngames.training.data import csv_columns
 from nngames.training.datasets import DATASETS
@@ -36,10 +36,14 @@ class TableColumns(ArraySection):
         return np.asarray(csv_columns(text, self.file, self.columns), dtype=np.float64)
 
 
+_MATRICES: TypeAdapter[Any] = TypeAdapter(Matrix)
+
+
 def _samples(value: Any, handler: Any) -> Any:
+    # Of the two it is the one or the other: the handler would complain of both.
     if isinstance(value, dict) and "columns" in value:
         return TableColumns.model_validate(value)
-    return handler(value)
+    return _MATRICES.validate_python(value)
 
 
 #: Samples, one a row: a matrix, or columns of a table by name.
@@ -56,6 +60,8 @@ class Standardize(Section):
 def _standardize(value: Any, handler: Any) -> Any:
     if isinstance(value, bool):
         return Standardize(inputs=value, targets=value)
+    if not isinstance(value, dict):
+        raise wrong(f"must be true, false, or a mapping with the keys inputs, targets; got {shown(value)}")
     return Standardize.model_validate(value)
 
 

@@ -32,6 +32,12 @@ from nngames.training.duality import regret_bound
 from nngames.training.layer_features import LayerFeatures
 from nngames.training.layer_problem import LayerProblem
 from nngames.training.lifted_moves import LiftedMoves
+from nngames.training.lifted_rounding import (
+    rounding_of_bound,
+    rounding_of_gaps,
+    rounding_of_preactivations,
+    rounding_of_pulled,
+)
 from nngames.training.lifted_slopes import LinearisedLift
 
 
@@ -196,10 +202,15 @@ class LiftedGame(Game):
             share, activation = self.shares[layer - 1], self.activations[layer - 1]
             if kind == "weights":
                 bound, rounding = regret_bound(self.layer_problem(layer, x), self.matrix(layer, x))
+                off = rounding_of_preactivations(self, layer, x)
+                rounding += rounding_of_bound(activation, bound, self.weights, off)
             else:
-                gaps, errors = activation.gap(self.answers_held(layer, x), self.pulled(layer, x))
+                z, u = self.answers_held(layer, x), self.pulled(layer, x)
+                gaps, errors = activation.gap(z, u)
                 bound = float(np.dot(self.weights, activation.layer_sum(gaps)))
-                rounding = float(np.dot(self.weights, activation.layer_sum(errors)))
+                errors = activation.layer_sum(errors)
+                errors = errors + rounding_of_gaps(activation, z, u, rounding_of_pulled(self, layer, x))
+                rounding = float(np.dot(self.weights, errors))
             bounds[player] = (share * bound, share * rounding)
         return bounds
 

@@ -15,6 +15,7 @@ from nngames.core.errors import check_positive
 from nngames.core.profiles import Array, Player, Profile
 from nngames.core.verdicts import Decision, Verdict
 from nngames.training.lifted_game import LiftedGame, role
+from nngames.training.lifted_rounding import rounding_of_gaps, rounding_of_preactivations
 
 _UNIT = 2.0**-53
 
@@ -96,14 +97,11 @@ def _cost(game: LiftedGame, player: Player, x: Array) -> tuple[float, float]:
     total = error = 0.0
     for charged in (layer,) if kind == "weights" else (layer, layer + 1):
         activation, share = game.activations[charged - 1], game.shares[charged - 1]
-        z, v, theta = game.answers_held(charged, x), game.preactivations(charged, x), game.matrix(charged, x)
+        z, v = game.answers_held(charged, x), game.preactivations(charged, x)
         gaps, errors = activation.gap(z, v)
         total += share * float(np.dot(game.weights, activation.layer_sum(gaps)))
-        # v itself is rounded: the gap moves by |r(v) - z| e + S e^2/2 for a change e of v.
-        sizes = np.abs(game.answers_held(charged - 1, x)) @ np.abs(theta[:, :-1]).T + np.abs(theta[:, -1])
-        off = (theta.shape[1] + 2) * _UNIT * sizes
-        moved = np.abs(activation(v) - z) * off + 0.5 * activation.lipschitz * off**2
-        rounding = activation.layer_sum(errors) + moved.sum(axis=-1)
+        moved = rounding_of_gaps(activation, z, v, rounding_of_preactivations(game, charged, x))
+        rounding = activation.layer_sum(errors) + moved
         error += share * float(np.dot(game.weights, rounding))
     if kind == "weights":
         total += game.ridge_loss(layer, x)

@@ -75,9 +75,7 @@ class PreparedTraining:
         for name, rows in (("training", self.train), ("test", self.test)):
             answers = network.predict(self.inputs[rows]) if rows.size else None
             targets = self.targets[rows]
-            figures[f"{name}_error"] = (
-                None if answers is None else float(np.sqrt(np.mean(np.sum((answers - targets) ** 2, axis=1))))
-            )
+            figures[f"{name}_error"] = None if answers is None else _error(answers - targets)
             figures[f"{name}_accuracy"] = (
                 None if answers is None or not self.labels else float(np.mean(_classes(answers) == _classes(targets)))
             )
@@ -89,6 +87,14 @@ class PreparedTraining:
             notes=problem.notes,
             **figures,
         )
+
+
+def _error(misses: Array) -> float:
+    """Return the root mean square of the rows' norms, over their size, whose squares may be none of floats."""
+    size = float(np.abs(misses).max())
+    if size == 0 or not np.isfinite(size):
+        return size
+    return size * float(np.sqrt(np.mean(np.sum((misses / size) ** 2, axis=1))))
 
 
 def _classes(answers: Array) -> NDArray[np.intp]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from nngames.core.errors import InputError, NNGamesError, OptionError, ShapeError
 from nngames.core.files import write_atomic
+from nngames.core.packed import UNREADABLE
 from nngames.core.plain import plain
 from nngames.core.profiles import float_array
 from nngames.training.data import read_activation
@@ -97,25 +96,21 @@ def load_network(path: str | os.PathLike[str]) -> TrainedNetwork:
             numbers = range(1, len(activations) + 1)
             weights = [float_array(archive[f"weight_{n}"], f"weight_{n}") for n in numbers]
             biases = [float_array(archive[f"bias_{n}"], f"bias_{n}") for n in numbers]
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise InputError(f"{path}: is no saved network: {' '.join(str(error).split())[:200]}") from None
     except NNGamesError as error:
         raise InputError(f"{path}: is no saved network: {error}") from None
-    before = weights[0].shape[-1] if weights else 0
+    except UNREADABLE as error:
+        raise InputError(f"{path}: is no saved network: {' '.join(str(error).split())[:200]}") from None
+    if not weights:
+        raise InputError(f"{path}: is no saved network: it has no layers")
+    before = None
     for number, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-        if weight.ndim != 2 or bias.shape != weight.shape[:1] or weight.shape[1] != before:
+        fits = weight.ndim == 2 and bias.shape == weight.shape[:1] and before in (None, weight.shape[1])
+        if not fits:
             raise InputError(
                 f"{path}: is no saved network: layer {number} has weight {weight.shape}, bias {bias.shape}"
             )
+        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+            raise InputError(f"{path}: is no saved network: layer {number} holds a number that is not finite")
         before = weight.shape[0]
     return TrainedNetwork(tuple(weights), tuple(biases), tuple(activations))
 

@@ -10,6 +10,11 @@ import numpy as np
 from nngames.core.errors import InputError
 from nngames.core.profiles import Array
 
+#: A column that varies by less has a scale whose inverse is near the end of floats.
+LEAST = 1e-300
+#: A column that varies by less, relative to its size, varies by rounding.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class Standardization:
@@ -30,17 +35,21 @@ class Standardization:
         Raises
         ------
         InputError
-            If a column is constant; the message names it.
+            If a column is constant, or as good as that; the message names it.
         """
-        constant = np.flatnonzero((rows == rows[0]).all(axis=0))
+        spread = np.ptp(rows, axis=0)
+        constant = np.flatnonzero(spread < np.maximum(LEAST, ROUNDING * np.abs(rows).max(axis=0)))
         if constant.size:
             column = int(constant[0])
             name = f"column {column}" if names is None else repr(names[column])
+            within = f", within {spread[column]:.1g}," if spread[column] else ""
             raise InputError(
-                f"{what}: {name} is {rows[0, column]:.6g} in every training row, so it cannot be standardized; leave "
-                "it out, or do not standardize"
+                f"{what}: {name} is {rows[0, column]:.6g}{within} in every training row, so it cannot be standardized; "
+                "leave it out, or do not standardize"
             )
-        return cls(rows.mean(axis=0), rows.std(axis=0))
+        # Of the differences over their range, whose squares are floats.
+        mean = rows.mean(axis=0)
+        return cls(mean, spread * ((rows - mean) / spread).std(axis=0))
 
     def apply(self, rows: Array) -> Array:
         """Return (rows - mean) / scale."""

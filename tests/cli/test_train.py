@@ -181,6 +181,28 @@ def test_what_cannot_be_done_is_said(command, folder, arguments, message):
     assert not (folder / "c.npz").exists()
 
 
+@pytest.mark.parametrize("option", ["--save", "--checkpoint", "--plot"])
+def test_a_folder_that_takes_no_files_is_found_before_the_run(command, monkeypatch, option):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    monkeypatch.setattr("nngames.scenario.train_scenario", None)
+    name = "n.png" if option == "--plot" else "n.npz"
+    code, out, err = command("train", "small.yaml", option, name)
+    assert (code, out, err) == (2, "", f"{option} {name}: cannot be written: No space left on device\n")
+
+
+def test_a_run_whose_network_cannot_be_saved_is_still_told(command, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("nngames.scenario.train.save_network", full)
+    code, out, err = command("train", "small.yaml", "--save", "n.npz")
+    assert (code, err) == (2, "nngames: the network is not saved: No space left on device\n")
+    assert "newton_descent  converged" in out
+
+
 def test_a_checkpoint_is_not_overwritten(command, folder):
     (folder / "c.npz").write_text("mine")
     assert command("train", "small.yaml", "--checkpoint", "c.npz") == (

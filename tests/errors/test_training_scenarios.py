@@ -94,6 +94,50 @@ BAD = {
         {},
         ["5:14: training.data.targets: the target has 2 rows, and the inputs have 3: a sample is a row of each"],
     ),
+    "nan in a list": (
+        inline("[[1], [.nan], [4]]"),
+        {},
+        ["4:20: training.data.inputs[1][0]: must be a finite number; got nan"],
+    ),
+    "lists that are no matrices": (
+        inline("[]", "[0, 1, 1]"),
+        {},
+        [
+            "4:13: training.data.inputs: is an empty list",
+            "5:14: training.data.targets: is a list of numbers; a matrix is a list of rows, such as [[1, 2], [3, 4]]",
+        ],
+    ),
+    "numbers beyond what squares can hold": (
+        inline("[[1], [1e200], [4]]", more="    standardize: {inputs: true}\n"),
+        {},
+        [
+            "4:13: training.data.inputs: the inputs: row 1, column 0 is 1e+200; squares of entries above 1e+100 are "
+            "beyond floats: scale the data"
+        ],
+    ),
+    "a column that varies by rounding": (
+        inline("[[0.1], [0.10000000000000002], [0.1]]", more="    standardize: {inputs: true}\n"),
+        {},
+        [
+            "6:27: training.data.standardize.inputs: inputs: column 0 is 0.1, within 1e-17, in every training row, so "
+            "it cannot be standardized; leave it out, or do not standardize"
+        ],
+    ),
+    "labels that are standardized": (
+        inline(more="    standardize: true\n"),
+        {},
+        [
+            "5:14: training.data.targets: the targets, standardized: row 0, column 0 is -1.41421, which 'logistic' "
+            "does not come near: its values lie in [0, 1]^n"
+        ],
+    ),
+    "standardize that is no truth value": (
+        inline(more="    standardize: 1\n"),
+        {},
+        [
+            "6:18: training.data.standardize: must be true, false, or a mapping with the keys inputs, targets; got 1",
+        ],
+    ),
     "a label out of reach": (
         inline(targets="[[0], [1], [2]]"),
         {},

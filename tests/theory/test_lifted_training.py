@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -132,6 +134,20 @@ def test_a_step_of_answers_falls_by_its_share_of_the_regret(hidden: str, monkeyp
     assert game.regret_bounds(x)[("activations", 2)][0] < 1e-6 * bound
 
 
+def test_a_step_of_answers_is_as_long_as_is_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of one neuron and identities every bound holds with equality: the step ends at the best answer.
+    monkeypatch.setattr(lifted_moves, "STEPS", 1)
+    rng = np.random.default_rng(4)
+    shape = {"widths": [1], "shares": [0.7, 2.1], "ridge": 0.1}
+    problem = nng.LiftedTraining(rng.normal(size=(5, 2)), rng.normal(size=(5, 3)), ["identity"] * 2, **shape)
+    game = problem.game()
+    x = rng.normal(size=game.size)
+    moved = game.alternation().move(x, 2)
+    where = game.space.slices[("activations", 1)]
+    assert np.abs(game.residuals(x)[where]).min() > 0.1
+    np.testing.assert_allclose(game.residuals(moved)[where], 0, atol=1e-13)
+
+
 @pytest.mark.parametrize("bounds", [None, 0.7])
 @pytest.mark.parametrize("last", ["softmax", "identity"])
 def test_a_move_of_weights_falls_by_the_square_of_its_residual(last: str, bounds: float | None) -> None:
@@ -207,6 +223,20 @@ def test_a_report_encloses_every_regret_and_names_who_gains() -> None:
     assert bound > 1.01 * gain
     between = problem.report(problem.start(1), np.sqrt(gain * bound)).equilibrium
     assert between.status == "UNDECIDED"
+
+
+@pytest.mark.parametrize("inputs", list(itertools.permutations([1e16, 1.0, -1e16])))
+@pytest.mark.parametrize("depth", [1, 2])
+def test_what_rounding_hides_is_not_proved(inputs: tuple[float, ...], depth: int) -> None:
+    # v is 1 and its target 0, a regret of 1/2 for whoever pays; in floats v comes out as 0 or 1, by the order.
+    problem = nng.LiftedTraining([inputs], [[0.0]], ["identity"] * depth, [1] * (depth - 1))
+    profile = np.zeros(problem.game().size)
+    profile[:3] = 1
+    report = problem.report(profile)
+    assert not report.equilibrium.proved
+    payers = [("weights", 1), ("activations", 1)][:depth]
+    assert all(report.regrets[player][1] >= 0.5 for player in payers)
+    assert all(report.regrets[player][0] <= 0.5 for player in payers)
 
 
 @pytest.mark.parametrize("hidden", ["tanh", "softmax", "relu"])

@@ -422,3 +422,18 @@ def test_attention_of_the_wrong_size_is_refused() -> None:
                 a.check_size(3)
             with pytest.raises(ShapeError, match=r"has parameters for size 2; got an array of \(3,\)"):
                 a(np.zeros(3))
+
+
+@pytest.mark.parametrize("gain", [1.0, 3.0, -2.0])
+def test_softmax_of_many_rows_is_that_of_each(gain: float) -> None:
+    rng = np.random.default_rng(8)
+    softmax = activation("softmax", gain=gain)
+    for size in (0.0, 1e-3, 1.0, 300.0):
+        # With size 0 all shares are equal.
+        v, d = size * rng.normal(size=(200, 7)), rng.normal(size=(200, 7))
+        answers, moved, primitive = softmax(v), softmax.jvp(v, d), softmax.primitive(v)
+        for row in range(0, 200, 9):
+            np.testing.assert_allclose(answers[row], softmax(v[row]), rtol=1e-14)
+            # Shares that vanish leave a derivative that does, up to rounding of its own size.
+            np.testing.assert_allclose(moved[row], softmax.jvp(v[row], d[row]), rtol=1e-12, atol=1e-15)
+            np.testing.assert_allclose(primitive[row], softmax.primitive(v[row]), rtol=1e-14)

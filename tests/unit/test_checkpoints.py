@@ -125,6 +125,36 @@ def test_a_broken_file_is_no_checkpoint(game, content, tmp_path):
     assert path.read_bytes() == content
 
 
+def test_content_that_was_changed_is_refused(game, tmp_path):
+    path, scheme = tmp_path / "c.npz", solver("gradient_descent")
+    solve_with_checkpoints(game, scheme, Checkpoints(path, IDENTITY), max_iterations=3, seed=1)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    text = str(arrays["description"])
+    number = next(name for name, array in arrays.items() if name.startswith("array_") and array.dtype == np.float64)
+    for changed in (
+        {"description": np.array(text.replace('"iteration": 3', '"iteration": 2'))},
+        {number: np.nextafter(arrays[number], 1)},
+        {"digest": np.array("")},
+    ):
+        assert all(not np.array_equal(arrays[name], value) for name, value in changed.items())
+        np.savez(path, **{**arrays, **changed})
+        with pytest.raises(InputError, match=r"c.npz: is no checkpoint of nngames: its content has been changed"):
+            solve_with_checkpoints(game, scheme, Checkpoints(path, IDENTITY, resume=True), seed=1)
+
+
+@pytest.mark.parametrize("at", [8, 6])
+def test_a_damaged_archive_is_told(game, at, tmp_path):
+    path = tmp_path / "c.npz"
+    path.write_bytes(pack({"identity": {}}, "nngames checkpoint 1"))
+    content = bytearray(path.read_bytes())
+    # The compression (8) or the flags (6) of the first entry, in the directory at the end: an unknown method, a cipher.
+    content[content.index(b"PK\x01\x02") + at + 2] ^= 0x21
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"c.npz: is no checkpoint of nngames"):
+        solve_with_checkpoints(game, solver("gradient_descent"), Checkpoints(path, IDENTITY, resume=True))
+
+
 def test_pickles_are_not_loaded(game, tmp_path):
     path = tmp_path / "c.npz"
     np.savez(path, description=np.array({"format": "nngames checkpoint 1"}, dtype=object))

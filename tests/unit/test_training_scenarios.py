@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -14,6 +15,7 @@ from nngames.scenario.portable import portable_data, rebuild
 from nngames.scenario.saved import check_saved, is_saved_report
 from nngames.training.learning_curve import LearningCurve
 from nngames.training.saved_network import load_network, save_network
+from nngames.training.standardization import Standardization
 
 RNG = np.random.default_rng(8)
 INPUTS = RNG.normal(size=(12, 2))
@@ -61,6 +63,23 @@ def test_standard_units_are_those_of_the_training_rows():
     np.testing.assert_allclose(
         training.trained(theta).predict(INPUTS)[:8], training.problem.predict(theta), rtol=0, atol=1e-14
     )
+
+
+def test_tiny_columns_have_standard_units_too():
+    rows = np.array([[1e-200, 3e90], [2e-200, 1e90], [6e-200, 2e90]])
+    units = Standardization.of(rows, "inputs")
+    np.testing.assert_allclose(units.apply(rows).mean(axis=0), 0, atol=1e-15)
+    np.testing.assert_allclose(units.apply(rows).std(axis=0), 1, rtol=1e-15)
+    np.testing.assert_allclose(units.undo(units.apply(rows)), rows, rtol=1e-14)
+
+
+def test_errors_on_far_rows_are_numbers():
+    training = load_scenario(text(layer="activation: identity")).training
+    theta = np.zeros(training.problem.game().size)
+    far = dataclasses.replace(training, inputs=training.inputs * 1e90, test=np.array([0]))
+    theta[0] = 1e90
+    expected = abs(1e180 * training.inputs[0, 0])
+    assert far.outcome(theta).test_error == pytest.approx(expected, rel=1e-12)
 
 
 def test_masks_and_convolutions_are_kept_in_the_trained_network():
@@ -176,6 +195,24 @@ def test_a_network_is_saved_whole(tmp_path):
             "unknown activation 'tahn'; did you mean 'tanh'",
         ),
         ({"description": np.array({"format": 1}, dtype=object)}, "allow_pickle"),
+        ({"description": np.array("[" * 100_000)}, "recursion"),
+        ({"description": np.array('{"format": "nngames network 1", "activations": []}')}, "it has no layers"),
+        (
+            {
+                "description": np.array('{"format": "nngames network 1", "activations": ["tanh"]}'),
+                "weight_1": np.array(1.0),
+                "bias_1": np.zeros(3),
+            },
+            r"layer 1 has weight \(\), bias \(3,\)",
+        ),
+        (
+            {
+                "description": np.array('{"format": "nngames network 1", "activations": ["tanh"]}'),
+                "weight_1": np.array([[np.nan]]),
+                "bias_1": np.zeros(1),
+            },
+            "layer 1 holds a number that is not finite",
+        ),
     ],
 )
 def test_a_file_that_is_no_network_is_told(arrays, message, tmp_path):
