@@ -7,8 +7,10 @@ best-response map of a game without a network. The rules of the classification a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -92,6 +94,8 @@ class Settled:
     steps : int
     left : bool
         Whether an activation is not defined at the last state, which is then undecided.
+    late : bool
+        Whether the deadline came before it was decided.
     """
 
     kind: TrajectoryKind
@@ -99,10 +103,17 @@ class Settled:
     cycle: Array | None
     steps: int
     left: bool = False
+    late: bool = False
 
 
 def settle(
-    fed: FedMap, starts: Array, relaxation: Relaxation | None, steps: int, tolerance: float, multiplications: int
+    fed: FedMap,
+    starts: Array,
+    relaxation: Relaxation | None,
+    steps: int,
+    tolerance: float,
+    multiplications: int,
+    deadline: float = inf,
 ) -> list[Settled]:
     """Feed every start (rows of (m, n)) and classify where it goes.
 
@@ -118,13 +129,15 @@ def settle(
         Relative to max(1, |R(0)|).
     multiplications : int
         Of one pass, for the thread policy.
+    deadline : float
+        Of time.monotonic: feeds that go on then stay undecided, and are marked late.
     """
     with blas_threads(multiplications), np.errstate(over="ignore", invalid="ignore"):
         scale = unit_of(lambda: fed.advance(np.zeros(fed.size)))
         bounds = DIVERGENCE * np.maximum(scale, np.linalg.norm(starts, axis=1))
-        states, made = _advance(fed, starts, relaxation, steps, bounds)
+        states, made = _advance(fed, starts, relaxation, steps, bounds, deadline)
         rows = zip(states, bounds, made, strict=True)
-        return [_classify(fed, x, relaxation, tolerance, scale, bound, int(t)) for x, bound, t in rows]
+        return [_classify(fed, x, relaxation, tolerance, scale, bound, int(t), deadline) for x, bound, t in rows]
 
 
 def basins(
@@ -185,9 +198,9 @@ def defined(fed: FedMap, states: Array) -> NDArray[np.bool_]:
 
 
 def _advance(
-    fed: FedMap, starts: Array, relaxation: Relaxation | None, steps: int, bounds: Array
+    fed: FedMap, starts: Array, relaxation: Relaxation | None, steps: int, bounds: Array, deadline: float = inf
 ) -> tuple[Array, Array]:
-    """Return the states after at most ``steps`` steps, and the steps made.
+    """Return the states after at most ``steps`` steps, or at the deadline, and the steps made.
 
     Rows stop that come back, diverge, or stand where the map is not defined.
     """
@@ -209,7 +222,7 @@ def _advance(
         if t & (t + 1) == 0:
             anchors[active] = updated
         active = active[~back & (size <= bounds[active])]
-        if active.size == 0:
+        if active.size == 0 or time.monotonic() > deadline:
             break
     return states, made
 
@@ -220,7 +233,14 @@ def _step(fed: FedMap, x: Array, relaxation: Relaxation | None, t: int) -> Array
 
 
 def _classify(
-    fed: FedMap, x: Array, relaxation: Relaxation | None, tolerance: float, scale: float, bound: float, made: int
+    fed: FedMap,
+    x: Array,
+    relaxation: Relaxation | None,
+    tolerance: float,
+    scale: float,
+    bound: float,
+    made: int,
+    deadline: float = inf,
 ) -> Settled:
     classifier = Classifier(scale, tolerance, x)
     classifier.bound = bound
@@ -238,6 +258,8 @@ def _classify(
         period = classifier.period(updated, residual)
         if period is not None:
             return Settled(TrajectoryKind.LIMIT_CYCLE, x, classifier.cycle(period), t)
+        if time.monotonic() > deadline:
+            return Settled(TrajectoryKind.UNDECIDED, x, None, t, late=True)
         x = updated
     return Settled(TrajectoryKind.UNDECIDED, x, None, made + CLASSIFYING_STEPS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,6 +55,8 @@ class OutcomeReport:
         Starts of each rule; the first one is zero, the others are drawn.
     left : mapping rule -> int
         How many of them left the set where an activation is defined: they are undecided.
+    stopped : bool
+        Whether the time was up: feeds may be undecided for that, searches left out, and equilibria not tested.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -63,6 +66,7 @@ class OutcomeReport:
     kinds: Mapping[str, Mapping[str, int]]
     starts: int
     left: Mapping[str, int]
+    stopped: bool = False
 
     @property
     def count(self) -> int:
@@ -83,7 +87,7 @@ class OutcomesCheck(Check):
     Parameters
     ----------
     starts, steps : int
-    tolerance, relaxation : float
+    tolerance, relaxation, max_seconds : float
         As for ``check_outcomes``.
     """
 
@@ -91,13 +95,14 @@ class OutcomesCheck(Check):
     steps: int = 3000
     tolerance: float = 1e-9
     relaxation: float = 0.5
+    max_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        _check_options(self.starts, self.steps, self.tolerance, self.relaxation)
+        _check_options(self.starts, self.steps, self.tolerance, self.relaxation, self.max_seconds)
 
     def run(self, game: Game, seed: Seed = None) -> OutcomeReport:
         """Return the report."""
-        return check_outcomes(game, self.starts, seed, self.steps, self.tolerance, self.relaxation)
+        return check_outcomes(game, self.starts, seed, self.steps, self.tolerance, self.relaxation, self.max_seconds)
 
 
 def check_outcomes(
@@ -107,6 +112,7 @@ def check_outcomes(
     steps: int = 3000,
     tolerance: float = 1e-9,
     relaxation: float = 0.5,
+    max_seconds: float = 60.0,
 ) -> OutcomeReport:
     """Feed a network from many starts by both rules, find equilibria by other methods, and compare.
 
@@ -123,6 +129,8 @@ def check_outcomes(
         Of the classification, relative to max(1, |R(0)|).
     relaxation : float
         Constant relaxation of the averaged feed.
+    max_seconds : float
+        After which feeds end undecided and no search or test begins.
 
     Returns
     -------
@@ -148,17 +156,18 @@ def check_outcomes(
     route.
     """
     game = require_game(game)
-    _check_options(starts, steps, tolerance, relaxation)
-    return _Survey(game, starts, generator(seed), steps, tolerance, Constant(float(relaxation))).report()
+    _check_options(starts, steps, tolerance, relaxation, max_seconds)
+    average = Constant(float(relaxation))
+    return _Survey(game, starts, generator(seed), steps, tolerance, average, float(max_seconds)).report()
 
 
-def _check_options(starts: Any, steps: Any, tolerance: Any, relaxation: Any) -> None:
+def _check_options(starts: Any, steps: Any, tolerance: Any, relaxation: Any, max_seconds: Any) -> None:
     for name, value in (("starts", starts), ("steps", steps)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise OptionError(f"{name} must be a positive integer; got {value!r}")
     if starts > MAX_STARTS:
         raise OptionError(f"starts must be at most {MAX_STARTS}; got {starts!r}")
-    for name, value in (("tolerance", tolerance), ("relaxation", relaxation)):
+    for name, value in (("tolerance", tolerance), ("relaxation", relaxation), ("max_seconds", max_seconds)):
         check_positive(name, value)
     if not tolerance < 1e-3:
         raise OptionError(f"tolerance must be below 1e-3; got {tolerance!r}")
@@ -168,8 +177,16 @@ class _Survey:
     """One run of the check."""
 
     def __init__(
-        self, game: Game, starts: int, rng: np.random.Generator, steps: int, tolerance: float, relaxation: Constant
+        self,
+        game: Game,
+        starts: int,
+        rng: np.random.Generator,
+        steps: int,
+        tolerance: float,
+        relaxation: Constant,
+        max_seconds: float,
     ) -> None:
+        self.max_seconds, self.deadline, self.stopped = max_seconds, time.monotonic() + max_seconds, False
         self.game, self.rng, self.steps, self.tolerance = game, rng, steps, tolerance
         self.fed: FedMap = fed_map(game)
         self.relaxations: dict[str, Relaxation | None] = {"iterated": None, "averaged": relaxation}
@@ -191,7 +208,9 @@ class _Survey:
             kinds[rule] = {kind.value: sum(o.kind is kind for o in found) for kind in TrajectoryKind}
             for i, outcome in enumerate(found):
                 self._count(outcome, rule, drawn=i > 0)
-        for method, profile in self._searched():
+        for method, profile in self._searched() if not self._late() else ():
+            if self._late():
+                break
             resolved = resolve(self.game, self.fed, profile, self.tolerance)
             if isinstance(resolved, Resolved):
                 self._add(resolved, method, {})
@@ -200,20 +219,37 @@ class _Survey:
         outcomes = tuple(
             sorted(map(self._displaced, self.outcomes), key=lambda o: (order.index(o.kind), -sum(o.starts.values())))
         )
+        limits = with_lost_starts(
+            limits_are_equilibria(self.game, self.fed.name, outcomes, equilibria), left, len(self.starts)
+        )
         return OutcomeReport(
             outcomes,
             equilibria,
-            with_lost_starts(
-                limits_are_equilibria(self.game, self.fed.name, outcomes, equilibria), left, len(self.starts)
-            ),
-            equilibria_are_outcomes(self.game, self.fed.name, equilibria, self.steps),
+            self._timed(limits),
+            self._timed(equilibria_are_outcomes(self.game, self.fed.name, equilibria, self.steps)),
             kinds,
             len(self.starts),
             left,
+            self.stopped,
         )
 
+    def _late(self) -> bool:
+        """Whether the time is up, which is noted."""
+        self.stopped = self.stopped or time.monotonic() > self.deadline
+        return self.stopped
+
+    def _timed(self, verdict: Verdict) -> Verdict:
+        """Return the verdict with a word on the time, where that was up."""
+        if not self.stopped:
+            return verdict
+        note = f"the {self.max_seconds:g} s were up before all was looked at: allow more, max_seconds"
+        return replace(verdict, statement=f"{verdict.statement}; {note}")
+
     def _settle(self, starts: Array, rule: str) -> list[Settled]:
-        return settle(self.fed, starts, self.relaxations[rule], self.steps, self.tolerance, self.game.multiplications)
+        relaxation, multiplications = self.relaxations[rule], self.game.multiplications
+        ends = settle(self.fed, starts, relaxation, self.steps, self.tolerance, multiplications, self.deadline)
+        self.stopped = self.stopped or any(end.late for end in ends)
+        return ends
 
     # Outcomes
 
@@ -228,6 +264,7 @@ class _Survey:
         if settled.kind is not TrajectoryKind.FIXED_POINT:
             undecided = settled.kind is TrajectoryKind.UNDECIDED
             reason = f"no rule decided within {self.steps} steps" if undecided else "its norm grew"
+            reason = "the time was up" if settled.late else reason
             return Outcome(settled.kind, None, None, None, {}, {}, reason)
         profile = self.fed.lift(settled.state)
         known = nearest([o.profile for o in self.outcomes if o.profile is not None], profile, self.radius)
@@ -265,7 +302,7 @@ class _Survey:
 
     def _displaced(self, outcome: Outcome) -> Outcome:
         """Return a limit cycle with whether the feeds that went there come back to it; other outcomes as they are."""
-        if outcome.cycle is None:
+        if outcome.cycle is None or self._late():
             return outcome
         cycle = outcome.cycle
         displaced = cycle[0] + self._displacements()
@@ -312,6 +349,8 @@ class _Survey:
 
     def _tested(self, equilibrium: FoundEquilibrium) -> FoundEquilibrium:
         """Return the equilibrium with the second route's figure and with what the feeds do around it."""
+        if self._late():
+            return equilibrium
         improvement = largest_improvement(self.game, equilibrium.profile, self.rng)
         returns: dict[str, bool | None] | None = None
         if equilibrium.isolated:

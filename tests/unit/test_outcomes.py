@@ -306,3 +306,19 @@ def test_large_actions_are_compared_within_the_rounding_of_their_squares(size):
     wrong = largest_improvement(network.game(), np.array([size, 1.01 * size]), np.random.default_rng(0))
     assert wrong is not None
     assert not wrong.consistent
+
+
+def test_the_time_is_kept_and_told() -> None:
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(300, 300)) / np.sqrt(300) * 3
+    game = nng.Network.recurrent(weight, np.zeros(300), "tanh").game()
+    report = nng.check_outcomes(game, starts=8, steps=10**6, max_seconds=0.2)
+    assert report.stopped
+    for verdict in (report.limits_are_equilibria, report.equilibria_are_outcomes):
+        assert "the 0.2 s were up before all was looked at: allow more, max_seconds" in verdict.statement
+    assert "the time was up" in {outcome.reason for outcome in report.outcomes}
+    assert sum(report.kinds["averaged"].values()) == 8
+    quick = nng.check_outcomes(nng.Network.recurrent([[0.5]], [1.0], "tanh").game())
+    assert not quick.stopped
+    with pytest.raises(nng.OptionError, match="max_seconds must be a positive number; got 0"):
+        nng.check_outcomes(game, max_seconds=0)
