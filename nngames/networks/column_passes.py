@@ -15,8 +15,14 @@ from numpy.typing import NDArray
 
 from nngames.activations import Activation
 from nngames.core.profiles import Array
+from nngames.core.workspace import aligned
 from nngames.networks.bound_passes import dense_coupling
 from nngames.networks.passes import CompositePass, JointPass, Layer
+
+
+def squares_of_columns(columns: Array) -> Array:
+    """Return the sums of the squares in the columns."""
+    return np.einsum("ij,ij->j", columns, columns)
 
 
 class ColumnPass(ABC):
@@ -30,8 +36,11 @@ class ColumnPass(ABC):
     def leave(self, columns: Array) -> Array:
         """Return the arguments (batch, n) of the columns, as a fresh contiguous array."""
 
-    def profiles(self, columns: Array, those: NDArray[np.intp]) -> Array | None:
-        """Return the profiles (batch, N) of ``those`` columns; None where an argument is not all that a pass needs."""
+    def examined(self, columns: Array, those: NDArray[np.intp]) -> tuple[Array, Array] | None:
+        """Return the profiles (batch, N) of ``those`` columns and, by another pass, the norms |T(p) - p| there.
+
+        None where the map does not tell them.
+        """
         return None
 
     @abstractmethod
@@ -92,9 +101,10 @@ class JointColumns(ColumnPass):
 
     def enter(self, x: Array) -> Array:
         """Return the transposed layers with the rows of ones."""
-        columns = np.ones((self._rows, len(x)), dtype=x.dtype)
+        columns = aligned((self._rows, len(x)), x.dtype)
         for stage, rows, _ in self._places:
             columns[rows] = x[:, stage.where].T
+            columns[rows.stop] = 1.0
         return columns
 
     def leave(self, columns: Array) -> Array:
@@ -103,6 +113,13 @@ class JointColumns(ColumnPass):
         for stage, rows, _ in self._places:
             x[:, stage.where] = columns[rows].T
         return x
+
+    def examined(self, columns: Array, those: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Return the profiles and the residuals of ``those`` columns."""
+        taken = _taken(columns, those)
+        images = self.evaluate(taken, aligned(taken.shape, taken.dtype))
+        images -= taken
+        return self.leave(taken), np.sqrt(squares_of_columns(images))
 
     def evaluate(self, columns: Array, out: Array) -> Array:
         """Write T of the columns into ``out``."""
@@ -123,8 +140,8 @@ class CompositeColumns(ColumnPass):
 
     def enter(self, x: Array) -> Array:
         """Return the transpose with the row of ones."""
-        columns = np.ones((x.shape[1] + 1, len(x)), dtype=x.dtype)
-        columns[:-1] = x.T
+        columns = aligned((x.shape[1] + 1, len(x)), x.dtype)
+        columns[:-1], columns[-1] = x.T, 1.0
         return columns
 
     def leave(self, columns: Array) -> Array:
@@ -140,22 +157,39 @@ class CompositeColumns(ColumnPass):
         out[-1] = 1.0
         return out
 
-    def profiles(self, columns: Array, those: NDArray[np.intp]) -> Array:
-        """Return the outputs of the layers between and the columns themselves."""
+    def examined(self, columns: Array, those: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Return the outputs of the layers between and the columns themselves, and the residuals of all layers."""
         if columns is not self._argument:
-            self.evaluate(columns, np.empty_like(columns))
-        profiles = np.empty((len(those), sum(len(stage.weight) for stage in self._stages)), dtype=columns.dtype)
-        for stage, block in zip(self._stages, (*self._between, columns), strict=True):
-            profiles[:, stage.where] = block[:-1, those].T
-        return profiles
+            self.evaluate(columns, aligned(columns.shape, columns.dtype))
+        blocks = [_taken(block, those) for block in (*self._between, columns)]
+        batch, heard = blocks[-1].shape[1], blocks[-1]
+        profiles = np.empty((batch, sum(len(stage.weight) for stage in self._stages)), dtype=columns.dtype)
+        squares = np.zeros(batch, dtype=columns.dtype)
+        for stage, block in zip(self._stages, blocks, strict=True):
+            profiles[:, stage.where] = block[:-1].T
+            answers = aligned((len(block) - 1, batch), columns.dtype)
+            stage.write(heard, answers)
+            answers -= block[:-1]
+            squares += squares_of_columns(answers)
+            heard = block
+        return profiles, np.sqrt(squares)
 
     def _buffers(self, columns: Array) -> list[Array]:
         """Return the arrays of the layers between, which are made anew when columns were dropped."""
         batch = columns.shape[1]
         if not self._between or self._between[0].shape[1] != batch:
             shapes = ((len(stage.weight) + 1, batch) for stage in self._stages[:-1])
-            self._between = [np.ones(shape, dtype=columns.dtype) for shape in shapes]
+            self._between = [aligned(shape, columns.dtype) for shape in shapes]
+            for between in self._between:
+                between[-1] = 1.0
         return self._between
+
+
+def _taken(columns: Array, those: NDArray[np.intp]) -> Array:
+    """Return ``those`` columns side by side: the array itself where they are all."""
+    if len(those) == columns.shape[1]:
+        return columns
+    return np.take(columns, those, axis=1, out=aligned((len(columns), len(those)), columns.dtype), mode="clip")
 
 
 def joint_columns(joint: JointPass, dtype: np.dtype[Any]) -> ColumnPass:

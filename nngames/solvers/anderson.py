@@ -12,7 +12,7 @@ from nngames.core.errors import check_choice
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game
 from nngames.networks.fused import FusedMap, Kernels
-from nngames.solvers.differences import LARGEST_GRAM, Differences
+from nngames.solvers.differences import LARGEST_GRAM, LONG, Differences
 from nngames.solvers.fixed_point import check_map
 from nngames.solvers.options import nonnegative_integer, number_that, share
 from nngames.solvers.safeguard import (
@@ -165,8 +165,12 @@ class AndersonProblem(SafeguardedProblem):
         return super().resume(state)
 
     def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
-        """Return the state at x + step, or None where the map is undefined or not finite, and the passes so far."""
-        self._trial, evaluations = super().attempt(state, step)
+        """Return the state at x + step, or None where the map is undefined or not finite, and the passes so far.
+
+        x + step takes the place of a step that is not the state's own displacement.
+        """
+        x = np.add(state.x, step, None if step is state.memory else step)
+        self._trial, evaluations = self.tried(x, state.evaluations)
         return self._trial, evaluations
 
     def accelerate(self, state: State) -> State:
@@ -225,7 +229,7 @@ class AndersonProblem(SafeguardedProblem):
     @property
     def fused(self) -> FusedMap | None:
         """The map for compiled steps, of type II through the Gram matrix."""
-        return self.view.fused if self._differences.keeps_gram else None
+        return self.view.fused if self._differences.keeps_gram and self.view.size < LONG else None
 
     def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
         """Return the state after compiled steps, or after one other step where the Gram matrix does not serve."""
@@ -267,8 +271,10 @@ class AndersonProblem(SafeguardedProblem):
         known = self._differences
         if self.turns.plain or not known.count:
             return g if beta == 1.0 else beta * g
-        moves, changes = known.moves[known.used], known.changes[known.used]
         gamma = known.least_squares(g)
+        if gamma is not None and known.long:
+            return known.step(g, gamma, beta)
+        moves, changes = known.newest_first
         if gamma is None:
             tests = changes if self._scheme.type == "II" else moves
             chosen, gamma = coefficients(tests, changes, g, self._scheme.regularization)

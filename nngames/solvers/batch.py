@@ -12,11 +12,13 @@ from nngames.core.errors import DomainError, NotApplicableError, ShapeError
 from nngames.core.profiles import Array
 from nngames.core.seeds import generator
 from nngames.core.threads import blas_threads
+from nngames.core.workspace import workspace
 from nngames.games import Game
 from nngames.results.batch import BatchResult, batch_message
 from nngames.results.result import Status
 from nngames.solvers.advice import convergence_proved, existence_proved
 from nngames.solvers.batch_stopping import CODES, CONVERGED, CYCLING, DIVERGED, STALLED, BatchWatch
+from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.loop import Run
 from nngames.solvers.solver import Problem, Solver, State, registry, row_norms
 
@@ -63,7 +65,7 @@ class BatchRun:
         """
         self._began = time.perf_counter()
         largest = self.game.multiplications * len(self.starts)
-        with blas_threads(largest), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with workspace(), blas_threads(largest), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self._scale = self.game.scale
             self._problem = self._batched()
             self._watch = BatchWatch(
@@ -144,15 +146,22 @@ class BatchRun:
         """Finish the starts that meet the target with their recomputed residuals; return those of the others."""
         profiles, residuals = self._recomputed(state, done)
         met = residuals <= self._watch.target
-        self._store(done[met], profiles[met], residuals[met], [Status.CONVERGED] * len(done), state, iteration)
+        if met.all():
+            self._store(done, profiles, residuals, Status.CONVERGED, state, iteration)
+            return {}
+        self._store(done[met], profiles[met], residuals[met], Status.CONVERGED, state, iteration)
         return dict(zip(done[~met].tolist(), residuals[~met].tolist(), strict=True))
 
     def _finish(self, state: State, ended: NDArray[np.int64], statuses: list[Any], iteration: int) -> None:
         profiles, residuals = self._recomputed(state, ended)
-        self._store(ended, profiles, residuals, [statuses[k] for k in ended], state, iteration)
+        self._store(ended, profiles, residuals, np.array(statuses, dtype=object)[ended], state, iteration)
 
     def _recomputed(self, state: State, those: NDArray[np.int64]) -> tuple[Array, Array]:
         """Return the profiles of these starts of the block, and their residuals."""
+        if isinstance(self._problem, FixedPointProblem):
+            examined = self._problem.examined(state.x, those)
+            if examined is not None:
+                return examined
         profiles = self._problem.profiles(state.x, those)
         return profiles, row_norms(self.game.residuals(profiles))
 
@@ -161,14 +170,12 @@ class BatchRun:
         those: NDArray[np.int64],
         profiles: Array,
         residuals: Array,
-        statuses: list[Any],
+        statuses: Any,
         state: State,
         iteration: int,
     ) -> None:
         rows = self._rows[those]
-        self._profiles[rows], self._residuals[rows] = profiles, residuals
-        for row, status in zip(rows, statuses, strict=False):
-            self._statuses[row] = status
+        self._profiles[rows], self._residuals[rows], self._statuses[rows] = profiles, residuals, statuses
         self._iterations[rows], self._evaluations[rows] = iteration, state.evaluations
         self._active[those] = False
 

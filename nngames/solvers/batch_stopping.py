@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.profiles import Array
+from nngames.core.workspace import aligned
 from nngames.networks.fused import RECURRENCE
 from nngames.results.result import Status
 from nngames.solvers.stopping import DIVERGENCE, STALL_FACTOR, STALL_ITERATIONS
@@ -21,6 +22,8 @@ CODES = (None, Status.CONVERGED, Status.NOT_FINITE, Status.DIVERGED, Status.CYCL
 CONVERGED, NOT_FINITE, DIVERGED, CYCLING, STALLED = range(1, 6)
 
 Codes = NDArray[np.int8]
+
+_NONE = np.empty(0, np.int64)
 
 
 class BatchWatch:
@@ -45,7 +48,7 @@ class BatchWatch:
         self._best, self._checkpoint = np.full(count, np.inf), np.full(count, np.inf)
         self._checkpoint_x: Array | None = None
         # Which starts the rule for cycles is applied to, and what it keeps of each.
-        self._watched = np.full(count, autonomous)
+        self._watched, self._watches = np.full(count, autonomous), autonomous
         self._anchor: Array | None = None
         # No start has a stored iterate yet, and none is near it.
         self._anchor_residual, self._allowed = np.full(count, np.inf), np.full(count, -1.0)
@@ -54,6 +57,8 @@ class BatchWatch:
         self._first_steps, self._first_miss = np.zeros(count, np.int64), np.zeros(count)
         # Whether some start has returned once, and when the next stored iterate is renewed.
         self._pending, self._next_renewal = False, 1
+        # The range outside which no residual is near that of a stored iterate.
+        self._near = (np.inf, np.inf)
 
     def look(self, x: Array, residuals: Array, iteration: int, active: NDArray[np.bool_]) -> Codes | None:
         """Return the code of each start whose run the rules but that for stalling end, 0 where they do not.
@@ -64,10 +69,14 @@ class BatchWatch:
             self._set_bounds(DIVERGENCE * np.maximum(residuals, self._scale))
         whole = active.all()
         going = residuals if whole else residuals[active]
-        plain = self.target < going.min() and going.max() <= self._least_bound
+        least, most = going.min(), going.max()
+        plain = self.target < least and most <= self._least_bound
         codes = None if plain else self._codes(residuals, iteration)
-        if self._watched.any():
-            returned = self._returned(x, residuals, iteration, active if codes is None else active & (codes == 0))
+        if self._watches:
+            # Most often all residuals have left the range in which those of the stored iterates lie.
+            apart = bool(most < self._near[0] or least > self._near[1])
+            among = active if codes is None else active & (codes == 0)
+            returned = self._returned(x, residuals, iteration, among, apart)
             if returned:
                 codes = np.zeros(len(residuals), np.int8) if codes is None else codes
                 codes[returned] = CYCLING
@@ -93,7 +102,7 @@ class BatchWatch:
         if iteration % STALL_ITERATIONS:
             return None
         before, self._checkpoint = self._checkpoint, self._best.copy()
-        start, self._checkpoint_x = self._checkpoint_x, np.array(x)
+        start, self._checkpoint_x = self._checkpoint_x, _copy(x)
         if start is None:
             return None
         windows = (self._max_iterations - iteration) / STALL_ITERATIONS
@@ -105,6 +114,7 @@ class BatchWatch:
         """Widen the bound of divergence of these starts and look for no cycle: they are proved to settle."""
         self._set_bounds(np.where(those, self._bounds * DIVERGENCE, self._bounds))
         self._watched[those] = False
+        self._watches = bool(self._watched.any())
 
     def keep(self, kept: NDArray[np.int64]) -> None:
         """Drop the starts but for those at the indices ``kept``."""
@@ -122,15 +132,17 @@ class BatchWatch:
         ]:
             setattr(self, name, getattr(self, name)[kept])
         self._set_bounds(self._bounds[kept])
+        self._set_range()
+        self._watches = bool(self._watched.any())
         for name in ("_anchor", "_checkpoint_x"):
             if getattr(self, name) is not None:
                 setattr(self, name, np.take(getattr(self, name), kept, axis=self._axis))
 
-    def _returned(self, x: Array, residuals: Array, iteration: int, going: NDArray[np.bool_]) -> list[int]:
+    def _returned(self, x: Array, residuals: Array, iteration: int, going: NDArray[np.bool_], apart: bool) -> list[int]:
         """Return the indices of the starts to which the rule for cycles applies."""
         found: list[int] = []
         # The residuals agree if the states do; comparing them first costs little.
-        near = np.flatnonzero(np.abs(residuals - self._anchor_residual) <= self._allowed)
+        near = _NONE if apart else np.flatnonzero(np.abs(residuals - self._anchor_residual) <= self._allowed)
         if near.size:
             near = near[going[near] & self._watched[near] & (residuals[near] > 1e3 * self.target)]
         if near.size or self._pending:
@@ -167,7 +179,7 @@ class BatchWatch:
 
     def _renew(self, x: Array, residuals: Array, iteration: int, due: NDArray[np.bool_]) -> None:
         if self._anchor is None:
-            self._anchor = np.array(x)
+            self._anchor = _copy(x)
         elif due.all():
             np.copyto(self._anchor, x)
         elif self._axis:
@@ -176,8 +188,14 @@ class BatchWatch:
             self._anchor[due] = x[due]
         self._anchor_residual = np.where(due, residuals, self._anchor_residual)
         self._allowed = RECURRENCE * np.maximum(self._anchor_residual, self._scale)
+        self._set_range()
         self._anchor_at[due], self._renew_at[due], self._away[due] = iteration, 2 * iteration, False
         self._next_renewal = int(self._renew_at.min())
+
+    def _set_range(self) -> None:
+        # Twice what is allowed, so that rounding excludes none.
+        wide = 2 * self._allowed
+        self._near = float((self._anchor_residual - wide).min()), float((self._anchor_residual + wide).max())
 
     def _is_return(self, x: Array, k: int, miss: float) -> bool:
         size = float(np.linalg.norm(np.take(x, k, axis=self._axis)))
@@ -186,3 +204,9 @@ class BatchWatch:
 
     def _norms(self, x: Array) -> Any:
         return np.linalg.norm(x, axis=1 - self._axis)
+
+
+def _copy(x: Array) -> Array:
+    copy = aligned(x.shape, x.dtype)
+    np.copyto(copy, x)
+    return copy

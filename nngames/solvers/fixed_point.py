@@ -16,6 +16,7 @@ from nngames.certificates.figures import round_down, shown
 from nngames.core.errors import check_choice
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
+from nngames.core.workspace import aligned
 from nngames.games import BatchView, FixedPoint, Game
 from nngames.networks import Constant
 from nngames.networks.fused import FusedMap, Kernels
@@ -41,6 +42,9 @@ class FixedPointProblem(Problem):
         self.view = view
         self._evaluate = view.evaluate
         self._norm: Callable[[Array], Any] = norm
+        self._made: Callable[[Array], Array] = np.empty_like
+        #: Whether an iterate stays whole during the step from it; of a batch that would take room in the cache.
+        self._keeps = True
         self.difference: Array
         self._spare: Array
 
@@ -49,6 +53,7 @@ class FixedPointProblem(Problem):
         batched: Any = copy(self)
         batched.view = BatchView(self.view, dtype)
         batched._evaluate, batched._norm = batched.view.evaluate, column_norms
+        batched._made, batched._keeps = lambda like: aligned(like.shape, like.dtype), False
         return batched
 
     def profiles(self, x: Array, those: NDArray[np.intp]) -> Array:
@@ -56,10 +61,15 @@ class FixedPointProblem(Problem):
         batched: Any = self.view
         return batched.profiles(x, those)
 
+    def examined(self, x: Array, those: NDArray[np.intp]) -> tuple[Array, Array] | None:
+        """Return the profiles of ``those`` columns and the game's residuals there, where the map tells them."""
+        batched: Any = self.view
+        return batched.examined(x, those)
+
     def keep(self, kept: NDArray[np.intp]) -> None:
         """Drop columns of the buffers."""
-        self.difference = self.difference[:, kept]
-        self._spare = np.empty_like(self.difference)
+        self.difference = np.take(self.difference, kept, axis=1)
+        self._spare = self._made(self.difference)
 
     @property
     def fused(self) -> FusedMap | None:
@@ -98,8 +108,8 @@ class FixedPointProblem(Problem):
 
     def start(self, x0: Array) -> State:
         """Return the state at x0; its memory is the map's value there."""
-        self.difference, self._spare = np.empty_like(x0), np.empty_like(x0)
-        return self._state(x0, np.empty_like(x0), 0)
+        self.difference, self._spare = self._made(x0), self._made(x0)
+        return self._state(x0, self._made(x0), 0)
 
     def resume(self, state: State) -> State:
         """Begin at a state of which the displacement is known, its memory, and return it with the map's value there."""
@@ -107,9 +117,14 @@ class FixedPointProblem(Problem):
         return State(np.array(state.x), state.residual, state.evaluations, state.x + state.memory)
 
     def relax(self, state: State, relaxation: float) -> State:
-        """Return the state at x + relaxation (R(x) - x); x itself stays whole, should the step be interrupted."""
+        """Return the state at x + relaxation (R(x) - x); x itself stays whole, should the step be interrupted.
+
+        Of a batch, which no interruption leaves a result of, R(x) takes the place of x.
+        """
         x, image = state.x, state.memory
         if relaxation == 1.0:
+            if not self._keeps:
+                return self._state(image, x, state.evaluations)
             following, free = image, self._spare
         else:
             # The difference of the last residual is still in the buffer.

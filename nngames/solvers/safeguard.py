@@ -64,10 +64,14 @@ class DisplacementProblem(Problem):
 
     def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
         """Return the state at x + step, or None where the map is undefined or not finite, and the passes so far."""
+        return self.tried(state.x + step, state.evaluations)
+
+    def tried(self, x: Array, evaluations: int) -> tuple[State | None, int]:
+        """Return the state at x, or None where the map is undefined or not finite, and the passes so far."""
         try:
-            trial = self._at(state.x + step, state.evaluations)
+            trial = self._at(x, evaluations)
         except DomainError:
-            return None, state.evaluations + 1
+            return None, evaluations + 1
         return (trial if math.isfinite(trial.residual) else None), trial.evaluations
 
     def _at(self, x: Array, evaluations: int) -> State:

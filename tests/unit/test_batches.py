@@ -136,6 +136,8 @@ def test_statuses_of_runs_that_do_not_converge() -> None:
     assert batch.statuses.tolist() == [Status.CYCLING, Status.CONVERGED, Status.CYCLING]
     assert "1 of 3 starts converged" in batch.message
     assert "2 cycling" in batch.message
+    # Alone in the block: all residuals are those of the stored iterate.
+    assert check_rows(turning, "picard", np.array([[1.0, 0.0]])).statuses.tolist() == [Status.CYCLING]
 
     growing = nng.Network.ring([[[2.0]], [[1.0]]], [[0.0], [0.0]], ["linear", "linear"]).game()
     batch = check_rows(growing, "picard", np.array([[1.0, 1.0], [0.0, 0.0], [1e300, 1e300]]), max_iterations=3000)
