@@ -157,6 +157,7 @@ def check_saved(file: str) -> SavedCheck:
 class _Saved:
     def __init__(self, file: str) -> None:
         self.file, self.problems = file, list[Problem]()
+        self.asked: Any = None
         try:
             self.text = Path(file).read_text(encoding="utf-8")
             self.data = json.loads(self.text, parse_constant=_no_constant)
@@ -172,6 +173,8 @@ class _Saved:
             self.refuse(("solve",), "holds no result")
         with self.rebuilt() as scenario:
             labels = {method.label for method in scenario.methods}
+            # A run may have been asked for another tolerance than the scenario's.
+            self.asked = self.data[DOCUMENT].get("tolerance", scenario.stopping.tolerance)
             for label, given in self.data["solve"].items():
                 self.check_label(labels, label, given)
             found = {label: self.result(scenario.game, label, given) for label, given in self.data["solve"].items()}
@@ -254,9 +257,8 @@ class _Saved:
             self.note((*where, "profile"), f"is not a profile of the game: {error}")
             return None
         right = float(game.scale)
-        asked = self.data[DOCUMENT].get("tolerance")
-        if not 0 < tolerance < 1 or tolerance != asked:
-            self.note((*where, "tolerance"), f"is {tolerance:.6g}; the scenario was run with {shown(asked)}")
+        if not 0 < tolerance < 1 or tolerance != self.asked:
+            self.note((*where, "tolerance"), f"is {tolerance:.6g}; the scenario was run with {shown(self.asked)}")
         if not abs(scale - right) <= _SHARE * right:
             self.note((*where, "scale"), f"is {scale:.6g}; the game's is {right:.6g}")
         if math.isfinite(residual) and not abs(stated - residual) <= _SHARE * residual + _ROUNDING * right * game.size:

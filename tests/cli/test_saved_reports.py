@@ -118,3 +118,11 @@ def test_a_run_with_another_tolerance_is_verified_with_it(tmp_path: Path) -> Non
     report = tmp_path / "report.json"
     assert run(["run", str(tmp_path / "ring.yaml"), "--tolerance", "1e-4", "--save", str(report)]) == 0
     assert run(["check", str(report)]) == 0
+    data = json.loads(report.read_text())
+    del data["document"]["tolerance"]
+    report.write_text(json.dumps(data))
+    assert run(["check", str(report)]) == 2
+    data["solve"]["picard"]["tolerance"] = 1e-9
+    data["solve"]["picard"]["status"] = "max_iterations"
+    report.write_text(json.dumps(data))
+    assert run(["check", str(report)]) == 1
