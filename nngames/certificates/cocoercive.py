@@ -14,7 +14,7 @@ from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.figures import round_down, shown
 from nngames.certificates.inclusion_matrix import exact_matrix, full_matrix
 from nngames.core.bounds import symmetric_extremes
-from nngames.core.exact import EXACT_ORDER, fraction, is_positive_semidefinite, nearest_float, rational
+from nngames.core.exact import EXACT_ORDER, fraction, is_positive_semidefinite, nearest_float, rational, row_echelon
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import CoupledGame, Game
@@ -167,8 +167,7 @@ def _kernel_vector(symmetric: Any, exact: Any) -> list[Fraction] | None:
     from flint import fmpq_mat
 
     n = symmetric.nrows()
-    reduced, rank = symmetric.rref()
-    pivots = [next(j for j in range(n) if reduced[i, j] != 0) for i in range(rank)]
+    reduced, pivots = row_echelon(symmetric)
     for free in sorted(set(range(n)) - set(pivots)):
         x = fmpq_mat(n, 1)
         x[free, 0] = 1

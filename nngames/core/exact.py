@@ -37,6 +37,16 @@ def rational_matrix(matrix: NDArray[Any]) -> Any:
     return fmpq_mat(m, n, [rational(x) for x in np.asarray(matrix, dtype=np.float64).ravel().tolist()])
 
 
+def row_echelon(matrix: Any) -> tuple[Any, list[int]]:
+    """Return a flint rational matrix in reduced row echelon form, and the column of the pivot of each row that has one.
+
+    The rows come first that have a pivot, so their number is the rank.
+    """
+    reduced, rank = matrix.rref()
+    columns = range(matrix.ncols())
+    return reduced, [next(column for column in columns if reduced[row, column] != 0) for row in range(rank)]
+
+
 def fraction(value: Any) -> Fraction:
     """Return a flint rational as a Fraction."""
     return Fraction(int(value.p), int(value.q))

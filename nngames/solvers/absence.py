@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.exact import fraction, rational
+from nngames.core.exact import fraction, rational, row_echelon
 from nngames.core.profiles import Array
 from nngames.solvers.piecewise_equation import Cell, Pieces, PiecewiseEquation
 
@@ -122,10 +122,9 @@ def _null_vector(equation: PiecewiseEquation, cell: Cell, dx: Array) -> list[Any
     rows = [equation.rational_row(i) for i in support]
     slopes = [equation.pieces[i].slopes[int(cell[i])] for i in support]
     entries = [int(a == b) - slopes[b] * rows[a][j] for b, j in enumerate(support) for a in range(m)]
-    reduced, rank = fmpq_mat(m, m, entries).rref()
-    if rank != m - 1:
+    reduced, pivots = row_echelon(fmpq_mat(m, m, entries))
+    if len(pivots) != m - 1:
         return None
-    pivots = [next(column for column in range(m) if reduced[row, column] != 0) for row in range(rank)]
     free = next(column for column in range(m) if column not in pivots)
     sign = 1 if dx[support[free]] > 0 else -1
     y = [rational(0.0)] * equation.size
@@ -144,8 +143,8 @@ def _kernel(equation: PiecewiseEquation, cell: Cell) -> Iterator[list[Any]]:
         return
     rows = [equation.rational_row(i) for i in range(n)]
     slopes = [equation.pieces[j].slopes[int(cell[j])] for j in range(n)]
-    reduced, rank = fmpq_mat(n, n, [int(i == j) - slopes[j] * rows[i][j] for j in range(n) for i in range(n)]).rref()
-    pivots = [next(column for column in range(n) if reduced[row, column] != 0) for row in range(rank)]
+    entries = [int(i == j) - slopes[j] * rows[i][j] for j in range(n) for i in range(n)]
+    reduced, pivots = row_echelon(fmpq_mat(n, n, entries))
     bias = [rational(x) for x in equation.bias.tolist()]
     for free in sorted(set(range(n)) - set(pivots)):
         y = [rational(0.0)] * n

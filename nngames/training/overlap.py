@@ -8,13 +8,11 @@ B = (S, E) of independent columns and r = S'lambda + E'mu, the least change that
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.bounds import symmetric_extremes
-from nngames.core.exact import rational_matrix
+from nngames.core.exact import rational_matrix, row_echelon
 from nngames.core.profiles import Array
 
 #: Products of at most this many rationals are taken where rounding leaves the proof open.
@@ -101,19 +99,11 @@ def _least_square(lines: Array) -> float:
 
 def _overlapping_exactly(lines: Array, near: Array, count: int) -> bool:
     """Whether the least change, in rationals, that makes the weights exact leaves the first ``count`` positive."""
-    pivots = _pivots(lines)
+    # Of these columns all others are combinations, exactly.
+    _, pivots = row_echelon(rational_matrix(lines))
     if not pivots:
         return True
     exact, vector = rational_matrix(lines[:, pivots]), rational_matrix(near[:, None])
     transposed = exact.transpose()
     moved = vector - exact * (transposed * exact).solve(transposed * vector)
     return all(moved[i, 0] > 0 for i in range(count))
-
-
-def _pivots(lines: Array) -> list[int]:
-    """Return columns of which all others are combinations, exactly."""
-    reduced, rank = rational_matrix(lines).rref()
-    columns: list[Any] = []
-    for row in range(rank):
-        columns.append(next(c for c in range(lines.shape[1]) if reduced[row, c] != 0))
-    return columns

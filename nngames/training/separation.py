@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.activations.foundations.domain import Interval, Simplex
-from nngames.core.exact import fraction, rational, rational_matrix
+from nngames.core.exact import fraction, rational, rational_matrix, row_echelon
 from nngames.core.profiles import Array, Player
 from nngames.core.verdicts import Decision, Verdict
 from nngames.training.layer_problem import LayerProblem
@@ -181,8 +181,7 @@ def _exact_direction(signed: Array, equal: Array, near: Array) -> Direction | No
     lines = np.concatenate([equal, signed[tight]])
     exact = [rational(x) for x in near.tolist()]
     if len(lines):
-        reduced, rank = rational_matrix(lines).rref()
-        pivots = [next(c for c in range(len(exact)) if reduced[row, c] != 0) for row in range(rank)]
+        reduced, pivots = row_echelon(rational_matrix(lines))
         free = [c for c in range(len(exact)) if c not in pivots]
         for row, pivot in enumerate(pivots):
             exact[pivot] = -sum((reduced[row, c] * exact[c] for c in free), rational(0.0))

@@ -8,7 +8,7 @@ from itertools import combinations
 from math import comb, inf
 from typing import Any
 
-from nngames.core.exact import fraction, rational
+from nngames.core.exact import fraction, rational, row_echelon
 from nngames.results.equilibria import ExactPoint, Face
 
 #: Vertices are sought among at most so many choices of inequalities.
@@ -157,8 +157,7 @@ def _reduced(rows: Sequence[Sequence[Any]], columns: int) -> tuple[Any, list[int
 
     if not columns:
         return None, []
-    reduced, rank = fmpq_mat(len(rows), columns, [x for row in rows for x in row]).rref()
-    return reduced, [next(c for c in range(columns) if reduced[row, c] != 0) for row in range(rank)]
+    return row_echelon(fmpq_mat(len(rows), columns, [x for row in rows for x in row]))
 
 
 def _dot(a: Sequence[Any], b: Sequence[Any]) -> Any:

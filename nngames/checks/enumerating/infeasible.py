@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.exact import fraction, nearest_float, rational
+from nngames.core.exact import fraction, nearest_float, rational, row_echelon
 from nngames.core.profiles import Array
 
 #: A row g, h stands for g x <= h, in rationals of flint.
@@ -85,8 +85,7 @@ def _confirmed(rows: Sequence[Row], guess: Array) -> bool:
     n, m = len(rows[0][0]), len(rows)
     entries = [rows[j][0][i] if j < m else rational(0.0) for i in range(n) for j in range(m + 1)]
     entries += [rational(1.0)] * (m + 1)
-    reduced, rank = fmpq_mat(n + 1, m + 1, entries).rref()
-    pivots = [next(column for column in range(m + 1) if reduced[row, column] != 0) for row in range(rank)]
+    reduced, pivots = row_echelon(fmpq_mat(n + 1, m + 1, entries))
     if m in pivots:
         return False
     free = [column for column in range(m) if column not in pivots]

@@ -13,7 +13,7 @@ import numpy as np
 from nngames.checks.enumerating.infeasible import in_floats
 from nngames.checks.leading.rational_costs import Quadratic, Vector, dot, times
 from nngames.core.errors import NNGamesError
-from nngames.core.exact import fraction, is_positive_semidefinite, rational
+from nngames.core.exact import fraction, is_positive_semidefinite, rational, row_echelon
 from nngames.core.quadratic_program import minimise_quadratic
 
 #: A row (g, h) stands for <g, t> <= h.
@@ -217,8 +217,7 @@ def affine_set(table: Sequence[Sequence[Any]], n: int) -> tuple[Vector, list[Vec
     origin = [zero] * n
     if not table:
         return origin, [[rational(float(i == j)) for i in range(n)] for j in range(n)]
-    reduced, rank = fmpq_mat(len(table), n + 1, [x for row in table for x in row]).rref()
-    pivots = [next(c for c in range(n + 1) if reduced[row, c] != 0) for row in range(rank)]
+    reduced, pivots = row_echelon(fmpq_mat(len(table), n + 1, [x for row in table for x in row]))
     if n in pivots:
         return None
     for row, column in enumerate(pivots):
