@@ -29,9 +29,6 @@ from nngames.solvers.minimisation import MinimisationProblem
 from nngames.solvers.solver import Solver, State, check_game, registry
 
 FORMAT = "nngames checkpoint 1"
-#: What the stopping rules remember; the rest of them follows from the run's own arguments.
-_WATCHED = ("period", "_bound", "_best", "_checkpoint", "_checkpoint_state")
-_RETURNS = ("_anchor", "_anchor_residual", "_anchor_at", "_renew_at", "_away", "_first")
 
 
 class Companion(Protocol):
@@ -167,12 +164,7 @@ class _KeptRun(Run):
 
     def _around(self) -> dict[str, Any]:
         """Return what the rules and the generator are at, before the state is looked at."""
-        returns = self._watch._returns
-        return {
-            "generator": self._generator.bit_generator.state,
-            "watch": {name: getattr(self._watch, name) for name in _WATCHED},
-            "returns": None if returns is None else {name: getattr(returns, name) for name in _RETURNS},
-        }
+        return {"generator": self._generator.bit_generator.state, **self._watch.memory()}
 
     def _write(self) -> None:
         if self._noted is None:
@@ -207,12 +199,7 @@ class _KeptRun(Run):
         self._seconds = trace["seconds"].tolist()[:-1]
         self._began = time.perf_counter() - float(trace["seconds"][-1])
         self._generator.bit_generator.state = stored["generator"]
-        for name, value in stored["watch"].items():
-            setattr(self._watch, name, value)
-        if stored["returns"] is None:
-            self._watch._returns = None
-        for name, value in (stored["returns"] or {}).items():
-            setattr(self._watch._returns, name, value)
+        self._watch.recall(stored["watch"], stored["returns"])
         if self._kept.companion is not None and stored["companion"] is not None:
             self._kept.companion.recall(stored["companion"])
         self._last = state

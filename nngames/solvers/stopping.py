@@ -23,7 +23,9 @@ stalled
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -115,6 +117,26 @@ class Watch:
             if self._returns is not None:
                 self._returns.passed(stretch, len(residuals))
 
+    #: What ``look`` remembers from state to state; the rest follows from the run's own arguments.
+    _REMEMBERED = ("period", "_bound", "_best", "_checkpoint", "_checkpoint_state")
+
+    def memory(self) -> dict[str, Any]:
+        """Return what the rules remember, for ``recall`` in another process."""
+        returns = self._returns
+        return {
+            "watch": {name: getattr(self, name) for name in self._REMEMBERED},
+            "returns": None if returns is None else {name: getattr(returns, name) for name in returns.REMEMBERED},
+        }
+
+    def recall(self, watch: Mapping[str, Any], returns: Mapping[str, Any] | None) -> None:
+        """Take what ``memory`` returned in a run with the same arguments."""
+        for name, value in watch.items():
+            setattr(self, name, value)
+        if returns is None:
+            self._returns = None
+        for name, value in (returns or {}).items():
+            setattr(self._returns, name, value)
+
     def keep_going(self) -> None:
         """Widen the bound of divergence and look for no cycle: the run is proved to settle."""
         self._bound *= DIVERGENCE
@@ -159,6 +181,8 @@ class Stretch:
 
 class _Returns:
     """Watches whether the iterates return to a stored one."""
+
+    REMEMBERED = ("_anchor", "_anchor_residual", "_anchor_at", "_renew_at", "_away", "_first")
 
     def __init__(self, target: float, scale: float) -> None:
         self._target, self._scale = target, scale
