@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import struct
 import zipfile
 import zlib
@@ -37,6 +38,15 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+def load_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an npz file by name; nothing pickled is loaded, and the file is closed again.
+
+    Raises one of ``UNREADABLE`` where it is damaged or no npz file.
+    """
+    with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def pack(content: Any, format: str) -> bytes:
@@ -110,8 +120,7 @@ def read_packed(path: Path, format: str, what: str) -> Any:
         If the file cannot be read or has another format; ``what`` says what it should be.
     """
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = load_arrays(path)
         text, digest = str(arrays.pop("description")[()]), str(arrays.pop("digest", ""))
         described = json.loads(text)
         if described["format"] != format:

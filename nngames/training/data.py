@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from nngames.activations import Activation, activation
 from nngames.core.errors import InputError, ShapeError, UnknownNameError
+from nngames.core.packed import UNREADABLE, load_arrays
 from nngames.core.profiles import Array, float_array
 
 #: Entries whose squares, summed over all samples, are still far from the range of floats.
@@ -215,11 +216,8 @@ def read_npz(path: str | Path) -> dict[str, Array]:
     InputError
         If the file cannot be read, or an array in it is not of numbers.
     """
-    arrays: dict[str, Any] = {}
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            for name in stored.files:
-                arrays[name] = stored[name]
-    except (OSError, ValueError, EOFError, KeyError, AttributeError) as error:
+        arrays = load_arrays(path)
+    except UNREADABLE as error:
         raise InputError(f"{path}: cannot be read as an npz file of numbers: {error}") from None
     return {name: float_array(array, f"{path}: {name}") for name, array in arrays.items()}

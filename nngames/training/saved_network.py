@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from nngames.core.errors import InputError, NNGamesError, OptionError, ShapeError
 from nngames.core.files import write_atomic
-from nngames.core.packed import UNREADABLE
+from nngames.core.packed import UNREADABLE, load_arrays
 from nngames.core.plain import plain
 from nngames.core.profiles import float_array
 from nngames.training.data import read_activation
@@ -88,14 +88,14 @@ def load_network(path: str | os.PathLike[str]) -> TrainedNetwork:
         If the file cannot be read or is none of these.
     """
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            described = json.loads(str(archive["description"][()]))
-            if described["format"] != FORMAT:
-                raise ValueError(f"its format is {described['format']!r}")
-            activations = [read_activation(given) for given in described["activations"]]
-            numbers = range(1, len(activations) + 1)
-            weights = [float_array(archive[f"weight_{n}"], f"weight_{n}") for n in numbers]
-            biases = [float_array(archive[f"bias_{n}"], f"bias_{n}") for n in numbers]
+        arrays = load_arrays(path)
+        described = json.loads(str(arrays["description"][()]))
+        if described["format"] != FORMAT:
+            raise ValueError(f"its format is {described['format']!r}")
+        activations = [read_activation(given) for given in described["activations"]]
+        numbers = range(1, len(activations) + 1)
+        weights = [float_array(arrays[f"weight_{n}"], f"weight_{n}") for n in numbers]
+        biases = [float_array(arrays[f"bias_{n}"], f"bias_{n}") for n in numbers]
     except NNGamesError as error:
         raise InputError(f"{path}: is no saved network: {error}") from None
     except UNREADABLE as error:
