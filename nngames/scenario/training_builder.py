@@ -14,8 +14,6 @@ from nngames.scenario.problems import Path
 from nngames.scenario.training_section import TableColumns, Training
 from nngames.training.data import check_reach, sample_rows, sample_weights
 from nngames.training.datasets import load_dataset
-from nngames.training.layer_features import LayerFeatures
-from nngames.training.layer_problem import LayerProblem
 from nngames.training.prepared import PreparedTraining, split_rows
 from nngames.training.problem import TrainingProblem
 from nngames.training.standardization import Standardization
@@ -157,15 +155,5 @@ def _check_layers(problem: TrainingProblem, given: Training, parts: Parts) -> No
             path = (*path, "mask")
         elif layer.convolution is not None:
             path = (*path, "convolution")
-        parts.tried(path, partial(_layer, problem, player))
+        parts.tried(path, partial(problem.layer, player))
     parts.finish()
-
-
-def _layer(problem: TrainingProblem, player: Any) -> LayerProblem:
-    """Return a layer's own problem."""
-    targets = problem.targets[player]
-    mask, convolution = problem.masks.get(player), problem.convolutions.get(player)
-    features = LayerFeatures(problem.layer_inputs(player), targets.shape[1], mask, convolution)
-    return LayerProblem(
-        features, targets, problem.activations[player], problem.weights, problem.ridge[player], problem.bounds[player]
-    )

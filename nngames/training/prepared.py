@@ -49,15 +49,13 @@ class PreparedTraining:
 
     def trained(self, theta: Profile) -> TrainedNetwork:
         """Return the network in the data's units: where they are standardized, layers of identities convert them."""
-        pairs = list(self.problem.weights_and_biases(theta).values())
-        activations = [self.problem.activations[player] for player in self.problem.players]
+        own = self.problem.trained(theta)
+        layers = list(zip(own.weights, own.biases, own.activations, strict=True))
         if self.input_units is not None:
-            pairs.insert(0, self.input_units.forward_layer)
-            activations.insert(0, activation("identity"))
+            layers.insert(0, (*self.input_units.forward_layer, activation("identity")))
         if self.target_units is not None:
-            pairs.append(self.target_units.backward_layer)
-            activations.append(activation("identity"))
-        weights, biases = zip(*pairs, strict=True)
+            layers.append((*self.target_units.backward_layer, activation("identity")))
+        weights, biases, activations = zip(*layers, strict=True)
         return TrainedNetwork(tuple(weights), tuple(biases), tuple(activations))
 
     @cached_property
@@ -69,7 +67,6 @@ class PreparedTraining:
     def outcome(self, theta: Profile, tolerance: float = REPORTED) -> TrainingOutcome:
         """Return what parameters came to, on the training rows and on those kept back."""
         problem, network = self.problem, self.trained(theta)
-        matrices = problem.game().matrices(problem.game().space.array(theta))
         report = problem.report(theta, tolerance)
         figures: dict[str, float | None] = {}
         for name, rows in (("training", self.train), ("test", self.test)):
@@ -80,7 +77,7 @@ class PreparedTraining:
                 None if answers is None or not self.labels else float(np.mean(_classes(answers) == _classes(targets)))
             )
         return TrainingOutcome(
-            loss=sum(layer.value(matrices[player]) for player, layer in problem.layers.items()),
+            loss=problem.game().potential(theta),
             residual=problem.residual(theta),
             fit_error=max(report.errors.values()),
             report=report,

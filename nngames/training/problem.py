@@ -37,6 +37,7 @@ from nngames.training.layer_features import Convolution, LayerFeatures
 from nngames.training.layer_game import LayerGame
 from nngames.training.layer_problem import LayerProblem
 from nngames.training.solutions import SolutionReport, report_on
+from nngames.training.trained import TrainedNetwork
 from nngames.training.verification import VerificationReport, preactivation_game, verify
 
 
@@ -127,6 +128,7 @@ class TrainingProblem:
         for player, shape in self.convolutions.items():
             if not isinstance(shape, Convolution):
                 raise InputError(f"convolutions[{player}] must be a Convolution; got {shape!r}")
+        self._layers: dict[Player, LayerProblem] = {}
         constant = constant_columns(self.inputs)
         self.notes: tuple[str, ...] = ()
         if constant:
@@ -171,24 +173,27 @@ class TrainingProblem:
 
     # The layers' problems
 
-    def layer_inputs(self, player: Player) -> Array:
-        """Return what the layer sees (T, n_{l-1}): the targets of the layer before, or the samples' inputs."""
-        place = self.players.index(player)
-        return self.inputs if place == 0 else self.targets[self.players[place - 1]]
+    def layer(self, player: Player) -> LayerProblem:
+        """Return a layer's own problem, made at the first call: it sees the targets of the layer before it.
+
+        Raises
+        ------
+        ShapeError, InputError, NotApplicableError
+            If its mask, convolution or bound does not fit.
+        """
+        if player not in self._layers:
+            place, targets = self.players.index(player), self.targets[player]
+            seen = self.inputs if place == 0 else self.targets[self.players[place - 1]]
+            features = LayerFeatures(seen, targets.shape[1], self.masks.get(player), self.convolutions.get(player))
+            self._layers[player] = LayerProblem(
+                features, targets, self.activations[player], self.weights, self.ridge[player], self.bounds[player]
+            )
+        return self._layers[player]
 
     @cached_property
     def layers(self) -> dict[Player, LayerProblem]:
         """Each layer's own problem."""
-        problems = {}
-        for player in self.players:
-            targets = self.targets[player]
-            features = LayerFeatures(
-                self.layer_inputs(player), targets.shape[1], self.masks.get(player), self.convolutions.get(player)
-            )
-            problems[player] = LayerProblem(
-                features, targets, self.activations[player], self.weights, self.ridge[player], self.bounds[player]
-            )
-        return problems
+        return {player: self.layer(player) for player in self.players}
 
     @cached_property
     def _game(self) -> LayerGame:
@@ -256,16 +261,14 @@ class TrainingProblem:
 
     # The network
 
+    def trained(self, theta: Profile) -> TrainedNetwork:
+        """Return the trained chain."""
+        weights, biases = zip(*self.weights_and_biases(theta).values(), strict=True)
+        return TrainedNetwork(tuple(weights), tuple(biases), tuple(self.activations.values()))
+
     def network(self, theta: Profile, input: ArrayLike | None = None) -> Network:
         """Return the trained chain on one input, by default the first sample's."""
-        fixed = self.inputs[0] if input is None else float_array(input, "input")
-        pairs = self.weights_and_biases(theta)
-        return Network.chain(
-            [weight for weight, _ in pairs.values()],
-            [bias for _, bias in pairs.values()],
-            [self.activations[player] for player in self.players],
-            input=fixed,
-        )
+        return self.trained(theta).chain(self.inputs[0] if input is None else input)
 
     def weights_and_biases(self, theta: Profile) -> dict[Player, tuple[Array, Array]]:
         """Return each layer's dense weight (n_l, n_{l-1}) and bias (n_l,)."""
@@ -300,12 +303,7 @@ class TrainingProblem:
 
     def predict(self, theta: Profile, inputs: ArrayLike | None = None) -> Array:
         """Return the network's answers (T', n_L) to inputs (T', n_0), by default the samples'."""
-        x = self.inputs if inputs is None else sample_rows(inputs, "inputs")
-        if x.shape[1] != self.inputs.shape[1]:
-            raise ShapeError(f"inputs has {x.shape[1]} columns; expected {self.inputs.shape[1]}")
-        for player, (weight, bias) in self.weights_and_biases(theta).items():
-            x = self.activations[player](x @ weight.T + bias)
-        return x
+        return self.trained(theta).predict(self.inputs if inputs is None else inputs)
 
     def _named(self, what: str, given: Mapping[Any, Any] | None) -> dict[Player, Any]:
         if given is None:
