@@ -83,11 +83,6 @@ class LayerProblem:
         ridge = 0.5 * self.ridge * float(np.sum(self.features.kept(theta)[:, :-1] ** 2)) if self.ridge else 0.0
         return float(np.dot(self.weights, losses)) + ridge
 
-    def fit(self, theta: Array) -> float:
-        """Return sum_t omega_t of the Fenchel-Young gaps g(v_t) + g*(y_t) - <v_t, y_t>: 0 exactly at r(v_t) = y_t."""
-        gaps, _ = self.activation.gap(self.targets, self.features.preactivations(theta))
-        return float(np.dot(self.weights, self.activation.layer_sum(gaps)))
-
     def errors(self, theta: Array) -> Array:
         """Return r(A_t theta) - y_t (T, n)."""
         v = self.features.preactivations(theta)
