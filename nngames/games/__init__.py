@@ -7,7 +7,7 @@ from nngames.games.network_game import NetworkGame, ProximalGame
 from nngames.games.own_cost import OwnCost
 from nngames.games.quadratic_game import QuadraticGame
 from nngames.games.tracking_game import TrackingGame
-from nngames.games.views import Alternation, BatchView, FixedPoint, Inclusion, Minimisation
+from nngames.games.views import Alternation, BatchView, FixedPoint, Inclusion, Minimisation, ProfileMap
 
 __all__ = [
     "Alternation",
@@ -20,6 +20,7 @@ __all__ = [
     "Minimisation",
     "NetworkGame",
     "OwnCost",
+    "ProfileMap",
     "ProximalGame",
     "QuadraticGame",
     "TrackingGame",

@@ -20,7 +20,7 @@ from nngames.games.coupled_inclusion import CoupledInclusion
 from nngames.games.game import Game, scalar
 from nngames.games.neuron_answers import NeuronAnswers
 from nngames.games.own_cost import OwnCost
-from nngames.games.views import FixedPoint, Inclusion
+from nngames.games.views import FixedPoint, Inclusion, ProfileMap
 from nngames.networks import Network
 from nngames.networks.column_passes import ColumnPass, TransposedPass
 from nngames.networks.passes import located
@@ -236,10 +236,8 @@ class CoupledGame(Game):
         return CoupledInclusion(self)
 
 
-class ResponseMap(FixedPoint):
+class ResponseMap(ProfileMap):
     """The joint map of all players' answers, from a function of the profile and its linearisation."""
-
-    name = "joint"
 
     def __init__(
         self,
@@ -254,14 +252,6 @@ class ResponseMap(FixedPoint):
         """Write the answers to x into ``out``."""
         out[...] = self._respond(x)
         return out
-
-    def restrict(self, profile: Array) -> Array:
-        """Return the profile itself."""
-        return profile
-
-    def profile(self, x: Array) -> Array:
-        """Return x itself."""
-        return x
 
     def linearise(self, x: Array) -> Callable[[Array], Array]:
         """Return d -> J(x) d, J an element of the generalised Jacobian."""

@@ -72,6 +72,20 @@ class FixedPoint(ABC):
         raise NotApplicableError(f"this {self.name} map takes one argument at a time")
 
 
+class ProfileMap(FixedPoint):
+    """A fixed-point map on whole profiles."""
+
+    name = "joint"
+
+    def restrict(self, profile: Array) -> Array:
+        """Return the profile itself."""
+        return profile
+
+    def profile(self, x: Array) -> Array:
+        """Return x itself."""
+        return x
+
+
 class BatchView:
     """A fixed-point map on many arguments at once, which it holds as columns (rows, batch)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nngames.core.errors import NotApplicableError
 from nngames.core.profiles import Array
 from nngames.games import Game, Minimisation
 from nngames.solvers.solver import Problem, State, norm
@@ -22,6 +23,11 @@ class MinimisationProblem(Problem):
     def __init__(self, game: Game) -> None:
         self.view: Minimisation = game.minimisation()
         self.inverse_curvature = 1 / self.view.curvature
+
+    def refuse_bounds(self) -> None:
+        """Raise NotApplicableError if actions are bounded, for schemes that minimise over the whole space."""
+        if self.view.constrained:
+            raise NotApplicableError("it minimises over the whole space, and actions of this game are bounded")
 
     def restrict(self, profile: Array) -> Array:
         """Return a copy of the profile in C, float64."""

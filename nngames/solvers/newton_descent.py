@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nngames.core.errors import NotApplicableError
 from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.results.result import Status
@@ -60,8 +59,7 @@ class NewtonDescent(Solver):
     def problem(self, game: Game, rng: np.random.Generator) -> MinimisationProblem:
         """Return the minimisation view. Raises NotApplicableError if actions are bounded."""
         problem = MinimisationProblem(game)
-        if problem.view.constrained:
-            raise NotApplicableError("it minimises over the whole space, and actions of this game are bounded")
+        problem.refuse_bounds()
         return problem
 
     def start(self, problem: MinimisationProblem, x0: Array) -> State:

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from nngames.core.errors import NotApplicableError
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
-from nngames.games import FixedPoint, Game, Minimisation
+from nngames.games import Minimisation, ProfileMap
 from nngames.games.game import scalar
 from nngames.training.duality import regret_bound
 from nngames.training.explain import explain_layers
 from nngames.training.layer_problem import LayerProblem
+from nngames.training.training_game import TrainingGame
 
 
-class LayerGame(Game):
+class LayerGame(TrainingGame):
     """The game whose players are layers, with J_l = sum_t omega_t [g_l(A_t theta_l) - <A_t theta_l, y_t>].
 
     A player's action is its matrix (W, b) row by row, the bias at each row's end. R, the map of the residual, is a
@@ -35,6 +36,8 @@ class LayerGame(Game):
     """
 
     cost_name = "layer loss"
+    called = "layer-by-layer game"
+    instead = "it has no best-response map: solve the game, nng.solve(game), whose layers do not depend on each other"
 
     def __init__(self, layers: Mapping[Player, LayerProblem]) -> None:
         self.layers = dict(layers)
@@ -68,29 +71,6 @@ class LayerGame(Game):
         """Return the sum of the losses."""
         return self._minimisation.value(self.space.array(profile))
 
-    def answer(self, player: Player, x: Array) -> Array:
-        """Refuse: a layer's problem may have many minimisers, or none.
-
-        Raises
-        ------
-        NotApplicableError
-            Always.
-        """
-        raise NotApplicableError(
-            "a layer's problem may have many minimisers or none, so it has no best-response map: solve the game, "
-            "nng.solve(game), whose layers do not depend on each other"
-        )
-
-    def answers(self, x: Array) -> Array:
-        """Refuse, as ``answer`` does."""
-        return self.answer(self.players[0], x)
-
-    def residuals(self, profile: Profile) -> Array:
-        """Return R(theta) - theta."""
-        x = self.space.array(profile, batch=True, finite=False)
-        rows = [self._map.evaluate(row, np.empty_like(row)) - row for row in np.atleast_2d(x)]
-        return np.array(rows).reshape(x.shape)
-
     def regret_bounds(self, profile: Profile) -> dict[Player, tuple[Any, Any]]:
         """Return, in place of each layer's regret, an upper bound on it by duality, with its rounding error.
 
@@ -100,14 +80,9 @@ class LayerGame(Game):
         return {player: regret_bound(self.layers[player], theta) for player, theta in self.matrices(x).items()}
 
     @cached_property
-    def _map(self) -> GradientMap:
+    def map(self) -> GradientMap:
+        """The projected gradient step."""
         return GradientMap(self.minimisation())
-
-    def fixed_point(self, kind: str = "auto") -> FixedPoint:
-        """Return R; ``kind`` is ``"joint"`` or ``"auto"``."""
-        if kind not in ("auto", "joint"):
-            raise NotApplicableError("the layer-by-layer game has the joint map only")
-        return self._map
 
     @cached_property
     def _minimisation(self) -> LayersMinimisation:
@@ -210,10 +185,8 @@ class LayersMinimisation(Minimisation):
         return LayersMinimisation(parts, self._space)
 
 
-class GradientMap(FixedPoint):
+class GradientMap(ProfileMap):
     """R(theta) = P(theta - D^-1 phi'(theta)): a projected gradient step with each layer's safe step."""
-
-    name = "joint"
 
     def __init__(self, problem: Minimisation) -> None:
         self._problem, self.size = problem, problem.size
@@ -226,14 +199,6 @@ class GradientMap(FixedPoint):
         if self._problem.constrained:
             out[:] = self._problem.project(out)
         return out
-
-    def restrict(self, profile: Array) -> Array:
-        """Return the profile."""
-        return profile
-
-    def profile(self, x: Array) -> Array:
-        """Return x."""
-        return x
 
     def linearise(self, x: Array) -> Callable[[Array], Array]:
         """Return d -> d - D^-1 H d.

@@ -26,7 +26,7 @@ import numpy as np
 from nngames.activations import Activation
 from nngames.core.errors import NotApplicableError, check_choice
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
-from nngames.games import Alternation, FixedPoint, Game
+from nngames.games import Alternation, ProfileMap
 from nngames.games.game import scalar
 from nngames.training.duality import regret_bound
 from nngames.training.layer_features import LayerFeatures
@@ -39,6 +39,7 @@ from nngames.training.lifted_rounding import (
     rounding_of_pulled,
 )
 from nngames.training.lifted_slopes import LinearisedLift
+from nngames.training.training_game import TrainingGame
 
 
 def role(player: Player) -> tuple[str, int]:
@@ -47,7 +48,7 @@ def role(player: Player) -> tuple[str, int]:
     return named[0], named[1]
 
 
-class LiftedGame(Game):
+class LiftedGame(TrainingGame):
     """The game of a chain's weights and hidden answers; its profile holds W and b of layer 1, z_1, W and b of 2, ...
 
     Parameters
@@ -68,6 +69,8 @@ class LiftedGame(Game):
     """
 
     cost_name = "lifted loss"
+    called = "lifted game"
+    instead = "the lifted game has no best-response map: solve it with --method alternating"
 
     def __init__(
         self,
@@ -164,29 +167,6 @@ class LiftedGame(Game):
                 costs.append(self.loss(layer, x) + self.loss(layer + 1, x))
         return scalar(np.array(costs).reshape(given.shape[:-1]))
 
-    def answer(self, player: Player, x: Array) -> Array:
-        """Refuse: a layer's problem may have many minimisers, or none.
-
-        Raises
-        ------
-        NotApplicableError
-            Always.
-        """
-        raise NotApplicableError(
-            "a layer's problem may have many minimisers or none, so the lifted game has no best-response map: solve it "
-            "with --method alternating"
-        )
-
-    def answers(self, x: Array) -> Array:
-        """Refuse, as ``answer`` does."""
-        return self.answer(self.space.players[0], x)
-
-    def residuals(self, profile: Profile) -> Array:
-        """Return R(x) - x, R the gradient step of every weight and z_l -> r_l(u) of every hidden layer."""
-        given = self.space.array(profile, batch=True, finite=False)
-        moved = [self._map.evaluate(x, np.empty_like(x)) - x for x in np.atleast_2d(given)]
-        return np.array(moved).reshape(given.shape)
-
     def pulled(self, layer: int, x: Array) -> Array:
         """Return u (T, n_l), at whose answers r_l(u) nobody pulls z_l any more."""
         misses = self.activations[layer](self.preactivations(layer + 1, x)) - self.answers_held(layer + 1, x)
@@ -219,14 +199,9 @@ class LiftedGame(Game):
         return LiftedMoves(self)
 
     @cached_property
-    def _map(self) -> LiftedMap:
+    def map(self) -> LiftedMap:
+        """The gradient step of every weight, and z_l -> r_l(u) of every hidden layer."""
         return LiftedMap(self)
-
-    def fixed_point(self, kind: str = "auto") -> FixedPoint:
-        """Return R; ``kind`` is ``"joint"`` or ``"auto"``."""
-        if kind not in ("auto", "joint"):
-            raise NotApplicableError("the lifted game has the joint map only")
-        return self._map
 
     def explain(self, format: str = "text") -> str:
         """Return the players, action spaces and costs, as ``"text"`` or ``"latex"``."""
@@ -256,10 +231,8 @@ class LiftedGame(Game):
         return "\n".join(lines)
 
 
-class LiftedMap(FixedPoint):
+class LiftedMap(ProfileMap):
     """R: a projected gradient step, a safe one, of each layer's weights, and z_l -> r_l(u_l) of each hidden layer."""
-
-    name = "joint"
 
     def __init__(self, game: LiftedGame) -> None:
         self._game, self.size = game, game.size
@@ -275,14 +248,6 @@ class LiftedMap(FixedPoint):
             else:
                 out[where] = game.activations[layer - 1](game.pulled(layer, x)).ravel()
         return out
-
-    def restrict(self, profile: Array) -> Array:
-        """Return the profile."""
-        return profile
-
-    def profile(self, x: Array) -> Array:
-        """Return x."""
-        return x
 
     def linearise(self, x: Array) -> Callable[[Array], Array]:
         """Return d -> J(x) d, in which the step sizes count as constants: at an equilibrium their change is worth 0.

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from nngames.core.errors import NotApplicableError
 from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.results.result import Status
@@ -66,10 +65,9 @@ class LBFGS(Solver):
         return no_guarantee("nngames proves nothing about an external solver")
 
     def problem(self, game: Game, rng: np.random.Generator) -> LBFGSProblem:
-        """Return the minimisation view. Raises NotApplicableError if actions are bounded by more than intervals."""
+        """Return the minimisation view. Raises NotApplicableError if actions are bounded."""
         problem = LBFGSProblem(game)
-        if problem.view.constrained:
-            raise NotApplicableError("it minimises over the whole space, and actions of this game are bounded")
+        problem.refuse_bounds()
         return problem
 
     def prepare(self, problem: LBFGSProblem, budget: Budget) -> None:
