@@ -410,15 +410,17 @@ def potential_games(count_of_games):
 
 def test_no_cycle_is_ever_certified_in_a_potential_game():
     tried = 0
-    for seed, game in enumerate(potential_games(12)):
+    for seed, game in enumerate(potential_games(100)):
+        # The time of a search is bounded: a busy machine tries fewer candidates a game, and takes more games.
+        if seed >= 12 and tried > 500:
+            break
         assert nng.check_potential(game, data_tolerance=0).weighted.status is PROVED
         rng = np.random.default_rng(seed)
         search = find_improvement_cycle(game, 1e-12, rng, max_seconds=0.4)
         assert search.cycle is None
         tried += search.tried
         assert enclosed_path(Certifier(game), search.equilibria, rng) is None
-    # The time is bounded, and a busy machine tries fewer.
-    assert tried > 50
+    assert tried > 500
 
 
 @pytest.mark.parametrize("seed", range(3))
