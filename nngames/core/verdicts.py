@@ -40,6 +40,9 @@ class Verdict:
         Data from which another program can check the decision: weights, a cycle with exact gains, an interval.
     references : tuple of str
         Keys of the literature behind the method.
+    would_change : str
+        What would change the decision: the data, the size of a perturbation, a larger budget; a phrase that goes on
+        from "what would change this:". Every verdict of ``nngames check`` has one.
     """
 
     status: Decision
@@ -48,6 +51,12 @@ class Verdict:
     margin: float | None = None
     witness: Mapping[str, Any] = field(default_factory=dict)
     references: tuple[str, ...] = ()
+    would_change: str = field(default="", kw_only=True)
+
+    @property
+    def text(self) -> str:
+        """The statement, and after it what would change the decision."""
+        return f"{self.statement}; what would change this: {self.would_change}" if self.would_change else self.statement
 
     @property
     def proved(self) -> bool:
@@ -72,10 +81,11 @@ class Verdict:
             "margin": self.margin,
             "witness": plain(self.witness),
             "references": list(self.references),
+            "would_change": self.would_change,
         }
 
     def __str__(self) -> str:
-        return f"{self.status}: {self.statement}"
+        return f"{self.status}: {self.text}"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def print_verdicts(console: Any, verdicts: Mapping[str, Verdict]) -> None:
     """Print one line for each verdict: its name, its status and what it says."""
     columns(
         console,
-        [[name.replace("_", " "), coloured(str(v.status)), v.statement] for name, v in verdicts.items()],
+        [[name.replace("_", " "), coloured(str(v.status)), v.text] for name, v in verdicts.items()],
     )
 
 
