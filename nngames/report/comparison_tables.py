@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nngames.report.expectation_tables import print_expectations
 from nngames.report.layout import Cell, coloured, columns, heading, line
 from nngames.report.result_tables import print_comparison
-from nngames.report.scenario_tables import print_expectations, print_scenario
+from nngames.report.scenario_tables import print_scenario
 from nngames.report.words import number_words, seconds_words
 from nngames.results.comparison import Comparison
 from nngames.results.summary import Group, Quantiles, Total

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nngames.report.expectation_tables import print_expectations
 from nngames.report.layout import Cell, coloured, columns, heading, line
 from nngames.report.structure_tables import print_verdicts
 from nngames.report.words import seconds_words, small_words
 from nngames.results.result import Result
+from nngames.scenario.train import TrainingReport
 from nngames.training.prepared import REPORTED, TrainingOutcome
-
-if TYPE_CHECKING:
-    from nngames.scenario.train import TrainingReport
 
 #: The columns, what they hold, and whether they are shown where no run has it.
 _FIGURES = (
@@ -56,8 +55,6 @@ def _words(name: str, value: float) -> str:
 
 def print_training(console: Any, report: TrainingReport) -> None:
     """Print a training run: how it ended, what it came to, and which expectations are met."""
-    from nngames.report.scenario_tables import print_expectations
-
     scenario, result, outcome = report.report.scenario, report.result, report.outcome
     line(console, scenario.name, "bold")
     line(console, scenario.summary, "dim")
