@@ -41,4 +41,5 @@ class Certificate(ABC):
 
 def not_applicable(reason: str) -> Verdict:
     """Return the verdict of a certificate that does not apply."""
-    return Verdict(Decision.UNDECIDED, f"not applicable: {reason}", "not applicable")
+    change = "a game of the kind that this certificate is about"
+    return Verdict(Decision.UNDECIDED, f"not applicable: {reason}", "not applicable", would_change=change)

@@ -66,7 +66,8 @@ class Cocoercive(Certificate):
         if exact is not None:
             return _refuted(exact, Fraction(0), 0.0)
         statement = f"the inclusion's operator M is not shown to be cocoercive: {known.statement}"
-        return Verdict(Decision.UNDECIDED, statement, "bounds by eigenvalues")
+        change = "a clearer least eigenvalue of (M + M')/2: one above 0 proves it, one below 0 refutes it"
+        return Verdict(Decision.UNDECIDED, statement, "bounds by eigenvalues", would_change=change)
 
 
 def _proved(beta: float, method: str) -> Verdict:
@@ -74,14 +75,16 @@ def _proved(beta: float, method: str) -> Verdict:
         f"the inclusion's operator M is cocoercive with beta = {shown(beta)}: <M x, x> >= beta |M x|^2, so "
         f"forward-backward steps below 2 beta = {2 * beta:.6g} converge where there is an equilibrium"
     )
-    return Verdict(Decision.PROVED, statement, method, beta, {"beta": beta}, ("bauschke2017",))
+    change = "weights with which some x has <M x, x> <= 0 and M x != 0"
+    return Verdict(Decision.PROVED, statement, method, beta, {"beta": beta}, ("bauschke2017",), would_change=change)
 
 
 def _refuted(direction: Any, value: Any, margin: float) -> Verdict:
     what = "< 0" if value < 0 else "= 0 and M x != 0"
     statement = f"the inclusion's operator M is not cocoercive: a vector x has <M x, x> {what}"
     witness = {"direction": direction, "value": value}
-    return Verdict(Decision.REFUTED, statement, "a vector, its products' signs proved", margin, witness)
+    method, change = "a vector, its products' signs proved", "weights that make <M x, x> positive at this x, or M x 0"
+    return Verdict(Decision.REFUTED, statement, method, margin, witness, would_change=change)
 
 
 def _general(game: CoupledGame, known: Verdict, symmetric: bool) -> tuple[float, str]:

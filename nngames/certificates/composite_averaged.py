@@ -71,7 +71,9 @@ class CompositeAveraged(Certificate):
             )
             witness = {"alpha": alpha, "relaxations": [0.0, most], "rule": rule, **witness}
             references = ("combettes2020", "bauschke2017")
-            return Verdict(Decision.PROVED, statement, f"{method}; {rule}", 1 - alpha, witness, references)
+            change = f"larger weights or slopes; this proof holds until alpha, {shown(alpha)} now, reaches 1"
+            how = f"{method}; {rule}"
+            return Verdict(Decision.PROVED, statement, how, 1 - alpha, witness, references, would_change=change)
         pair = unaveraged_pair(game)
         if pair is not None:
             statement = (
@@ -79,15 +81,16 @@ class CompositeAveraged(Certificate):
                 "!= x - y"
             )
             how = f"two points, {pair.method}"
-            return Verdict(
-                Decision.REFUTED, statement, how, pair.growth, {"points": list(pair.points), "growth": pair.growth}
-            )
+            evidence = {"points": list(pair.points), "growth": pair.growth}
+            change = "weights or activations for which O brings these two points closer together"
+            return Verdict(Decision.REFUTED, statement, how, pair.growth, evidence, would_change=change)
         statement = (
             f"the composite map O is not shown to be averaged: its Lipschitz constant is at most "
             f"{shown(witness['lipschitz'])}, and no alpha < 1 meets the condition on the partial products, which is "
             "only sufficient"
         )
-        return Verdict(Decision.UNDECIDED, statement, method, None, witness, ("combettes2020",))
+        change = "smaller weights or slopes, a sharper condition, or two points that refute it"
+        return Verdict(Decision.UNDECIDED, statement, method, None, witness, ("combettes2020",), would_change=change)
 
 
 def _witness(bounds: CutBounds) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.composite_bounds import CompositeBound, composite_bound, composite_reason
 from nngames.certificates.composite_cuts import cut_bounds
-from nngames.certificates.figures import error_factor, round_up, shown
+from nngames.certificates.figures import bound_below_one, bound_reaches_one, error_factor, round_up, shown
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game
 from nngames.networks import Network
@@ -44,19 +44,23 @@ class CompositeContraction(Certificate):
                 "one fixed point"
             )
             evidence = {"factor": factor, **witness, "unique": True, "error_factor": error_factor(factor)}
-            return Verdict(Decision.PROVED, statement, method, 1 - factor, evidence, ("bauschke2017",))
+            references, change = ("bauschke2017",), bound_reaches_one(factor)
+            return Verdict(Decision.PROVED, statement, method, 1 - factor, evidence, references, would_change=change)
         if bound.lower is not None and bound.lower >= 1:
             statement = (
                 f"the composite map O is affine and the norm of its linear part is at least {shown(bound.lower)}, so "
                 "it is no contraction in the Euclidean norm"
             )
             evidence = {"norm_lower": bound.lower, **witness}
-            return Verdict(Decision.REFUTED, statement, bound.method, bound.lower - 1, evidence)
+            change = "weights that bring the norm of the linear part below 1"
+            margin = bound.lower - 1
+            return Verdict(Decision.REFUTED, statement, bound.method, margin, evidence, would_change=change)
         statement = (
             f"the composite map O is not shown to contract: its Lipschitz constant is at most {shown(factor)}, and a "
             "bound below 1 is only sufficient"
         )
-        return Verdict(Decision.UNDECIDED, statement, method, None, {"factor": factor, **witness})
+        change, evidence = bound_below_one(factor), {"factor": factor, **witness}
+        return Verdict(Decision.UNDECIDED, statement, method, None, evidence, would_change=change)
 
 
 def least_bound(network: Network) -> tuple[float, str]:

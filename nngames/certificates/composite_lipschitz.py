@@ -53,12 +53,15 @@ class CompositeLipschitz(Certificate):
         method = f"{best}, of {', '.join(bounds)}"
         if not math.isfinite(value):
             statement = "the composite map O has no Lipschitz constant that is known: no bound on a coupling is"
-            return Verdict(Decision.UNDECIDED, statement, method)
+            change = "a bound on every coupling and every slope"
+            return Verdict(Decision.UNDECIDED, statement, method, would_change=change)
         statement = f"the composite map O is Lipschitz with constant {shown(value)}, by {best}"
         if value < 1:
             statement += ", so it contracts and has exactly one fixed point"
             witness |= {"unique": True, "error_factor": error_factor(value)}
-        return Verdict(Decision.PROVED, statement, method, max(0.0, 1 - value), witness, _REFERENCES.get(best, ()))
+        change = "larger weights or slopes; a sharper bound would prove a smaller constant"
+        margin, references = max(0.0, 1 - value), _REFERENCES.get(best, ())
+        return Verdict(Decision.PROVED, statement, method, margin, witness, references, would_change=change)
 
 
 _REFERENCES = {"combettes_pesquet": ("combettes2020",), "lipsdp": ("fazlyab2019", "pauli2022")}

@@ -39,16 +39,21 @@ class CompositeNonexpansive(Certificate):
                 "the composite map O is nonexpansive in the Euclidean norm: its Lipschitz constant is at most "
                 f"{shown(value)}"
             )
-            return Verdict(Decision.PROVED, statement, method, 1 - value, witness, ("bauschke2017",))
+            change = f"larger weights or slopes; this proof holds until the bound, {shown(value)} now, exceeds 1"
+            references = ("bauschke2017",)
+            return Verdict(Decision.PROVED, statement, method, 1 - value, witness, references, would_change=change)
         if bound.lower is not None and bound.lower > 1:
             statement = (
                 f"the composite map O is affine and the norm of its linear part is at least {shown(bound.lower)}, so "
                 "it is not nonexpansive in the Euclidean norm"
             )
             evidence = {"norm_lower": bound.lower, **witness}
-            return Verdict(Decision.REFUTED, statement, bound.method, bound.lower - 1, evidence)
+            change = "weights that bring the norm of the linear part down to 1"
+            margin = bound.lower - 1
+            return Verdict(Decision.REFUTED, statement, bound.method, margin, evidence, would_change=change)
         statement = (
             "the composite map O is not shown to be nonexpansive: its Lipschitz constant is at most "
             f"{shown(value)}, and a bound of at most 1 is only sufficient"
         )
-        return Verdict(Decision.UNDECIDED, statement, method, None, witness)
+        change = f"a sharper bound, or smaller weights or slopes that bring this one, {shown(value)} now, down to 1"
+        return Verdict(Decision.UNDECIDED, statement, method, None, witness, would_change=change)

@@ -108,7 +108,9 @@ def _verified(game: Any, form: StabilityForm, candidate: Array, source: str) -> 
         f"{shown(modulus)} P"
     )
     method = f"{source}; safe lower bound on the least eigenvalue"
-    return Verdict(Decision.PROVED, statement, method, modulus, witness, ("bauschke2017", "facchinei2003"))
+    change = "larger weights or slopes; this proof holds until the form's bound in the metric P reaches 0"
+    references = ("bauschke2017", "facchinei2003")
+    return Verdict(Decision.PROVED, statement, method, modulus, witness, references, would_change=change)
 
 
 def _is_network(game: Game) -> bool:
@@ -120,9 +122,11 @@ def _refuted(game: Game, directions: Array, margin: float, method: str) -> Verdi
         f"no diagonal metric P makes the form of {joint_name(game)} positive definite; that does not decide whether "
         "its fixed point is unique"
     )
-    return Verdict(Decision.REFUTED, statement, method, margin, {"directions": directions})
+    change = "other weights or slopes, since the dual matrix excludes every diagonal P"
+    return Verdict(Decision.REFUTED, statement, method, margin, {"directions": directions}, would_change=change)
 
 
 def _undecided(game: Game, reason: str) -> Verdict:
     statement = f"{joint_name(game)} is not shown to be stable in a diagonal metric: {reason}"
-    return Verdict(Decision.UNDECIDED, statement, "candidates for P")
+    change = "a diagonal P that another search finds, or smaller weights"
+    return Verdict(Decision.UNDECIDED, statement, "candidates for P", would_change=change)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.composite_bounds import is_affine, norm_by_sums
-from nngames.certificates.figures import error_factor, round_up, shown
+from nngames.certificates.figures import bound_below_one, bound_reaches_one, error_factor, round_up, shown
 from nngames.certificates.joint_contraction import joint_name, lipschitz_constants, norm_matrix
 from nngames.certificates.norms import no_lipschitz_map_reason
 from nngames.core.bounds import TIGHT_SIDE, spectral_norm
@@ -50,17 +50,19 @@ class EuclideanContraction(Certificate):
                 "equilibrium"
             )
             witness = {"factor": upper, "norm": "|x|_2", "unique": True, "error_factor": error_factor(upper)}
-            return Verdict(Decision.PROVED, statement, method, 1 - upper, witness, ("bauschke2017",))
+            references, change = ("bauschke2017",), bound_reaches_one(upper)
+            return Verdict(Decision.PROVED, statement, method, 1 - upper, witness, references, would_change=change)
         affine = isinstance(game, NetworkGame) and all(map(is_affine, game.network.activations.values()))
         if affine and lower >= 1:
             statement = (
                 f"{name} is affine and the norm of its linear part is at least {shown(lower)}, so it is no contraction "
                 "in the Euclidean norm"
             )
-            return Verdict(Decision.REFUTED, statement, method, lower - 1, {"norm_lower": lower})
+            evidence, change = {"norm_lower": lower}, "weights that bring the norm of the linear part below 1"
+            return Verdict(Decision.REFUTED, statement, method, lower - 1, evidence, would_change=change)
         statement = f"{name} is not shown to contract in the Euclidean norm: |D W| is at most {shown(upper)}"
         witness = {"factor": upper} if math.isfinite(upper) else {}
-        return Verdict(Decision.UNDECIDED, statement, method, None, witness)
+        return Verdict(Decision.UNDECIDED, statement, method, None, witness, would_change=bound_below_one(upper))
 
 
 def _bounds(game: Any) -> tuple[float, float]:

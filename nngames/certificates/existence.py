@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nngames.certificates.certificate import Certificate, certificate_named
-from nngames.certificates.figures import shown
+from nngames.certificates.figures import bound_reaches_one, shown
 from nngames.certificates.joint_contraction import JointContraction, joint_name
 from nngames.certificates.norms import linear_map_reason, partial_response_reason, several_answers_reason
 from nngames.certificates.response_boxes import ResponseBounds, growth_box, invariant_box, range_of
@@ -59,21 +59,26 @@ class Existence(Certificate):
         """Decide by the first argument that holds."""
         if _in_an_order(game):
             text = "its players can be put in an order in which each listens to earlier ones only"
-            return _proved(game, text, "order of the players", {"unique": True}, unique=True)
+            change = "a coupling that closes a cycle among the players"
+            return _proved(game, text, "order of the players", {"unique": True}, change, unique=True)
         continuous = several_answers_reason(game) is None
         if continuous and all(a.bounded for a in game.network.activations.values()):
             method = "bounded responses, Brouwer's fixed-point theorem"
-            return _proved(game, "its range is bounded and it is continuous", method, {}, box=_bounded_box(game))
+            change = "a response without a bound, or one that jumps"
+            text = "its range is bounded and it is continuous"
+            return _proved(game, text, method, {}, change, box=_bounded_box(game))
         if continuous and linear_map_reason(game) is None:
             box = _mapped_box(game)
             if box is not None:
                 method = "interval bounds of x -> r(Wx + b), Brouwer's fixed-point theorem"
-                return _proved(game, "it maps a box into itself and is continuous", method, {}, box=box)
+                change = "weights or responses with which no box is mapped into itself, or a response that jumps"
+                return _proved(game, "it maps a box into itself and is continuous", method, {}, change, box=box)
             radius = _growth_of_blocks(game)
             if radius is not None:
                 method = "growth of the responses, Brouwer's fixed-point theorem"
                 text = f"its linear growth has a spectral radius of at most {shown(radius)}"
-                return _proved(game, text, method, {"growth": radius}, margin=1 - radius)
+                change = bound_reaches_one(radius)
+                return _proved(game, text, method, {"growth": radius}, change, margin=1 - radius)
         return _by_others(game)
 
 
@@ -146,16 +151,17 @@ def _by_others(game: Any) -> Verdict:
         unique = bool(verdict.witness.get("unique"))
         if verdict.proved and (unique or name == "nonnegative"):
             witness = {"unique": True, "certificate": name} if unique else {"certificate": name}
-            return _proved(game, f"{name} proves it", name, witness, unique, verdict.margin)
+            change = verdict.would_change
+            return _proved(game, f"{name} proves it", name, witness, change, unique, verdict.margin)
         if verdict.refuted and verdict.witness.get("exists") is False:
             statement = f"{joint_name(game)} has no fixed point: {name} proves it"
             evidence = {"exists": False, "certificate": name}
-            return Verdict(Decision.REFUTED, statement, name, verdict.margin, evidence, verdict.references)
-    statement = (
-        f"a fixed point of {joint_name(game)} is not shown to exist; bounded responses, or weights small enough for a "
-        "contraction, would show it"
-    )
-    return Verdict(Decision.UNDECIDED, statement, "order, bounded responses, growth, other certificates")
+            margin, references, change = verdict.margin, verdict.references, verdict.would_change
+            return Verdict(Decision.REFUTED, statement, name, margin, evidence, references, would_change=change)
+    statement = f"a fixed point of {joint_name(game)} is not shown to exist"
+    method = "order, bounded responses, growth, other certificates"
+    change = "bounded responses, or weights small enough for a contraction"
+    return Verdict(Decision.UNDECIDED, statement, method, would_change=change)
 
 
 def _proved(
@@ -163,6 +169,7 @@ def _proved(
     reason: str,
     method: str,
     witness: dict[str, Any],
+    change: str,
     unique: bool = False,
     margin: float | None = None,
     box: Any = None,
@@ -171,4 +178,5 @@ def _proved(
         witness = witness | {"box": {"lower": box[0], "upper": box[1]}}
     count = "exactly one fixed point" if unique else "a fixed point"
     statement = f"{joint_name(game)} has {count}: {reason}"
-    return Verdict(Decision.PROVED, statement, method, margin, {"exists": True, **witness}, ("facchinei2003",))
+    evidence, references = {"exists": True, **witness}, ("facchinei2003",)
+    return Verdict(Decision.PROVED, statement, method, margin, evidence, references, would_change=change)

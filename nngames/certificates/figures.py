@@ -41,6 +41,16 @@ def simplest_between(low: Fraction, high: Fraction) -> Fraction:
     return whole + 1 / simplest_between(1 / (high - whole), 1 / (low - whole))
 
 
+def bound_reaches_one(bound: float) -> str:
+    """Return what would change a proof by a bound below 1."""
+    return f"larger weights or slopes; this proof holds until the bound, {shown(bound)} now, reaches 1"
+
+
+def bound_below_one(bound: float) -> str:
+    """Return what would decide where a bound is not below 1, which is only sufficient."""
+    return f"a sharper bound, or smaller weights or slopes that bring this one, {shown(bound)} now, below 1"
+
+
 def error_factor(factor: float) -> float:
     """Return 1/(1 - q), rounded up: |x - x*| <= |R(x) - x| / (1 - q) where R contracts by q < 1 to x*."""
     return round_up(1 / (1 - Fraction(factor)))

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from nngames.certificates.certificate import Certificate, certificate_named
-from nngames.certificates.figures import error_factor, product, round_up, shown
+from nngames.certificates.figures import bound_below_one, bound_reaches_one, error_factor, product, round_up, shown
 from nngames.certificates.norms import coupling_norms, no_lipschitz_map_reason, response_lipschitz
 from nngames.certificates.perron import contraction_weights
 from nngames.core.profiles import Player
@@ -43,7 +43,9 @@ class JointContraction(Certificate):
         matrix, unbounded = norm_matrix(game)
         method = "positive weights u with N u <= q u for the matrix of safe norm bounds (Collatz-Wielandt)"
         if unbounded is not None:
-            return Verdict(Decision.UNDECIDED, f"{name} is not shown to contract: {unbounded}", method)
+            statement = f"{name} is not shown to contract: {unbounded}"
+            change = "bounds on every coupling and every response's slope"
+            return Verdict(Decision.UNDECIDED, statement, method, would_change=change)
         weights, factor = contraction_weights(matrix)
         players = game.network.players
         witness: dict[str, Any] = {"factor": factor, "weights": dict(zip(players, weights.tolist(), strict=True))}
@@ -53,12 +55,14 @@ class JointContraction(Certificate):
                 "so there is exactly one equilibrium"
             )
             witness |= {"norm": BLOCK_MAXIMUM, "unique": True, "error_factor": error_factor(factor)}
-            return Verdict(Decision.PROVED, statement, method, 1 - factor, witness, ("bertsekas1989",))
+            references, change = ("bertsekas1989",), bound_reaches_one(factor)
+            return Verdict(Decision.PROVED, statement, method, 1 - factor, witness, references, would_change=change)
         statement = (
             f"{name} is not shown to contract: the matrix of block norms has spectral radius up to {shown(factor)}, "
             "and below 1 is only sufficient"
         )
-        return Verdict(Decision.UNDECIDED, statement, method, None, witness, ("bertsekas1989",))
+        references, change = ("bertsekas1989",), bound_below_one(factor)
+        return Verdict(Decision.UNDECIDED, statement, method, None, witness, references, would_change=change)
 
 
 def joint_name(game: Game) -> str:

@@ -72,7 +72,9 @@ class Monotone(Certificate):
             f"the inclusion's operator M is not decided: the least eigenvalue of (M + M')/2 lies in "
             f"[{lower:.3g}, {upper:.3g}]"
         )
-        return Verdict(Decision.UNDECIDED, statement, _METHOD, None, {"interval": [lower, upper]})
+        change = "data that leave a clearer least eigenvalue, or few enough players for exact arithmetic"
+        evidence = {"interval": [lower, upper]}
+        return Verdict(Decision.UNDECIDED, statement, _METHOD, None, evidence, would_change=change)
 
 
 def _proved(game: CoupledGame, modulus: float) -> Verdict:
@@ -86,20 +88,23 @@ def _proved(game: CoupledGame, modulus: float) -> Verdict:
         evidence = {**witness, "unique": True}
         if math.isfinite(bound):
             evidence["error_factor"] = round_up((response_reach(game) + Fraction(bound)) / Fraction(modulus))
-        return Verdict(Decision.PROVED, statement, _METHOD, modulus, evidence, ("bauschke2017",))
+        change = "a change of M by more than the modulus in norm"
+        references = ("bauschke2017",)
+        return Verdict(Decision.PROVED, statement, _METHOD, modulus, evidence, references, would_change=change)
     statement = (
         "the inclusion's operator M is monotone: (M + M')/2 is positive semidefinite, and not shown to be definite"
     )
     method = "exact rational arithmetic: the characteristic polynomial's signs alternate"
-    return Verdict(Decision.PROVED, statement, method, 0.0, witness, ("bauschke2017",))
+    change = "a change of the weights, however small, since no eigenvalue is shown to be above 0"
+    return Verdict(Decision.PROVED, statement, method, 0.0, witness, ("bauschke2017",), would_change=change)
 
 
 def _refuted(direction: Any, curvature: float, value: Any) -> Verdict:
     statement = f"the inclusion's operator M is not monotone: a direction d has d'Md = {shown(curvature)} |d|^2 < 0"
     witness = {"direction": direction, "value": value}
-    return Verdict(
-        Decision.REFUTED, statement, "a direction of negative curvature, its sign proved", -curvature, witness
-    )
+    method = "a direction of negative curvature, its sign proved"
+    change = "a change of M by at least the size of that curvature in norm"
+    return Verdict(Decision.REFUTED, statement, method, -curvature, witness, would_change=change)
 
 
 def _decide_exactly(game: CoupledGame, matrix: Any) -> Any:

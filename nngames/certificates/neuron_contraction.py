@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nngames.certificates.certificate import Certificate, certificate_named
-from nngames.certificates.figures import error_factor, shown
+from nngames.certificates.figures import bound_below_one, bound_reaches_one, error_factor, shown
 from nngames.certificates.joint_contraction import joint_name
 from nngames.certificates.norms import coordinate_lipschitz, no_lipschitz_map_reason
 from nngames.certificates.perron import contraction_weights
@@ -46,7 +46,8 @@ class NeuronContraction(Certificate):
         if not np.isfinite(constants).all():
             place = int(np.argmin(np.isfinite(constants)))
             statement = f"{joint_name(game)} is not shown to contract: the answer of coordinate {place} has no bound"
-            return Verdict(Decision.UNDECIDED, statement, "Lipschitz constants of the coordinates' answers")
+            method, change = "Lipschitz constants of the coordinates' answers", "a bound on that answer's slope"
+            return Verdict(Decision.UNDECIDED, statement, method, would_change=change)
         scaled = _coordinate_matrix(game, constants)
         weights, factor = contraction_weights(scaled)
         unweighted = collatz_wielandt(scaled, np.ones(game.network.size))
@@ -59,12 +60,14 @@ class NeuronContraction(Certificate):
                 "is exactly one equilibrium"
             )
             witness |= {"norm": WEIGHTED_MAXIMUM, "unique": True, "error_factor": error_factor(factor)}
-            return Verdict(Decision.PROVED, statement, method, 1 - factor, witness, ("bertsekas1989",))
+            references, change = ("bertsekas1989",), bound_reaches_one(factor)
+            return Verdict(Decision.PROVED, statement, method, 1 - factor, witness, references, would_change=change)
         statement = (
             f"{name} is not shown to contract: diag(d)|W| has spectral radius up to {shown(factor)}, and below 1 is "
             "only sufficient"
         )
-        return Verdict(Decision.UNDECIDED, statement, method, None, witness, ("bertsekas1989",))
+        references, change = ("bertsekas1989",), bound_below_one(factor)
+        return Verdict(Decision.UNDECIDED, statement, method, None, witness, references, would_change=change)
 
 
 def _mixing(game: Any) -> str | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.concave_responses import concave_part
-from nngames.certificates.figures import round_up, shown
+from nngames.certificates.figures import bound_below_one, bound_reaches_one, round_up, shown
 from nngames.certificates.norms import linear_map_reason
 from nngames.certificates.perron import contraction_weights, growth_vectors
 from nngames.certificates.residuals import bias_rounding, joint_values
@@ -105,7 +105,8 @@ class Nonnegative(Certificate):
                 f"the joint map T is not decided on the nonnegative orthant: coordinate {silent} of T^k(0) is never "
                 "positive"
             )
-            return Verdict(Decision.UNDECIDED, statement, method, references=references)
+            change = "a bias or a coupling that makes this coordinate positive"
+            return Verdict(Decision.UNDECIDED, statement, method, references=references, would_change=change)
         weights, radius = _radius(game, asked)
         where = "equilibrium" if asked.everywhere else "fixed point in the nonnegative orthant"
         if radius < 1:
@@ -116,7 +117,8 @@ class Nonnegative(Certificate):
                 "start: it is monotone and concave there, and its asymptotic map has spectral radius at most "
                 f"{shown(radius)}"
             )
-            return Verdict(Decision.PROVED, statement, method, 1 - radius, evidence, references)
+            change = bound_reaches_one(radius)
+            return Verdict(Decision.PROVED, statement, method, 1 - radius, evidence, references, would_change=change)
         growing = _growing_vector(asked)
         if growing is not None:
             statement = (
@@ -124,12 +126,14 @@ class Nonnegative(Certificate):
                 "spectral radius at least 1"
             )
             evidence = {"growing": growing[0]} | ({"exists": False} if asked.everywhere else {})
-            return Verdict(Decision.REFUTED, statement, method, growing[1], evidence, references)
+            change = "smaller weights, with which the asymptotic map's spectral radius is below 1"
+            return Verdict(Decision.REFUTED, statement, method, growing[1], evidence, references, would_change=change)
         statement = (
             f"the joint map T is not decided on the nonnegative orthant: the spectral radius of its asymptotic map is "
             f"at most {shown(radius)}"
         )
-        return Verdict(Decision.UNDECIDED, statement, method, None, {"radius": radius}, references)
+        change, evidence = bound_below_one(radius), {"radius": radius}
+        return Verdict(Decision.UNDECIDED, statement, method, None, evidence, references, would_change=change)
 
 
 def _radius(game: Any, asked: NonnegativeMap) -> tuple[Array, float]:

@@ -184,7 +184,8 @@ def _proved(game: Any, counts: dict[str, int], margin: float | None) -> Verdict:
     )
     method = "strongly connected blocks: " + ", ".join(f"{count} by {test}" for test, count in counts.items())
     witness = {"blocks": counts, "unique": True}
-    return Verdict(Decision.PROVED, statement, method, margin, witness, ("cottle2009",))
+    change = "weights or slopes with which a principal minor is not positive"
+    return Verdict(Decision.PROVED, statement, method, margin, witness, ("cottle2009",), would_change=change)
 
 
 def _refuted(game: Any, minor: Minor) -> Verdict:
@@ -205,9 +206,11 @@ def _refuted(game: Any, minor: Minor) -> Verdict:
     )
     witness = {"indices": minor.indices, "value": minor.value}
     margin, method = abs(nearest_float(minor.value)), "a principal minor in exact rationals"
-    return Verdict(Decision.REFUTED, statement, method, margin, witness, ("cottle2009",))
+    change = "weights or slopes that make this minor positive"
+    return Verdict(Decision.REFUTED, statement, method, margin, witness, ("cottle2009",), would_change=change)
 
 
 def _undecided(game: Any, reason: str) -> Verdict:
     statement = f"{joint_name(game)} is not decided by principal minors of {_name(game)}: {reason}"
-    return Verdict(Decision.UNDECIDED, statement, "tests of the strongly connected blocks")
+    method, change = "tests of the strongly connected blocks", "smaller blocks or weights, or a minor that refutes it"
+    return Verdict(Decision.UNDECIDED, statement, method, would_change=change)

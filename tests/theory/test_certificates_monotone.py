@@ -255,3 +255,22 @@ def test_every_route_to_a_direction_bounds_the_least_eigenvalue(dense, order, mo
             assert lower >= least - 5e-8
         if order:
             assert (direction is None) == (least > 0)
+
+
+@pytest.mark.parametrize("shift", [0.5, -0.5])
+def test_a_verdict_changes_only_beyond_the_perturbation_that_it_names(shift):
+    generator = np.random.default_rng(4)
+    weight = generator.standard_normal((6, 6))
+    weight -= (np.linalg.eigvalsh((weight + weight.T) / 2).max() - 1 + shift) * np.eye(6)
+
+    def decided(change):
+        return verdict_of("monotone", Network.ring([weight - change], [np.zeros(6)], ["tanh"]).game())
+
+    verdict = decided(np.zeros((6, 6)))
+    assert verdict.status is (Decision.PROVED if shift > 0 else Decision.REFUTED)
+    assert "in norm" in verdict.would_change
+    vectors = np.linalg.eigh(np.eye(6) - (weight + weight.T) / 2).eigenvectors
+    worst = np.outer(vectors[:, 0], vectors[:, 0])
+    for size in (0.99 * verdict.margin, 1.01 * verdict.margin):
+        changed = decided(-np.sign(shift) * size * worst)
+        assert (changed.status is verdict.status) is (size < verdict.margin)
