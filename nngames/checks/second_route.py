@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
 
+from nngames.core.deadlines import TimeUpError
 from nngames.core.errors import NotApplicableError
 from nngames.core.plain import plain
 from nngames.core.profiles import Array, Player
@@ -32,13 +34,17 @@ class Improvement:
         is more; negative within ``ACCURACY`` where the oracle comes close to the player's cost from above.
     player : player
         Whose it is.
-    tested : int
-        Players that were tested.
+    tested, players : int
+        How many players were tested, and how many there are.
+    late : bool
+        Whether the time was up before more were tested.
     """
 
     value: float
     player: Player
     tested: int
+    players: int
+    late: bool = False
 
     @property
     def consistent(self) -> bool:
@@ -47,13 +53,21 @@ class Improvement:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain data."""
-        return {"value": plain(self.value), "player": plain(self.player), "tested": self.tested}
+        return {name: plain(value) for name, value in vars(self).items()}
 
 
-def largest_improvement(game: Any, profile: Array, rng: np.random.Generator) -> Improvement | None:
+def largest_improvement(
+    game: Any, profile: Array, rng: np.random.Generator, deadline: float = inf
+) -> Improvement | None:
     """Return what a player can gain at the profile by the second route; None where there is no such route.
 
-    Actions that leave the domain of their penalty by rounding are projected on it first.
+    Actions that leave the domain of their penalty by rounding are projected on it first. At the deadline, a moment of
+    time.monotonic, it returns what it has found.
+
+    Raises
+    ------
+    TimeUpError
+        If the deadline comes before any player is tested.
     """
     x = profile.copy()
     if isinstance(game, CoupledGame):
@@ -65,13 +79,24 @@ def largest_improvement(game: Any, profile: Array, rng: np.random.Generator) -> 
     with np.errstate(over="ignore"):
         rounded = _ROUNDING * float(x @ x)
     worst: tuple[float, Player] | None = None
+    tested, late = 0, False
     for player in players:
         cost = float(game.cost(player, x))
         try:
-            _, least = minimise_cost(game, player, x)
+            _, least = minimise_cost(game, player, x, deadline=deadline)
         except NotApplicableError:
             return None
-        gain = (cost - least) / max(1.0, abs(cost), rounded)
+        except TimeUpError:
+            if tested == 0:
+                raise
+            late = True
+            break
+        with np.errstate(invalid="ignore"):
+            gain = float(np.float64(cost - least) / max(1.0, abs(cost), rounded))
+        if np.isnan(gain):
+            # Costs beyond the floats are not compared.
+            continue
+        tested += 1
         if worst is None or abs(gain) > abs(worst[0]):
             worst = gain, player
-    return None if worst is None else Improvement(*worst, len(players))
+    return None if worst is None else Improvement(*worst, tested, len(game.players), late)

@@ -8,14 +8,18 @@ response, m the modulus of strong convexity. Compare costs, not actions.
 
 from __future__ import annotations
 
+import sys
+import time
 import warnings
 from collections.abc import Callable
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 
 from nngames.activations.foundations.domain import Simplex
 from nngames.activations.foundations.projections import SetProjection
+from nngames.core.deadlines import look, watched
 from nngames.core.errors import NNGamesError, NotApplicableError, OptionError
 from nngames.core.profiles import Array, Player, Profile
 from nngames.games.coupled_game import CoupledGame
@@ -26,6 +30,8 @@ from nngames.games.tracking_game import TrackingGame
 ENGINES = ("auto", "cvxpy", "scipy")
 #: ``auto`` leaves larger separable layers to CVXPY, which takes all coordinates at once.
 _SCALAR_SIZE = 12
+# With less time than this left, CVXPY is not imported, which takes longer and does not look at the clock.
+_IMPORT_SECONDS = 1.0
 # Tighter tolerances are missed on second-order cones, after which the answer is worse; refinement keeps these.
 _CLARABEL = {
     "tol_gap_abs": 1e-10,
@@ -37,7 +43,9 @@ _CLARABEL = {
 }
 
 
-def minimise_cost(game: Game, player: Player, profile: Profile, engine: str = "auto") -> tuple[Array, float]:
+def minimise_cost(
+    game: Game, player: Player, profile: Profile, engine: str = "auto", deadline: float = inf
+) -> tuple[Array, float]:
     """Minimise a player's cost over its own action, the others' actions being those of ``profile``.
 
     Parameters
@@ -51,6 +59,8 @@ def minimise_cost(game: Game, player: Player, profile: Profile, engine: str = "a
         an indicator, solved by Clarabel to 1e-10. ``scipy``: bounded scalar minimisation of each coordinate over the
         interval dom f for separable penalties, BFGS in z = e^t / sum e^t on a simplex, SLSQP on polyhedra, and BFGS for
         the tracking cost. ``auto``: the one that fits.
+    deadline : float
+        Of time.monotonic: every evaluation of the cost, or iteration of Clarabel, looks at it.
 
     Returns
     -------
@@ -64,7 +74,10 @@ def minimise_cost(game: Game, player: Player, profile: Profile, engine: str = "a
         If there is no such engine.
     NotApplicableError
         If the engine cannot take the player's cost; the message says why.
+    TimeUpError
+        If the deadline comes first.
     """
+    look(deadline)
     if engine not in ENGINES:
         raise OptionError(f"unknown engine {engine!r}; valid: {', '.join(ENGINES)}")
     x = np.array(game.space.array(profile), dtype=np.float64)
@@ -72,16 +85,16 @@ def minimise_cost(game: Game, player: Player, profile: Profile, engine: str = "a
     if isinstance(game, TrackingGame):
         if engine == "cvxpy":
             raise NotApplicableError("the tracking cost is no convex expression of its player's penalty: use scipy")
-        action = _tracking(game, player, x)
+        action = _tracking(game, player, x, deadline)
     elif isinstance(game, CoupledGame):
-        action = _coupled(game, player, x, engine)
+        action = _coupled(game, player, x, engine, deadline)
     else:
         raise NotApplicableError(f"no second route is known for the cost of a {type(game).__name__}")
     x[where] = action
     return action, float(game.cost(player, x))
 
 
-def _tracking(game: TrackingGame, player: Player, x: Array) -> Array:
+def _tracking(game: TrackingGame, player: Player, x: Array, deadline: float) -> Array:
     from scipy.optimize import minimize
 
     where = game.space.slice(player)
@@ -91,25 +104,32 @@ def _tracking(game: TrackingGame, player: Player, x: Array) -> Array:
         point[where] = z
         return float(game.cost(player, point))
 
-    return np.asarray(minimize(cost, np.zeros(game.dims[player]), method="BFGS", options={"gtol": 1e-10}).x)
+    timed = watched(cost, deadline)
+    return np.asarray(minimize(timed, np.zeros(game.dims[player]), method="BFGS", options={"gtol": 1e-10}).x)
 
 
-def _coupled(game: CoupledGame, player: Player, x: Array, engine: str) -> Array:
+def _coupled(game: CoupledGame, player: Player, x: Array, engine: str, deadline: float) -> Array:
     block, coordinate = game.block_of(player)
     own, u = game.own[block], game.block_drive(block, x)
     scalar = own.activation.separable and (own.metric is None or own.metric.ndim == 1)
     if engine == "auto":
         few = coordinate is not None or u.size <= _SCALAR_SIZE
-        engine = "scipy" if (scalar and few) or _expression(own, u) is None else "cvxpy"
+        engine = "scipy" if (scalar and few) or not _has_expression(own, u, deadline) else "cvxpy"
     if engine == "cvxpy":
-        action = _by_cvxpy(own, u)
+        action = _by_cvxpy(own, u, deadline)
         return action if coordinate is None else action[coordinate : coordinate + 1]
     if scalar:
-        return _by_coordinates(own, u, range(u.size) if coordinate is None else (coordinate,))
-    return _by_nonlinear_programming(own, u)
+        return _by_coordinates(own, u, range(u.size) if coordinate is None else (coordinate,), deadline)
+    return _by_nonlinear_programming(own, u, deadline)
 
 
 # CVXPY
+
+
+def _has_expression(own: OwnCost, u: Array, deadline: float) -> bool:
+    if "cvxpy" not in sys.modules:
+        look(deadline - _IMPORT_SECONDS)
+    return _expression(own, u) is not None
 
 
 def _expression(own: OwnCost, u: Array) -> tuple[Any, Any, list[Any]] | None:
@@ -132,7 +152,7 @@ def _expression(own: OwnCost, u: Array) -> tuple[Any, Any, list[Any]] | None:
     return z, expression + 0.5 * cp.quad_form(z, cp.psd_wrap(excess)) - u @ z, constraints
 
 
-def _by_cvxpy(own: OwnCost, u: Array) -> Array:
+def _by_cvxpy(own: OwnCost, u: Array, deadline: float) -> Array:
     import cvxpy as cp
 
     built = _expression(own, u)
@@ -146,7 +166,12 @@ def _by_cvxpy(own: OwnCost, u: Array) -> Array:
     with warnings.catch_warnings():
         # Clarabel reports a tolerance that it missed by little as inaccurate; the cost is judged by its value.
         warnings.simplefilter("ignore", UserWarning)
-        problem.solve(solver=cp.CLARABEL, **_CLARABEL)
+        left = deadline - time.monotonic()
+        limit = {"time_limit": max(left, 1e-3)} if isfinite(left) else {}
+        problem.solve(solver=cp.CLARABEL, **_CLARABEL, **limit)
+    if problem.status == cp.USER_LIMIT:
+        # Of the time, or of iterations.
+        look(deadline)
     if z.value is None:
         raise NNGamesError(f"Clarabel could not minimise the cost of a player: status {problem.status}")
     return own.activation.domain.project(np.asarray(z.value, dtype=np.float64))
@@ -155,7 +180,7 @@ def _by_cvxpy(own: OwnCost, u: Array) -> Array:
 # SciPy, separable costs
 
 
-def _by_coordinates(own: OwnCost, u: Array, coordinates: Any) -> Array:
+def _by_coordinates(own: OwnCost, u: Array, coordinates: Any, deadline: float) -> Array:
     """Minimise each coordinate's f(z) + q z^2/2 - u z over its interval."""
     base = own.activation.domain.project(np.zeros(u.size))
     low, high = (own.activation.domain.project(np.full(u.size, end)) for end in (-np.inf, np.inf))
@@ -169,7 +194,7 @@ def _by_coordinates(own: OwnCost, u: Array, coordinates: Any) -> Array:
             penalty = float(own.activation.penalty(point)[i])
             return penalty + 0.5 * float(metric[i]) * z * z - float(u[i]) * z
 
-        result.append(_minimum(cost, float(low[i]), float(high[i]), float(base[i])))
+        result.append(_minimum(watched(cost, deadline), float(low[i]), float(high[i]), float(base[i])))
     return np.array(result)
 
 
@@ -211,18 +236,19 @@ def _rise(cost: Callable[[float], float], inside: float, step: float) -> float:
 # SciPy, costs that couple their coordinates
 
 
-def _by_nonlinear_programming(own: OwnCost, u: Array) -> Array:
+def _by_nonlinear_programming(own: OwnCost, u: Array, deadline: float) -> Array:
     from scipy.optimize import minimize
 
     domain, n = own.activation.domain, u.size
 
     def cost(z: Array) -> float:
+        look(deadline)
         return float(own.value(z) - z @ u)
 
     form = own.activation.polyhedral_form(n)
     if form is not None or own.activation.name == "identity":
         found = minimize(
-            lambda z: 0.5 * z @ own.quadratic(z) - z @ u,
+            watched(lambda z: 0.5 * z @ own.quadratic(z) - z @ u, deadline),
             domain.project(np.zeros(n)),
             jac=lambda z: own.quadratic(z) - u,
             method="SLSQP",
