@@ -151,7 +151,7 @@ class _Shift:
 
     def __init__(self, weights: tuple[LinearMap, ...], product: EnclosedProduct, gain: Fraction) -> None:
         self._weights, self._gain = weights, gain
-        factor = float(gain * Fraction(2) ** product.exponent) if product.exponent < 900 else math.inf
+        factor = round_up(gain * Fraction(2) ** product.exponent) if product.exponent < 900 else math.inf
         with np.errstate(over="ignore", invalid="ignore"):
             self._matrix = factor * product.value
             self._error = abs(factor) * product.rounding + 4 * _UNIT * np.abs(self._matrix) + 1e-290

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from nngames.certificates.coupling_pairs import CouplingPairs, LayerPairs, NeuronPairs
+from nngames.certificates.coupling_pairs import CouplingPairs, LayerPairs
 from nngames.certificates.direction_spaces import DirectionSpace
+from nngames.certificates.neuron_pairs import NeuronPairs, paired_entries, paired_table
 from nngames.core.errors import OptionError
 from nngames.core.operators import LinearMap
 from nngames.core.profiles import Player
@@ -25,6 +26,8 @@ from nngames.games import CoupledGame, Game, TrackingGame
 
 #: Slopes that differ by more than this differ beyond the rounding of their bounds: the response is not affine.
 _SLOPE_GAP = 1e-9
+# Dense couplings of at most so many neurons are paired in one table, ten times faster than entry by entry.
+_MOST_TABLE = 3000
 
 
 def check_tolerance(data_tolerance: float) -> None:
@@ -74,7 +77,8 @@ def nonlinear_response(game: Any, kind: str) -> Verdict | None:
                 f"it is not decided whether {described(game)} has {article} {kind} potential: the activation "
                 f"{activation.name!r} of player {target} is not defined for every pre-activation, so some costs are not"
             )
-            return Verdict(Decision.UNDECIDED, statement, "commuting unilateral steps")
+            change = f"an activation of player {target} that is defined for every pre-activation"
+            return Verdict(Decision.UNDECIDED, statement, "commuting unilateral steps", would_change=change)
         what = f"player {target} listens to {source} with the activation {activation.name!r}"
         # With parameters by coordinate, the coordinate that listens may be an affine one.
         if activation.separable and activation.size is None and high - low > _SLOPE_GAP:
@@ -83,12 +87,20 @@ def nonlinear_response(game: Any, kind: str) -> Verdict | None:
                 "so its response is not affine in the other's action"
             )
             witness = {"player": target, "source": source, "slopes": [low, high]}
-            return Verdict(Decision.REFUTED, statement, "commuting unilateral steps", high - low, witness)
+            return Verdict(
+                Decision.REFUTED,
+                statement,
+                "commuting unilateral steps",
+                high - low,
+                witness,
+                would_change=f"at least an affine activation of player {target}, or a coupling 0 with {source}",
+            )
         statement = (
             f"it is not decided whether {described(game)} has {article} {kind} potential: {what}, which is not known "
             "to be affine; the criterion needs responses that are affine in each other player's action"
         )
-        return Verdict(Decision.UNDECIDED, statement, "commuting unilateral steps")
+        change = f"an activation of player {target} that is affine, or by coordinate and the same for all of them"
+        return Verdict(Decision.UNDECIDED, statement, "commuting unilateral steps", would_change=change)
     return None
 
 
@@ -127,6 +139,20 @@ def _neuron_pairs(
     slices, dims = game.network.space.slices, game.network.dims
     index = {player: i for i, player in enumerate(game.network.players)}
     varies = np.concatenate([spaces[player].mask for player in dims])  # separable domains are products
+    block_of = np.repeat(np.arange(len(dims)), list(dims.values()))
+    all_factors = np.concatenate([np.full(n, factors[player]) for player, n in dims.items()])
+    if not any(hasattr(matrix, "tocsr") for matrix in couplings.values()) and varies.size <= _MOST_TABLE:
+        table, blocks = np.zeros((varies.size,) * 2), {}
+        for (target, source), matrix in couplings.items():
+            table[slices[target], slices[source]] = matrix
+        np.fill_diagonal(table, 0.0)
+        for target, source in couplings:
+            entries = table[slices[target], slices[source]]
+            largest = float(max(entries.max(initial=0.0), -entries.min(initial=0.0)))
+            blocks[index[target], index[source]] = largest * abs(factors[target])
+        table[~varies] = 0.0
+        table[:, ~varies] = 0.0
+        return NeuronPairs(game.players, paired_table(table), all_factors, block_of, blocks)
     rows, columns, values = [], [], []
     sizes: dict[tuple[int, int], float] = {}
     for (target, source), matrix in couplings.items():
@@ -138,13 +164,11 @@ def _neuron_pairs(
         rows.append(i[kept])
         columns.append(j[kept])
         values.append(block.data[kept])
-    block_of = np.repeat(np.arange(len(dims)), list(dims.values()))
-    all_factors = np.concatenate([np.full(n, factors[player]) for player, n in dims.items()])
-    entries = tuple(
+    placed: Any = (
         np.concatenate([np.zeros(0, dtype), *parts]).astype(dtype)
         for parts, dtype in ((rows, np.intp), (columns, np.intp), (values, np.float64))
     )
-    return NeuronPairs(game.players, entries, all_factors, block_of, sizes)  # type: ignore[arg-type]
+    return NeuronPairs(game.players, paired_entries(varies.size, *placed), all_factors, block_of, sizes)
 
 
 def _stored(weight: LinearMap) -> Any:

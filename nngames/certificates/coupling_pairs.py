@@ -21,7 +21,10 @@ from nngames.core.profiles import Array, Player
 
 Indices = NDArray[np.intp]
 # Ratios are cut to this range: outside floats lose digits, or are 0 or infinite.
-_RATIOS = 1e-300, 1e300
+RATIOS = 1e-300, 1e300
+LARGE = 1e300
+# Of more entries some are compared before all are.
+_MANY = 256
 
 
 class CouplingPairs(ABC):
@@ -38,6 +41,10 @@ class CouplingPairs(ABC):
         A bound on the rounding in a pair's mismatch, beyond a few units.
     exact : bool
         Whether the projectors are known exactly.
+    scalar : bool
+        Whether every A and C is one number.
+    unrounded : bool
+        Whether the entries of A and C are numbers of the data, as they are.
     """
 
     players: tuple[Player, ...]
@@ -47,6 +54,8 @@ class CouplingPairs(ABC):
     backward: Array
     rounding: Array
     exact: bool
+    scalar: bool
+    unrounded: bool
 
     def mismatch(self, weights: Array) -> Array:
         """Return each pair's mismatch for the players' weights (N,)."""
@@ -55,6 +64,24 @@ class CouplingPairs(ABC):
     @abstractmethod
     def mismatch_at(self, first: Array, second: Array) -> Array:
         """Return each pair's mismatch for weights (m,) of its first and of its second player."""
+
+    def own_mismatch(self, pair: int, first: float, second: float) -> float:
+        """Return one pair's mismatch for weights of its two players."""
+        weights = np.ones((2, self.first.size))
+        weights[:, pair] = first, second
+        return float(self.mismatch_at(*weights)[pair])
+
+    def ratio(self, pair: int) -> float:
+        """Return the ratio of one pair."""
+        return float(self.ratios()[pair])
+
+    def unequal(self) -> int | None:
+        """Return the first pair with A != C, None if there is none; only where the projectors are known exactly."""
+        for pair in range(len(self.first)):
+            a, c = self.rational_entries(pair)
+            if a != c:
+                return pair
+        return None
 
     @abstractmethod
     def ratios(self) -> Array:
@@ -124,6 +151,9 @@ class LayerPairs(CouplingPairs):
         spread = [self._spaces[i].rounding + self._spaces[j].rounding for i, j in edges]
         self.rounding = np.array(spread, dtype=float)
         self.exact = all(self._spaces[i].exact for edge in edges for i in edge)
+        self.scalar = all(a.shape == (1, 1) for a, *_ in self._views)
+        masked = all(self._spaces[i].mask is not None for edge in edges for i in edge)
+        self.unrounded = masked and all(block.factor == 1 for block in self._blocks.values())
 
     def _view(self, i: int, j: int) -> tuple[Any, Any, float, float]:
         """Return A, C and the sizes of B_lk and B_kl."""
@@ -140,7 +170,7 @@ class LayerPairs(CouplingPairs):
         """Return each pair's mismatch."""
         result = np.zeros(len(self._views))
         for pair, (a, c, size, other) in enumerate(self._views):
-            u, v = _scaled(first[pair], second[pair])
+            u, v = scaled(first[pair], second[pair], max(size, other))
             scale = max(u * size, v * other)
             result[pair] = float(abs(u * a - v * c).max()) / scale if scale > 0 else 0.0
         return result
@@ -154,17 +184,30 @@ class LayerPairs(CouplingPairs):
             if x * y <= 0:
                 x, y = float(abs(a).max()), float(abs(c).max())
             result[pair] = abs(y / x) if x != 0 and y != 0 else 1.0
-        return np.clip(result, *_RATIOS)
+        return np.clip(result, *RATIOS)
 
     def entry(self, pair: int, first: float = 1.0, second: float = 1.0) -> tuple[list[int], list[float]]:
         """Return the position of the largest difference, and both entries."""
         a, c, _, _ = self._views[pair]
-        u, v = _scaled(first, second)
+        u, v = scaled(first, second, LARGE)
         row, column = _largest(u * a - v * c)
         return [row, column], [float(a[row, column]), float(c[row, column])]
 
+    def unequal(self) -> int | None:
+        """Return the first pair with A != C."""
+        if not self.unrounded:
+            return super().unequal()
+        with np.errstate(over="ignore"):
+            unequal = (pair for pair, (a, c, _, _) in enumerate(self._views) if abs(a - c).max() > 0)
+            return next(unequal, None)
+
     def rational_entries(self, pair: int) -> tuple[list[Any], list[Any]]:
-        """Return the entries of A and C as flint rationals."""
+        """Return the entries of A and C as flint rationals: all, or some that no positive multiple makes equal."""
+        if self.unrounded and self._views[pair][0].shape[0] * self._views[pair][0].shape[1] > _MANY:
+            weights = (1.0, 0.0), (0.0, 1.0), (self.ratio(pair), 1.0)
+            found = [tuple(map(rational, self.entry(pair, *both)[1])) for both in weights]
+            if any(a * c < 0 or (a == 0) != (c == 0) or a * d != b * c for a, c in found for b, d in found):
+                return [a for a, _ in found], [c for _, c in found]
         i, j = int(self.first[pair]), int(self.second[pair])
         shape = self._views[pair][0].shape
         if self._spaces[i].mask is not None and self._spaces[j].mask is not None:
@@ -198,76 +241,6 @@ class LayerPairs(CouplingPairs):
         return self._spaces[j].exact_project(left.transpose()).transpose()
 
 
-class NeuronPairs(CouplingPairs):
-    """Pairs of players with single numbers as actions, from the entries of one sparse matrix.
-
-    Parameters
-    ----------
-    players : tuple of N
-    rows, columns, values : ndarray (m,)
-        The entries B_ij = values * factors of players that can vary, i != j.
-    factors : ndarray (N,)
-        What multiplies all B_ij of a player i.
-    block : ndarray of int (N,)
-        The block that a player belongs to.
-    sizes : mapping (block, block) -> float
-        The largest |B_ij| of each block: the data of a pair are known relative to it.
-    """
-
-    def __init__(
-        self,
-        players: tuple[Player, ...],
-        entries: tuple[Indices, Indices, Array],
-        factors: Array,
-        block: Indices,
-        sizes: dict[tuple[int, int], float],
-    ) -> None:
-        rows, columns, values = entries
-        self.players = players
-        n = len(players)
-        low, high = np.minimum(rows, columns).astype(np.int64), np.maximum(rows, columns)
-        keys, place = np.unique(low * n + high, return_inverse=True)
-        self.first, self.second = (keys // n).astype(np.intp), (keys % n).astype(np.intp)
-        self._given = np.zeros((2, keys.size))
-        ahead = rows < columns
-        self._given[0, place[ahead]] = values[ahead]
-        self._given[1, place[~ahead]] = values[~ahead]
-        self._factors = np.array([factors[self.first], factors[self.second]])
-        self._values = self._given * self._factors
-        self._sizes = _block_sizes(sizes, block[self.first], block[self.second])
-        self.forward, self.backward = (
-            np.divide(abs(v), s, out=np.zeros_like(v), where=s > 0)
-            for v, s in zip(self._values, self._sizes, strict=True)
-        )
-        self.rounding = np.zeros(keys.size)
-        self.exact = True
-
-    def mismatch_at(self, first: Array, second: Array) -> Array:
-        """Return each pair's mismatch."""
-        u, v = _scaled(first, second)
-        scale = np.maximum(u * self._sizes[0], v * self._sizes[1])
-        difference = np.abs(u * self._values[0] - v * self._values[1])
-        return np.divide(difference, scale, out=np.zeros_like(scale), where=scale > 0)
-
-    def ratios(self) -> Array:
-        """Return |B_ji| / |B_ij|."""
-        ahead, back = np.abs(self._values)
-        with np.errstate(over="ignore", under="ignore"):
-            ratios = np.divide(back, ahead, out=np.ones_like(back), where=(ahead > 0) & (back > 0))
-        return np.clip(ratios, *_RATIOS)
-
-    def entry(self, pair: int, first: float = 1.0, second: float = 1.0) -> tuple[list[int], list[float]]:
-        """Return the one position, and both numbers."""
-        return [0, 0], self._values[:, pair].tolist()
-
-    def rational_entries(self, pair: int) -> tuple[list[Any], list[Any]]:
-        """Return both numbers as flint rationals."""
-        ahead, back = (
-            rational(x) * rational(f) for x, f in zip(self._given[:, pair], self._factors[:, pair], strict=True)
-        )
-        return [ahead], [back]
-
-
 def _seen(block: _Block, rows: DirectionSpace, columns: DirectionSpace) -> Any:
     return columns.project(rows.project(block.matrix * block.factor).T).T
 
@@ -276,8 +249,9 @@ def _share(matrix: Any, size: float) -> float:
     return float(abs(matrix).max()) / size if size > 0 else 0.0
 
 
-def _scaled(u: Any, v: Any) -> tuple[Any, Any]:
-    largest = np.maximum(u, v)
+def scaled(u: Any, v: Any, size: Any) -> tuple[Any, Any]:
+    """Return weights in proportion, at most 1, or 1/4 where a difference of entries of this size would overflow."""
+    largest = np.maximum(u, v) * np.where(size >= LARGE, 4.0, 1.0)
     return u / largest, v / largest
 
 
@@ -295,18 +269,3 @@ def _alike(matrix: Any) -> Any:
     from scipy import sparse
 
     return matrix.tocsr() if hasattr(matrix, "tocsr") else sparse.csr_array(matrix)
-
-
-def _block_sizes(sizes: dict[tuple[int, int], float], first: Indices, second: Indices) -> Array:
-    """Return the sizes of the blocks (first, second) and (second, first), 0 where there is none."""
-    if not sizes:
-        return np.zeros((2, first.size))
-    count = 1 + max(max(key) for key in sizes)
-    keys = np.array([a * count + b for a, b in sizes], dtype=np.int64)
-    order = np.argsort(keys)
-    keys, values = keys[order], np.array(list(sizes.values()))[order]
-    result = np.zeros((2, first.size))
-    for side, wanted in enumerate((first * count + second, second * count + first)):
-        place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
-        result[side] = np.where(keys[place] == wanted, values[place], 0.0)
-    return result

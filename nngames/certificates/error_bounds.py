@@ -41,8 +41,8 @@ class ErrorBound:
         A bound on |x - x*|_2 of the whole profile.
     enclosed : bool
         Whether the rounding of the residual is in the bounds, by ball arithmetic. If not, responses are taken to be
-        computed within some units of rounding: a response without a ball form, a game without a network, or more than
-        20,000 coordinates.
+        computed within some units of rounding, times the condition of an own metric: a response without a ball form, a
+        game without a network, or more than 20,000 coordinates.
     """
 
     value: float

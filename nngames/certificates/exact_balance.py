@@ -6,21 +6,10 @@ from collections import deque
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from nngames.certificates.balance import Balance, tree_path
 from nngames.certificates.coupling_pairs import CouplingPairs
 from nngames.core.exact import fraction
 from nngames.core.verdicts import Decision
-
-
-def unequal_pair(pairs: CouplingPairs) -> int | None:
-    """Return the first pair with A != C, None if there is none; only where the projectors are known exactly."""
-    for pair in range(len(pairs.first)):
-        a, c = pairs.rational_entries(pair)
-        if a != c:
-            return pair
-    return None
 
 
 def find_exact_weights(pairs: CouplingPairs) -> Balance:
@@ -76,5 +65,4 @@ def _traverse(neighbours: dict[int, list[tuple[int, Fraction]]], n: int) -> tupl
 
 
 def _mismatch(pairs: CouplingPairs, pair: int) -> float:
-    ratios = pairs.ratios()
-    return float(pairs.mismatch_at(ratios, np.ones_like(ratios))[pair])
+    return pairs.own_mismatch(pair, pairs.ratio(pair), 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from nngames.certificates.cost_structure import (
     nonlinear_response,
 )
 from nngames.certificates.coupling_pairs import CouplingPairs
-from nngames.certificates.exact_balance import unequal_pair
+from nngames.certificates.potential_changes import exact_change
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game
 
@@ -44,7 +45,7 @@ class ExactPotential(Certificate):
         return exact_potential(game)
 
 
-def exact_potential(game: Any, data_tolerance: float = 1e-12) -> Verdict:
+def exact_potential(game: Any, data_tolerance: float = 1e-12, pairs: CouplingPairs | None = None) -> Verdict:
     """Decide whether ``game`` has an exact potential.
 
     Parameters
@@ -53,6 +54,8 @@ def exact_potential(game: Any, data_tolerance: float = 1e-12) -> Verdict:
     data_tolerance : float
         The couplings are known to this tolerance, relative to the largest entry of each matrix: a relative mismatch up
         to it is PROVED, above ten times it REFUTED. 0 asks for the exact rational answer.
+    pairs : CouplingPairs, optional
+        Those of the game, where they are known already.
 
     Returns
     -------
@@ -68,21 +71,28 @@ def exact_potential(game: Any, data_tolerance: float = 1e-12) -> Verdict:
         return potential_by_form(game, "exact")
     reason = costs_reason(game)
     if reason is not None:
-        return not_applicable(reason)
+        return potential_not_applicable(reason)
     decided = nonlinear_response(game, "exact")
     if decided is not None:
         return decided
-    pairs = coupling_pairs(game)
+    pairs = coupling_pairs(game) if pairs is None else pairs
     mismatch = pairs.mismatch(np.ones(len(pairs.players)))
     at = int(np.argmax(mismatch)) if mismatch.size else None
     if data_tolerance == 0 and pairs.exact:
-        at = unequal_pair(pairs)
+        at = pairs.unequal()
         decision = Decision.PROVED if at is None else Decision.REFUTED
         largest = 0.0 if at is None else float(mismatch[at])
     else:
         decision = decide_mismatch(mismatch, pairs.rounding, data_tolerance)
         largest = float(mismatch.max(initial=0.0))
-    return _verdict(game, pairs, decision, at, largest, data_tolerance)
+    verdict = _verdict(game, pairs, decision, at, largest, data_tolerance)
+    return replace(verdict, would_change=exact_change(pairs, decision, at, mismatch, data_tolerance))
+
+
+def potential_not_applicable(reason: str) -> Verdict:
+    """Return the verdict on a game whose costs have no couplings that the criteria can read."""
+    change = "proximal, tracking or quadratic costs with linear couplings that can be written out"
+    return replace(not_applicable(reason), would_change=change)
 
 
 def potential_by_form(game: Game, kind: str) -> Verdict:
@@ -95,6 +105,7 @@ def potential_by_form(game: Game, kind: str) -> Verdict:
         "the form of the costs, whatever the data",
         witness={"weights": weights},
         references=("monderer1996",),
+        would_change="only costs of another form: no change of the data does",
     )
 
 
@@ -117,8 +128,9 @@ def _verdict(
             f"differs, {values[0]:.6g} against {values[1]:.6g} ({known})"
         )
         return Verdict(decision, statement, _CRITERION, margin, witness, ("monderer1996",))
+    known = f"the data ({known})" if tolerance > 0 else f"the rounding of their domains' directions ({known})"
     statement = (
         f"it is not decided whether {described(game)} has an exact potential: players {pair[0]} and {pair[1]} differ "
-        f"by too little for the data ({known}); a smaller data tolerance, or 0 for exact numbers, would decide"
+        f"by too little for {known}"
     )
     return Verdict(decision, statement, _CRITERION, None, witness, ("monderer1996",))

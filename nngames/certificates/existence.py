@@ -10,11 +10,10 @@ from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.figures import bound_reaches_one, shown
 from nngames.certificates.joint_contraction import JointContraction, joint_name
 from nngames.certificates.norms import linear_map_reason, partial_response_reason, several_answers_reason
-from nngames.certificates.response_boxes import ResponseBounds, growth_box, invariant_box, range_of
+from nngames.certificates.response_boxes import mapped_box, range_of
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import CoupledGame, Game, NetworkGame
-from nngames.networks.passes import assembled_weight
 
 # Those that prove existence, the cheap ones first.
 _OTHERS = (
@@ -68,7 +67,7 @@ class Existence(Certificate):
             text = "its range is bounded and it is continuous"
             return _proved(game, text, method, {}, change, box=_bounded_box(game))
         if continuous and linear_map_reason(game) is None:
-            box = _mapped_box(game)
+            box = mapped_box(game)
             if box is not None:
                 method = "interval bounds of x -> r(Wx + b), Brouwer's fixed-point theorem"
                 change = "weights or responses with which no box is mapped into itself, or a response that jumps"
@@ -99,29 +98,10 @@ def _in_an_order(game: Any) -> bool:
 def _bounded_box(game: Any) -> tuple[Array, Array] | None:
     """Return a box that contains every equilibrium of bounded responses; None where none is known."""
     if linear_map_reason(game) is None:
-        return _mapped_box(game)
+        return mapped_box(game)
     ranges = [range_of(game.network.activations[player], n) for player, n in game.network.dims.items()]
     low, high = (np.concatenate(part) for part in zip(*ranges, strict=True))
     return (low, high) if np.isfinite(low).all() and np.isfinite(high).all() else None
-
-
-def _mapped_box(game: Any) -> tuple[Array, Array] | None:
-    """Return a finite box that is mapped into itself and contains every equilibrium; None if none is found."""
-    network = game.network
-    bounds = ResponseBounds.of(game)
-    if not all(hasattr(w, "matrix") or w.has_dense for w in network.weights.values()):
-        ends = bounds.low, bounds.high
-        return ends if all(np.isfinite(end).all() for end in ends) else None
-    assembled: Any = assembled_weight(network)
-    bias = np.concatenate([np.asarray(network.effective_bias(p), dtype=np.float64) for p in network.players])
-    box = invariant_box(assembled.matrix, bias, bounds, (bounds.low, bounds.high))
-    if not all(np.isfinite(end).all() for end in box):
-        start = growth_box(assembled.matrix, bias, bounds)
-        if start is None:
-            return None
-        low, high = np.maximum(start[0], bounds.low), np.minimum(start[1], bounds.high)
-        box = invariant_box(assembled.matrix, bias, bounds, (low, high))
-    return box
 
 
 def _growth_of_blocks(game: Any) -> float | None:

@@ -46,6 +46,14 @@ def bound_reaches_one(bound: float) -> str:
     return f"larger weights or slopes; this proof holds until the bound, {shown(bound)} now, reaches 1"
 
 
+def radius_reaches_one(radius: float) -> str:
+    """Return what would change a proof by a spectral radius below 1, which only what is on circuits adds to."""
+    return (
+        "larger weights or slopes around a circuit of couplings; this proof holds until the spectral radius, at most "
+        f"{shown(radius)} now, reaches 1"
+    )
+
+
 def bound_below_one(bound: float) -> str:
     """Return what would decide where a bound is not below 1, which is only sufficient."""
     return f"a sharper bound, or smaller weights or slopes that bring this one, {shown(bound)} now, below 1"

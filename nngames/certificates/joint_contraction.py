@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from nngames.certificates.certificate import Certificate, certificate_named
-from nngames.certificates.figures import bound_below_one, bound_reaches_one, error_factor, product, round_up, shown
+from nngames.certificates.figures import bound_below_one, error_factor, product, radius_reaches_one, round_up, shown
 from nngames.certificates.norms import coupling_norms, no_lipschitz_map_reason, response_lipschitz
 from nngames.certificates.perron import contraction_weights
 from nngames.core.profiles import Player
@@ -55,7 +55,7 @@ class JointContraction(Certificate):
                 "so there is exactly one equilibrium"
             )
             witness |= {"norm": BLOCK_MAXIMUM, "unique": True, "error_factor": error_factor(factor)}
-            references, change = ("bertsekas1989",), bound_reaches_one(factor)
+            references, change = ("bertsekas1989",), radius_reaches_one(factor)
             return Verdict(Decision.PROVED, statement, method, 1 - factor, witness, references, would_change=change)
         statement = (
             f"{name} is not shown to contract: the matrix of block norms has spectral radius up to {shown(factor)}, "

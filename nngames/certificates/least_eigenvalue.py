@@ -5,6 +5,7 @@ A direction that nearly attains it comes with the bounds; ``form_upper`` proves 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,16 +42,22 @@ def least_eigenvalue(matrix: Any, error: Any) -> tuple[float, float, Array | Non
     if n <= TIGHT_SIDE:
         dense = matrix.toarray()
         least, _ = symmetric_extremes(dense, error.toarray())
-        return least.lower, least.upper, None if least.lower > 0 else np.linalg.eigh(dense)[1][:, 0]
+        return least.lower, least.upper, None if least.lower > 0 else np.linalg.eigh(_of_unit_size(dense))[1][:, 0]
     lower, upper = weighted_rows(matrix, error), float(matrix.diagonal().min()) + float(error.diagonal().max())
     if lower > 0:
         return lower, upper, None
-    direction = _direction(matrix)
+    direction = _direction(_of_unit_size(matrix))
     value = form_upper(matrix, error, direction)
     upper = min(upper, value / float(direction @ direction) + 4 * n * _UNIT * abs(value))
     if upper > 0 and n <= CHOLESKY_ORDER:
         lower = max(lower, _cholesky_bound(matrix.toarray(), error, upper))
     return lower, upper, None if lower > 0 else direction
+
+
+def _of_unit_size(matrix: Any) -> Any:
+    """Return the matrix over about its largest entry, a power of two: no factorisation leaves the floats then."""
+    exponent = math.frexp(float(abs(matrix).max()))[1]
+    return matrix * math.ldexp(1.0, min(-exponent, 1000))
 
 
 def form_upper(matrix: Any, error: Any, d: Array) -> float:

@@ -88,14 +88,14 @@ def _proved(game: CoupledGame, modulus: float) -> Verdict:
         evidence = {**witness, "unique": True}
         if math.isfinite(bound):
             evidence["error_factor"] = round_up((response_reach(game) + Fraction(bound)) / Fraction(modulus))
-        change = "a change of M by more than the modulus in norm"
+        change = "a change of M by at least the modulus in norm"
         references = ("bauschke2017",)
         return Verdict(Decision.PROVED, statement, _METHOD, modulus, evidence, references, would_change=change)
     statement = (
         "the inclusion's operator M is monotone: (M + M')/2 is positive semidefinite, and not shown to be definite"
     )
     method = "exact rational arithmetic: the characteristic polynomial's signs alternate"
-    change = "a change of the weights, however small, since no eigenvalue is shown to be above 0"
+    change = "a change of the weights, perhaps however small, since the least eigenvalue is not shown to be above 0"
     return Verdict(Decision.PROVED, statement, method, 0.0, witness, ("bauschke2017",), would_change=change)
 
 

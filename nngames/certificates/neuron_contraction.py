@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nngames.certificates.certificate import Certificate, certificate_named
-from nngames.certificates.figures import bound_below_one, bound_reaches_one, error_factor, shown
+from nngames.certificates.figures import bound_below_one, error_factor, radius_reaches_one, shown
 from nngames.certificates.joint_contraction import joint_name
 from nngames.certificates.norms import coordinate_lipschitz, no_lipschitz_map_reason
 from nngames.certificates.perron import contraction_weights
@@ -60,7 +60,7 @@ class NeuronContraction(Certificate):
                 "is exactly one equilibrium"
             )
             witness |= {"norm": WEIGHTED_MAXIMUM, "unique": True, "error_factor": error_factor(factor)}
-            references, change = ("bertsekas1989",), bound_reaches_one(factor)
+            references, change = ("bertsekas1989",), radius_reaches_one(factor)
             return Verdict(Decision.PROVED, statement, method, 1 - factor, witness, references, would_change=change)
         statement = (
             f"{name} is not shown to contract: diag(d)|W| has spectral radius up to {shown(factor)}, and below 1 is "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.concave_responses import concave_part
-from nngames.certificates.figures import bound_below_one, bound_reaches_one, round_up, shown
+from nngames.certificates.figures import bound_below_one, round_up, shown
 from nngames.certificates.norms import linear_map_reason
 from nngames.certificates.perron import contraction_weights, growth_vectors
 from nngames.certificates.residuals import bias_rounding, joint_values
@@ -117,7 +117,10 @@ class Nonnegative(Certificate):
                 "start: it is monotone and concave there, and its asymptotic map has spectral radius at most "
                 f"{shown(radius)}"
             )
-            change = bound_reaches_one(radius)
+            change = (
+                "a negative weight, or larger weights around a circuit of unbounded responses; this proof holds until "
+                f"the spectral radius, at most {shown(radius)} now, reaches 1"
+            )
             return Verdict(Decision.PROVED, statement, method, 1 - radius, evidence, references, would_change=change)
         growing = _growing_vector(asked)
         if growing is not None:

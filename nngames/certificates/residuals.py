@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nngames.core.ball_ranges import working_precision
+from nngames.core.enclosures import Enclosed, enclosed
 from nngames.core.errors import NNGamesError
 from nngames.core.operators import LinearMap
 from nngames.core.profiles import Array
@@ -33,19 +34,11 @@ class Residual:
         By coordinate.
     enclosed : bool
         Whether all rounding is in them: that of sums by its bound, that of responses by ball arithmetic. If not, the
-        responses are taken to be computed within some units of rounding.
+        responses are taken to be computed within some units of rounding, times the condition of a linear system.
     """
 
     size: Array
     enclosed: bool
-
-
-@dataclass(frozen=True, eq=False)
-class _Vector:
-    """A vector known up to ``radius`` by coordinate."""
-
-    middle: Array
-    radius: Array
 
 
 def joint_residual(game: Any, x: Array) -> Residual:
@@ -53,13 +46,13 @@ def joint_residual(game: Any, x: Array) -> Residual:
     parts = game.network.space.slices if _has_matrices(game) else {}
     if not parts:
         return _as_computed(game, "joint", x)
-    size, enclosed = np.empty_like(x), True
-    known = {player: _Vector(x[where], np.zeros_like(x[where])) for player, where in parts.items()}
+    size, certain = np.empty_like(x), True
+    known = {player: Enclosed(x[where], np.zeros_like(x[where])) for player, where in parts.items()}
     for player, where in parts.items():
         answer, proved = _answer(game.network, player, known)
         size[where] = _distance(answer, x[where])
-        enclosed &= proved
-    return Residual(size, enclosed)
+        certain &= proved
+    return Residual(size, certain)
 
 
 def composite_residual(game: Any, x: Array) -> Residual:
@@ -67,22 +60,21 @@ def composite_residual(game: Any, x: Array) -> Residual:
     network = game.network
     if not _has_matrices(game):
         return _as_computed(game, "composite", x)
-    order, enclosed = network.ring_order, True
+    order, certain = network.ring_order, True
     last = x[network.space.slices[order[-1]]]
-    known = {order[-1]: _Vector(last, np.zeros_like(last))}
+    known = {order[-1]: Enclosed(last, np.zeros_like(last))}
     for player in order:
         answer, proved = _answer(network, player, known)
         known = {player: answer}
-        enclosed &= proved
-    return Residual(_distance(answer, last), enclosed)
+        certain &= proved
+    return Residual(_distance(answer, last), certain)
 
 
 def joint_values(network: Any, x: Array) -> tuple[Array, Array, bool]:
     """Return bounds low <= T(x) <= high of a linear network with stored weights, and whether they are proved."""
-    known = {player: _Vector(x[where], np.zeros_like(x[where])) for player, where in network.space.slices.items()}
+    known = {player: Enclosed(x[where], np.zeros_like(x[where])) for player, where in network.space.slices.items()}
     answers = [_answer(network, player, known) for player in network.players]
-    low = np.concatenate([np.nextafter(answer.middle - answer.radius, -np.inf) for answer, _ in answers])
-    high = np.concatenate([np.nextafter(answer.middle + answer.radius, np.inf) for answer, _ in answers])
+    low, high = (np.concatenate([getattr(answer, end) for answer, _ in answers]) for end in ("low", "high"))
     return low, high, all(proved for _, proved in answers)
 
 
@@ -113,15 +105,26 @@ def _as_computed(game: Game, kind: str, x: Array) -> Residual:
     view = game.fixed_point(kind)
     start = np.array(view.restrict(x))
     answer = np.array(view.evaluate(start, np.empty_like(start)))
-    rounding = _RESPONSE_UNITS * _UNIT * (np.abs(answer) + np.abs(start))
+    rounding = _RESPONSE_UNITS * _UNIT * (np.abs(answer) + np.abs(start) + _magnified(game, answer))
     return Residual(np.abs(answer - start) + rounding, enclosed=False)
 
 
-def _distance(answer: _Vector, x: Array) -> Array:
+def _magnified(game: Any, answer: Array) -> Array:
+    """Return the size of each block's answer times the condition number of the own metric it was solved with, or 0."""
+    size = np.zeros_like(answer)
+    for block, cost in getattr(game, "own", {}).items():
+        if cost.metric is not None and cost.metric.ndim == 2:
+            where = game.blocks.slices[block]
+            largest = float(np.abs(answer[where]).max())
+            size[where] = largest * answer[where].size * float(np.linalg.cond(cost.metric))
+    return size
+
+
+def _distance(answer: Enclosed, x: Array) -> Array:
     return np.asarray((np.abs(answer.middle - x) + answer.radius) * (1 + 4 * _UNIT) + _LEAST)
 
 
-def _answer(network: Any, player: Any, known: dict[Any, _Vector]) -> tuple[_Vector, bool]:
+def _answer(network: Any, player: Any, known: dict[Any, Enclosed]) -> tuple[Enclosed, bool]:
     """Return the response of one layer to vectors known up to a radius, and whether it is proved."""
     bias = np.asarray(network.effective_bias(player), dtype=np.float64)
     heard, size, spread, terms = bias.copy(), np.abs(bias), np.zeros_like(bias), 2
@@ -137,14 +140,14 @@ def _answer(network: Any, player: Any, known: dict[Any, _Vector]) -> tuple[_Vect
     # |fl(v) - v| <= gamma_k (|W||x| + |b|) in every order of summation [Rump 2011], and half a subnormal a product.
     radius = (1.01 * terms * _UNIT * size + spread) * (1 + 4 * terms * _UNIT) + terms * _LEAST
     radius = radius + bias_rounding(network, player)
-    return _responses(network.activations[player], _Vector(heard, radius))
+    return _responses(network.activations[player], Enclosed(heard, radius))
 
 
 def _matrix(weight: LinearMap) -> Any:
     return (weight.matrix if hasattr(weight, "matrix") else weight.dense).astype(np.float64)
 
 
-def _responses(activation: Any, heard: _Vector) -> tuple[_Vector, bool]:
+def _responses(activation: Any, heard: Enclosed) -> tuple[Enclosed, bool]:
     if heard.middle.size <= BALL_COORDINATES and np.isfinite(heard.middle).all() and np.isfinite(heard.radius).all():
         try:
             return _in_balls(activation, heard), True
@@ -153,17 +156,12 @@ def _responses(activation: Any, heard: _Vector) -> tuple[_Vector, bool]:
             pass
     middle = np.asarray(activation(heard.middle), dtype=np.float64)
     moved = activation.lipschitz * heard.radius if math.isfinite(activation.lipschitz) else np.zeros_like(middle)
-    return _Vector(middle, moved * (1 + 4 * _UNIT) + _RESPONSE_UNITS * _UNIT * np.abs(middle)), False
+    return Enclosed(middle, moved * (1 + 4 * _UNIT) + _RESPONSE_UNITS * _UNIT * np.abs(middle)), False
 
 
-def _in_balls(activation: Any, heard: _Vector) -> _Vector:
+def _in_balls(activation: Any, heard: Enclosed) -> Enclosed:
     from flint import arb
 
     with working_precision(_BITS):
         balls = [arb(m, r) for m, r in zip(heard.middle.tolist(), heard.radius.tolist(), strict=True)]
-        answers = activation.flint_response(balls)
-        ends = [(float(answer.lower()), float(answer.upper())) for answer in answers]
-    low, high = np.array(ends).T
-    low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
-    middle = low / 2 + high / 2
-    return _Vector(middle, np.nextafter(np.maximum(high - middle, middle - low), np.inf))
+        return enclosed(activation.flint_response(balls))

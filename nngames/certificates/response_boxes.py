@@ -15,10 +15,13 @@ import numpy as np
 from nngames.activations import Activation
 from nngames.activations.foundations.domain import BoxDomain, Interval, Simplex
 from nngames.certificates.figures import round_down, round_up
+from nngames.certificates.residuals import bias_rounding
 from nngames.certificates.sectors import response_slopes
+from nngames.core.enclosures import Enclosed, outward_floats
 from nngames.core.errors import DomainError, NotApplicableError
 from nngames.core.profiles import Array, Player
 from nngames.games import NetworkGame
+from nngames.networks.passes import assembled_weight
 
 _UNIT = 2.0**-53
 _PASSES = 50
@@ -64,7 +67,39 @@ class ResponseBounds:
         return np.maximum(low, self.low), np.minimum(high, self.high)
 
 
-def invariant_box(weight: Any, bias: Array, bounds: ResponseBounds, start: tuple[Array, Array]) -> tuple[Array, Array]:
+def mapped_box(game: Any) -> tuple[Array, Array] | None:
+    """Return a finite box that is mapped into itself and contains every equilibrium; None if none is found.
+
+    Parameters
+    ----------
+    game : Game
+        With linear couplings, of which maps without a matrix leave only the ranges of the responses.
+    """
+    network, bounds = game.network, ResponseBounds.of(game)
+    box = bounds.low, bounds.high
+    if all(hasattr(w, "matrix") or w.has_dense for w in network.weights.values()):
+        assembled: Any = assembled_weight(network)
+        weight, bias = assembled.matrix, bias_bounds(network)
+        box = invariant_box(weight, bias, bounds, box)
+        if not all(np.isfinite(end).all() for end in box):
+            start = growth_box(weight, bias, bounds)
+            if start is None:
+                return None
+            low, high = np.maximum(start[0], bounds.low), np.minimum(start[1], bounds.high)
+            box = invariant_box(weight, bias, bounds, (low, high))
+    return box if all(np.isfinite(end).all() for end in box) else None
+
+
+def bias_bounds(network: Any) -> Enclosed:
+    """Return the constant parts of all pre-activations, with what the product with a fixed input loses by rounding."""
+    players = network.players
+    middle = np.concatenate([np.asarray(network.effective_bias(player), dtype=np.float64) for player in players])
+    return Enclosed(middle, np.concatenate([bias_rounding(network, player) for player in players]))
+
+
+def invariant_box(
+    weight: Any, bias: Enclosed, bounds: ResponseBounds, start: tuple[Array, Array]
+) -> tuple[Array, Array]:
     """Return a box that contains every equilibrium in ``start`` by passing it through x -> r(Wx + b) while it shrinks.
 
     ``start`` must contain the images of its points. Each image lies in the box before it, so that a box all of whose
@@ -92,12 +127,12 @@ def invariant_box(weight: Any, bias: Array, bounds: ResponseBounds, start: tuple
     return low, high
 
 
-def _preactivations(positive: Any, negative: Any, bias: Array, low: Array, high: Array) -> tuple[Array, Array]:
+def _preactivations(positive: Any, negative: Any, bias: Enclosed, low: Array, high: Array) -> tuple[Array, Array]:
     """Return bounds on Wx + b over low <= x <= high; W = positive + negative, sparse."""
     terms = int(max(np.diff(positive.indptr).max(initial=0), np.diff(negative.indptr).max(initial=0))) + 8
     return (
-        _lower_sum(positive, low, negative, high, bias, terms),
-        -_lower_sum(positive, -high, negative, -low, -bias, terms),
+        _lower_sum(positive, low, negative, high, np.where(bias.radius > 0, bias.low, bias.middle), terms),
+        -_lower_sum(positive, -high, negative, -low, -np.where(bias.radius > 0, bias.high, bias.middle), terms),
     )
 
 
@@ -110,7 +145,7 @@ def _lower_sum(first: Any, x: Array, second: Any, y: Array, bias: Array, terms: 
     return np.where(np.isnan(total), -np.inf, total)
 
 
-def growth_box(weight: Any, bias: Array, bounds: ResponseBounds) -> tuple[Array, Array] | None:
+def growth_box(weight: Any, bias: Enclosed, bounds: ResponseBounds) -> tuple[Array, Array] | None:
     """Return a box |x| <= h that contains every equilibrium and is mapped into itself, if growth allows; else None.
 
     |r(v)| <= a |v| + c with a = 0 where the range of r is bounded and its Lipschitz constant else, so an equilibrium
@@ -136,8 +171,9 @@ def growth_box(weight: Any, bias: Array, bounds: ResponseBounds) -> tuple[Array,
     u, q = contraction_weights(matrix)
     if not q < 1:
         return None
-    with np.errstate(over="ignore"):
-        needed = (gain * np.abs(bias) + constant) * (1 + 8 * _UNIT) + 1e-290
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest_bias = np.abs(bias.middle) + bias.radius
+        needed = (gain * largest_bias + constant) * (1 + 8 * _UNIT) + 1e-290
         reach = float(np.max(needed / u)) / (1 - q) * (1 + 8 * _UNIT)
         h = reach * u * (1 + 4 * _UNIT)
     return (-h, h) if np.isfinite(h).all() else None
@@ -184,16 +220,29 @@ def range_of(activation: Activation, n: int) -> tuple[Array, Array]:
     """Return the ends of a box that contains r(R^n), infinite where none are known."""
     low, high = np.full(n, -np.inf), np.full(n, np.inf)
     if not activation.monotone:
+        low[:], high[:] = _whole_range(activation)
         return low, high
     domain = activation.domain
     if isinstance(domain, Simplex):
         return np.zeros(n), np.full(n, float(domain.total))
     if isinstance(domain, Interval | BoxDomain):
         # An end may be the float nearest to it.
-        low, high = low.copy(), high.copy()
         low[:], high[:] = domain.lower, domain.upper
         return _down_unless_whole(low), -_down_unless_whole(-high)
     return low, high
+
+
+def _whole_range(activation: Activation) -> tuple[float, float]:
+    """Return bounds on a separable response over the line, in ball arithmetic; infinite where it gives none."""
+    from flint import arb
+
+    if not activation.separable or not activation.defined_everywhere:
+        return -math.inf, math.inf
+    try:
+        ball = arb(activation.flint_response([arb(0, math.inf)])[0])
+    except (NotApplicableError, ValueError, ZeroDivisionError):
+        return -math.inf, math.inf
+    return outward_floats(ball, ball)
 
 
 def _down_unless_whole(x: Array) -> Array:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from nngames.certificates.balance import Balance, find_weights
-from nngames.certificates.certificate import Certificate, certificate_named, not_applicable
+from nngames.certificates.certificate import Certificate, certificate_named
 from nngames.certificates.cost_structure import (
     check_tolerance,
     costs_reason,
@@ -18,7 +19,8 @@ from nngames.certificates.cost_structure import (
 )
 from nngames.certificates.coupling_pairs import CouplingPairs
 from nngames.certificates.exact_balance import find_exact_weights
-from nngames.certificates.exact_potential import potential_by_form
+from nngames.certificates.exact_potential import potential_by_form, potential_not_applicable
+from nngames.certificates.potential_changes import weighted_change
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game
 
@@ -49,25 +51,26 @@ class WeightedPotential(Certificate):
         return weighted_potential(game)
 
 
-def weighted_potential(game: Any, data_tolerance: float = 1e-12) -> Verdict:
+def weighted_potential(game: Any, data_tolerance: float = 1e-12, pairs: CouplingPairs | None = None) -> Verdict:
     """Decide whether ``game`` has a weighted potential; as ``exact_potential``, with weights in the witness."""
     check_tolerance(data_tolerance)
     if game.potential_reason is not None:
         return potential_by_form(game, "weighted")
     reason = costs_reason(game)
     if reason is not None:
-        return not_applicable(reason)
+        return potential_not_applicable(reason)
     decided = nonlinear_response(game, "weighted")
     if decided is not None:
         return decided
-    pairs = coupling_pairs(game)
+    pairs = coupling_pairs(game) if pairs is None else pairs
     if data_tolerance > 0:
         balance = find_weights(pairs, data_tolerance)
     elif pairs.exact:
         balance = find_exact_weights(pairs)
     else:
         balance = _floating_answer(pairs)
-    return _verdict(game, pairs, balance, data_tolerance)
+    verdict = _verdict(game, pairs, balance, data_tolerance)
+    return replace(verdict, would_change=weighted_change(pairs, balance, data_tolerance))
 
 
 def _floating_answer(pairs: CouplingPairs) -> Balance:
@@ -99,10 +102,8 @@ def _verdict(game: Any, pairs: CouplingPairs, balance: Balance, tolerance: float
     if balance.decision is Decision.REFUTED:
         statement = f"{described(game)} has no weighted potential: {culprit} ({known})"
         return Verdict(balance.decision, statement, _CRITERION, margin, witness, ("monderer1996",))
-    statement = (
-        f"it is not decided whether {described(game)} has a weighted potential: the data leave it open ({known}); "
-        "a smaller data tolerance, or 0 for exact numbers, would decide"
-    )
+    left = "the data leave it open" if tolerance > 0 else "the rounding of the domains' directions leaves it open"
+    statement = f"it is not decided whether {described(game)} has a weighted potential: {left} ({known})"
     return Verdict(balance.decision, statement, _CRITERION, None, witness, ("monderer1996",))
 
 

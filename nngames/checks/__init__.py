@@ -33,8 +33,10 @@ registry.discover(
         "mover_cycles",
         "one_way_players",
         "outcome_clusters",
+        "outcome_survey",
         "outcome_verdicts",
         "pairwise_difference",
+        "potential_changes",
         "potential_distances",
         "potential_findings",
         "projecting",
@@ -53,6 +55,7 @@ from nngames.checks.pairwise_difference import PairwiseDifference, maximum_pairw
 from nngames.checks.periodic_projections import PeriodicProjectionsReport, check_periodic_projections  # noqa: E402
 from nngames.checks.potential import PotentialReport, check_potential  # noqa: E402
 from nngames.checks.potential_distances import PotentialDistance, potential_distance  # noqa: E402
+from nngames.checks.projecting.de_pierro import de_pierro_conjecture  # noqa: E402
 from nngames.checks.projecting.functionals import no_universal_functional  # noqa: E402
 from nngames.checks.stackelberg import StackelbergReport, check_stackelberg  # noqa: E402
 
@@ -70,6 +73,7 @@ __all__ = [
     "check_periodic_projections",
     "check_potential",
     "check_stackelberg",
+    "de_pierro_conjecture",
     "enumerate_equilibria",
     "maximum_pairwise_difference",
     "no_universal_functional",

@@ -11,11 +11,13 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nngames.checks.cycle_certificates import Certifier, Step, rationals
+from nngames.core.deadlines import TimeUpError, look
 from nngames.core.profiles import Array, Player
 from nngames.games import Game
 
@@ -32,8 +34,27 @@ _Node = tuple[float, ...]
 _Graph = dict[_Node, list[tuple[Player, _Node]]]
 
 
-def best_response_cycle(certifier: Certifier, rng: np.random.Generator, deadline: float) -> list[Step] | None:
-    """Search for a closed path of best responses; return its steps, or None.
+@dataclass(frozen=True)
+class Followed:
+    """What following best responses gave.
+
+    Attributes
+    ----------
+    path : list of (mover, profile before), or None
+        A closed path, if one was found.
+    profiles : int
+        The profiles from which all players' answers were followed.
+    out_of_time : bool
+        Whether that ended before the last start.
+    """
+
+    path: list[Step] | None
+    profiles: int = 0
+    out_of_time: bool = False
+
+
+def best_response_cycle(certifier: Certifier, rng: np.random.Generator, deadline: float) -> Followed:
+    """Search for a closed path of best responses.
 
     Parameters
     ----------
@@ -42,11 +63,11 @@ def best_response_cycle(certifier: Certifier, rng: np.random.Generator, deadline
     rng : Generator
         Draws the starts of games with many coordinates.
     deadline : float
-        In the time of ``time.perf_counter``.
+        A moment of time.monotonic.
     """
     game = certifier.game
     if not follows_answers(game):
-        return None
+        return Followed(None)
     seen: set[_Node] = set()
     for start in _starts(game, rng):
         node: _Node = tuple(_into_domain(game, start).tolist())
@@ -56,10 +77,12 @@ def best_response_cycle(certifier: Certifier, rng: np.random.Generator, deadline
         seen.update(graph)
         path = _cycle(graph)
         if path is not None:
-            return [(mover, np.array(profile)) for mover, profile in path]
-        if len(seen) > MOST_IN_ALL or time.perf_counter() > deadline:
+            return Followed([(mover, np.array(profile)) for mover, profile in path], len(seen))
+        if time.monotonic() > deadline:
+            return Followed(None, len(seen), True)
+        if len(seen) > MOST_IN_ALL:
             break
-    return None
+    return Followed(None, len(seen))
 
 
 def follows_answers(game: Any) -> bool:
@@ -89,16 +112,18 @@ def _explore(certifier: Certifier, start: _Node, deadline: float) -> _Graph:
     """Return the moves among the profiles reached from ``start``; profiles that are no floats are left out."""
     graph: _Graph = {}
     queue = deque([start])
-    while queue and len(graph) < MOST_PROFILES and time.perf_counter() < deadline:
+    while queue and len(graph) < MOST_PROFILES and time.monotonic() < deadline:
         node = queue.popleft()
         if node in graph:
             continue
         graph[node] = []
         exact = rationals(np.array(node))
         for player, where in certifier.game.space.slices.items():
-            if time.perf_counter() > deadline:
+            try:
+                look(deadline)
+                answer = certifier.response(player, exact)
+            except TimeUpError:
                 break
-            answer = certifier.response(player, exact)
             if answer is None or answer == exact[where] or not all(_small_float(t) for t in answer):
                 continue
             reached = (*node[: where.start], *map(float, answer), *node[where.stop :])

@@ -17,14 +17,17 @@ import numpy as np
 
 from nngames.activations import Activation
 from nngames.activations.foundations.projections import SetProjection
+from nngames.core.deadlines import look
 from nngames.core.errors import NotApplicableError
-from nngames.core.exact import fraction, rational, rational_matrix
+from nngames.core.exact import fraction, nearest_float, rational
 from nngames.core.profiles import Array, Player
 from nngames.games import CoupledGame, Game, TrackingGame
 from nngames.results.cycle import Cycle, Deviation
 
 #: Bits of the ball arithmetic, tried in this order until the sign of a gain is known to some digits.
 _PRECISIONS = (64, 128, 256, 512, 1024)
+# Seconds to solve an exact system of n unknowns, over n^3.
+_SOLVE = 1e-7
 #: One step of a path: the mover, and the profile before the step.
 Step = tuple[Player, Array]
 
@@ -47,10 +50,12 @@ class Certifier:
     ----------
     game : CoupledGame or TrackingGame
         One for which ``certification_reason`` is None.
+    deadline : float
+        A moment of time.monotonic, after which TimeUpError is raised where numbers are made exact or systems solved.
     """
 
-    def __init__(self, game: Any) -> None:
-        self.game = game
+    def __init__(self, game: Any, deadline: float = math.inf) -> None:
+        self.game, self.deadline = game, deadline
         self._weights: dict[Any, Any] = {}
         self._metrics: dict[Player, Any] = {}
         blocks = game.network.dims.items()
@@ -73,7 +78,7 @@ class Certifier:
             None where a step is not proved to improve, no exact form of a cost is known, or a player that stands still
             does so off its domain.
         """
-        if not path or self._off_domain(path[0][1]):
+        if not path or not np.isfinite(path[0][1]).all() or self._off_domain(path[0][1]):
             return None
         steps = []
         for i, (mover, before) in enumerate(path):
@@ -88,7 +93,7 @@ class Certifier:
         where = self.game.space.slices[mover]
         others = np.ones(before.size, dtype=bool)
         others[where] = False
-        if not np.array_equal(before[others], after[others]):
+        if not np.array_equal(before[others], after[others]) or not np.isfinite([before, after]).all():
             return None
         try:
             gain, bounds = self._gain(mover, before, after)
@@ -126,7 +131,9 @@ class Certifier:
                     return exact, (_down(exact), _up(exact))
                 if not gain.is_finite():
                     continue
-                low, high = _down(fraction(gain.lower().fmpq())), _up(fraction(gain.upper().fmpq()))
+                # Not by way of rationals: FLINT aborts where an exponent is too large for one.
+                low = math.nextafter(float(gain.lower()), -math.inf)
+                high = math.nextafter(float(gain.upper()), math.inf)
             # The sign, and the first six digits.
             if (low > 0 or high < 0) and high - low <= 1e-6 * max(abs(low), abs(high)):
                 break
@@ -151,6 +158,12 @@ class Certifier:
 
     def response(self, player: Player, x: list[Any]) -> list[Any] | None:
         """Return a player's best response to rational actions (N,) if it is known to be rational; else None."""
+        try:
+            return self._response(player, x)
+        except NotApplicableError:
+            return None  # For instance rows of an affine set that are dependent only up to rounding.
+
+    def _response(self, player: Player, x: list[Any]) -> list[Any] | None:
         block, coordinate = self._places[player]
         activation = self.game.network.activations[block]
         if not activation.piecewise_linear:
@@ -163,7 +176,10 @@ class Certifier:
             else:
                 # Neurons answer by coordinate: what the others of the block hear does not matter.
                 u = [self._drive(block, coordinate, x)] * self.game.network.dims[block]
-            found = rational_response(activation, self.metric(block), u)
+            metric = self.metric(block)
+            if metric is not None:
+                look(self.deadline - _SOLVE * metric.nrows() ** 3)
+            found = rational_response(activation, metric, u)
             if found is None:
                 return None
             answer = found
@@ -206,10 +222,10 @@ class Certifier:
             return None
         if block not in self._metrics:
             if loop is None:
-                self._metrics[block] = rational_matrix(np.diag(own) if own.ndim == 1 else own)
+                self._metrics[block] = self._exact_matrix(np.diag(own) if own.ndim == 1 else own)
             else:
-                weight = rational_matrix(np.diag(loop) if loop.ndim == 1 else loop)
-                self._metrics[block] = rational_matrix(np.eye(weight.nrows())) - weight
+                weight = self._exact_matrix(np.diag(loop) if loop.ndim == 1 else loop)
+                self._metrics[block] = self._exact_matrix(np.eye(weight.nrows())) - weight
         return self._metrics[block]
 
     # What the others do
@@ -228,6 +244,7 @@ class Certifier:
             if target != block:
                 continue
             # One row, as floats: the rational form of the whole matrix takes seconds where it is large.
+            look(self.deadline)
             row, start = network.weights[target, source].dense[coordinate], network.space.slices[source].start
             for j in np.flatnonzero(row).tolist():
                 if source != block or j != coordinate:
@@ -246,13 +263,25 @@ class Certifier:
 
     def _rational(self, target: Player, source: Player) -> Any:
         if (target, source) not in self._weights:
-            self._weights[target, source] = rational_matrix(self.game.network.weights[target, source].dense)
+            self._weights[target, source] = self._exact_matrix(self.game.network.weights[target, source].dense)
         return self._weights[target, source]
+
+    def _exact_matrix(self, matrix: Array) -> Any:
+        """Return a float matrix as the rational matrix that it is."""
+        from flint import fmpq_mat
+
+        entries: list[Any] = []
+        for row in np.asarray(matrix, dtype=np.float64):
+            look(self.deadline)
+            entries += rationals(row)
+        return fmpq_mat(*matrix.shape, entries)
 
 
 def rationals(values: Array) -> list[Any]:
     """Return floats as the flint rationals they are."""
-    return [rational(value) for value in values.tolist()]
+    from flint import fmpq
+
+    return [fmpq(*value.as_integer_ratio()) for value in values.tolist()]
 
 
 def rational_response(activation: Activation, metric: Any | None, u: list[Any]) -> list[Any] | None:
@@ -284,7 +313,7 @@ def _times(matrix: Any, x: list[Any]) -> list[Any]:
 
 
 def _down(value: Fraction) -> float:
-    nearest = float(value)
+    nearest = nearest_float(value)
     return nearest if nearest <= value else math.nextafter(nearest, -math.inf)
 
 

@@ -22,10 +22,10 @@ DIGITS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24)
 def rounded_cycle(certifier: Certifier, cycle: Cycle, deadline: float) -> Cycle:
     """Return the cycle with all actions rounded to multiples of 2^-k, for the least k at which every gain is certified.
 
-    Where none is before the ``deadline``, in the time of ``time.perf_counter``, the cycle itself.
+    Where none is before the ``deadline``, a moment of time.monotonic, the cycle itself.
     """
     for digits in DIGITS:
-        if time.perf_counter() > deadline:
+        if time.monotonic() > deadline:
             break
         path: Sequence[Step] = [
             (step.mover, _rounded(certifier.game, step.before, digits)) for step in cycle.deviations

@@ -30,31 +30,37 @@ def effective_coupling(game: Any) -> Any:
     if isinstance(game, CoupledGame):
         spaces = _spaces(game)
         matrix = _project_rows(_project_rows(matrix, game, spaces).T, game, spaces).T
+    matrix = sparse.csr_array(matrix)
     own = np.repeat(np.arange(len(game.players)), list(game.dims.values()))
-    entries = sparse.coo_array(matrix)
-    between = own[entries.row] != own[entries.col]
-    kept = (entries.data[between], (entries.row[between], entries.col[between]))
-    return sparse.csr_array(kept, shape=entries.shape)
+    counts = np.diff(matrix.indptr)
+    between = np.repeat(own, counts) != own[matrix.indices]
+    if between.all():
+        return matrix
+    before = np.concatenate([[0], np.cumsum(between)])
+    kept = (matrix.data[between], matrix.indices[between], before[matrix.indptr])
+    return sparse.csr_array(kept, shape=matrix.shape)
 
 
-def asymmetry(game: Any) -> float:
+def asymmetry(coupling: Any) -> float:
     """Return |B - B'|^2 / (|B - B'|^2 + |B + B'|^2) in Frobenius norms, B the effective coupling; 0 where B = 0.
 
     0 is a symmetric coupling (an exact potential), 1 an antisymmetric one [letcher2019].
     """
-    coupling = effective_coupling(game)
-    # A power of two does not change the quotient and keeps the squares in range.
-    coupling = coupling / power_of_two(float(abs(coupling).max()))
-    odd = float(((coupling - coupling.T).data ** 2).sum())
-    even = float(((coupling + coupling.T).data ** 2).sum())
-    return odd / (odd + even) if odd + even > 0 else 0.0
+    return asymmetry_and_distance(coupling)[0]
 
 
-def exact_distance(game: Any) -> float:
+def exact_distance(coupling: Any) -> float:
     """Return |B - B'|/2, the Frobenius distance of the effective coupling to the nearest symmetric one, (B + B')/2."""
-    coupling = effective_coupling(game)
-    unit = power_of_two(float(abs(coupling).max()))
-    return unit * math.sqrt(float(((coupling / unit - coupling.T / unit).data ** 2).sum())) / 2
+    return asymmetry_and_distance(coupling)[1]
+
+
+def asymmetry_and_distance(coupling: Any) -> tuple[float, float]:
+    """Return both; |B - B'|^2 + |B + B'|^2 is 4 |B|^2."""
+    # A power of two does not change the quotient and keeps the squares in range.
+    unit = power_of_two(float(np.abs(coupling.data).max(initial=0.0)))
+    coupling = coupling / unit
+    odd, whole = (float((part.data**2).sum()) for part in (coupling - coupling.T, coupling))
+    return min(odd / (4 * whole), 1.0) if whole > 0 else 0.0, unit * math.sqrt(odd) / 2
 
 
 def power_of_two(value: float) -> float:
@@ -62,24 +68,26 @@ def power_of_two(value: float) -> float:
     return math.ldexp(1.0, min(math.frexp(value)[1], 1023))
 
 
-def listening_matrix(game: Any, tolerance: float) -> Any:
+def listening_matrix(game: Any, tolerance: float, effective: Any | None = None) -> Any:
     """Return who hears whom as a sparse matrix of the players: an entry (k, l) where l hears k.
 
     An effective coupling below ``tolerance`` times the largest entry of the given B_lk counts as none; at tolerance 0
-    it counts as none only where that is exact.
+    it counts as none only where that is exact. ``effective`` is the effective coupling, where it is known already.
     """
     from scipy import sparse
 
-    from nngames.networks.passes import assembled_weight
-
-    coupling = effective_coupling(game).tocoo()
-    assembled: Any = assembled_weight(game.network)
-    given = abs(assembled.matrix).tocoo()
-    blocks = game.network.space
-    block_of = np.repeat(np.arange(len(blocks.players)), list(blocks.sizes))
-    sizes = np.zeros((len(blocks.players),) * 2)
-    np.maximum.at(sizes, (block_of[given.row], block_of[given.col]), given.data)
-    kept = np.abs(coupling.data) > tolerance * sizes[block_of[coupling.row], block_of[coupling.col]]
+    coupling = (effective_coupling(game) if effective is None else effective).tocoo()
+    kept = np.abs(coupling.data) > 0
+    if tolerance > 0:
+        blocks = game.network.space
+        place = {player: i for i, player in enumerate(blocks.players)}
+        block_of = np.repeat(np.arange(len(blocks.players)), list(blocks.sizes))
+        stored = game.network.weights.items()
+        entries = [float(abs(w.matrix if hasattr(w, "matrix") else w.dense).max()) for _, w in stored]
+        edges = [place[target] for (target, _), _ in stored], [place[source] for (_, source), _ in stored]
+        sizes = sparse.csr_array((entries, edges), shape=(len(place),) * 2)
+        known = np.asarray(sizes[block_of[coupling.row], block_of[coupling.col]]).ravel()
+        kept = np.abs(coupling.data) > tolerance * known
     player_of = np.repeat(np.arange(len(game.players)), list(game.dims.values()))
     sources, targets = player_of[coupling.col[kept]], player_of[coupling.row[kept]]
     if tolerance == 0 and isinstance(game, CoupledGame):
@@ -90,19 +98,6 @@ def listening_matrix(game: Any, tolerance: float) -> Any:
     heard = sparse.csr_array((np.ones(len(sources)), (sources, targets)), shape=(count, count))
     heard.sort_indices()
     return heard
-
-
-def listening_graph(game: Any, tolerance: float) -> Any:
-    """Return ``listening_matrix`` as a networkx.DiGraph of the players, with an edge k -> l where l hears k."""
-    import networkx
-
-    heard, players = listening_matrix(game, tolerance), game.players
-    graph = networkx.DiGraph()
-    graph.add_nodes_from(players)
-    for place, source in enumerate(players):
-        row = heard.indices[heard.indptr[place] : heard.indptr[place + 1]]
-        graph.add_edges_from((source, players[target]) for target in row.tolist())
-    return graph
 
 
 def _unknown_edges(game: CoupledGame) -> set[tuple[int, int]]:

@@ -9,7 +9,6 @@ it strictly gains.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nngames.checks.cycle_certificates import Certifier
+from nngames.core.deadlines import TimeUpError, look
 from nngames.core.errors import NNGamesError
 from nngames.core.exact import rational
 from nngames.core.plain import plain
@@ -60,10 +60,29 @@ class EnclosedPath:
         return {name: plain(value) for name, value in vars(self).items()}
 
 
+@dataclass(frozen=True, eq=False)
+class EnclosedSearch:
+    """What a search for such a path gave.
+
+    Attributes
+    ----------
+    found : EnclosedPath or None
+    starts, orders : int
+        Profiles from which the players answered in turn, in so many orders.
+    out_of_time : bool
+        Whether it ended before the last order.
+    """
+
+    found: EnclosedPath | None
+    starts: int = 0
+    orders: int = 0
+    out_of_time: bool = False
+
+
 def enclosed_path(
     certifier: Certifier, equilibria: Sequence[Array], rng: np.random.Generator, deadline: float = np.inf
-) -> EnclosedPath | None:
-    """Search for a closed path of best responses and prove it by an enclosure; None where none is proved.
+) -> EnclosedSearch:
+    """Search for a closed path of best responses and prove it by an enclosure.
 
     Parameters
     ----------
@@ -72,22 +91,26 @@ def enclosed_path(
         Profiles whose actions are mixed to start from: on a ring, mixing two equilibria starts such a path.
     rng : Generator
     deadline : float
-        In the time of ``time.perf_counter``; after it no new path is begun.
+        A moment of time.monotonic.
     """
     game = certifier.game
     if not can_enclose(certifier):
-        return None
+        return EnclosedSearch(None)
     starts = _starts(game, equilibria, rng)
     players = list(game.players)
     shuffled = [players[i] for i in rng.permutation(len(players))]
-    for order in (players, players[::-1], shuffled):
-        for start, sweeps in _recurrent(game, starts, order) if time.perf_counter() < deadline else ():
-            if time.perf_counter() > deadline:
-                return None
-            found = _enclose(certifier, start, order * sweeps)
-            if found is not None:
-                return found
-    return None
+    followed = 0
+    try:
+        for order in (players, players[::-1], shuffled):
+            for start, sweeps in _recurrent(game, starts, order, deadline):
+                look(deadline)
+                found = _enclose(certifier, start, order * sweeps)
+                if found is not None:
+                    return EnclosedSearch(found, len(starts), followed + 1)
+            followed += 1
+    except TimeUpError:
+        return EnclosedSearch(None, len(starts), followed, True)
+    return EnclosedSearch(None, len(starts), followed)
 
 
 def can_enclose(certifier: Certifier) -> bool:
@@ -112,11 +135,12 @@ def _starts(game: Game, equilibria: Sequence[Array], rng: np.random.Generator) -
     return np.array(result[:MOST_STARTS])
 
 
-def _recurrent(game: Game, starts: Array, order: Sequence[Player]) -> list[tuple[Array, int]]:
+def _recurrent(game: Game, starts: Array, order: Sequence[Player], deadline: float) -> list[tuple[Array, int]]:
     """Return profiles that come back after some sweeps, though the sweeps change them, with the number of sweeps."""
     x = starts.copy()
     with np.errstate(all="ignore"):
         for _ in range(SWEEPS):
+            look(deadline)
             moves = _sweep(game, x, order)
             # What runs away does not come back, and far out a response may fail; what stands still stays.
             x = x[(np.abs(x) <= _FARTHEST).all(axis=1) & (moves > 1e-12)]
@@ -126,6 +150,7 @@ def _recurrent(game: Game, starts: Array, order: Sequence[Player]) -> list[tuple
         moved = np.zeros(len(x))
         found: list[tuple[Array, int]] = []
         for sweeps in range(1, _LONGEST + 1):
+            look(deadline)
             moved = np.maximum(moved, _sweep(game, y, order))
             scale = np.maximum(1.0, np.linalg.norm(first, axis=1))
             back = np.linalg.norm(y - first, axis=1) <= 1e-9 * scale

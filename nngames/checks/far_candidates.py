@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from nngames.checks.feasible_profiles import into_domain
+from nngames.core.deadlines import look
 from nngames.core.profiles import Array, Player
 
 #: Scales of the profiles.
@@ -31,14 +33,14 @@ def far_candidates(game: Any, rng: np.random.Generator, drawn: int) -> Iterator[
 
 
 def forward_candidates(
-    game: Any, movers: Sequence[Player], rng: np.random.Generator, drawn: int
+    game: Any, movers: Sequence[Player], rng: np.random.Generator, drawn: int, deadline: float = math.inf
 ) -> Iterator[tuple[Array, Array]]:
     """Yield pairs of profiles in which every mover but the first answers the one before it.
 
     The first mover has the actions p and q = p + t d, the next one its best responses to them, and so on round the
     cycle: each but the first strictly prefers the action that goes with what it hears, wherever they differ. The first
     does too, or always the other one, iff its preference between p and q changes with what it hears last: t is sought
-    for that.
+    for that. After the ``deadline``, a moment of time.monotonic, TimeUpError is raised.
     """
     where = game.space.slices[movers[0]]
     n = where.stop - where.start
@@ -52,6 +54,7 @@ def forward_candidates(
         high[:, where] += scale * np.outer(_STEPS, d / np.linalg.norm(d))
         high = into_domain(game, high)
         for mover in movers[1:]:
+            look(deadline)
             place = game.space.slices[mover]
             low[place] = game.answer(mover, low)
             high[:, place] = game.answer(mover, high)

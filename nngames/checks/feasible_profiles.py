@@ -24,6 +24,9 @@ _INWARDS = 2.0**-40
 _STEP = 2.0**-36
 # Solutions in few digits are sought among so many values of the free entries.
 _TRIED = 4096
+# Larger systems are not solved exactly; their directions are integers up to this.
+_MOST_EQUATIONS = 10_000
+_LARGEST_DIRECTION = 2**8
 
 
 def into_domain(game: Any, x: Array) -> Array:
@@ -83,6 +86,8 @@ def _exact_form(affine: AffineProjection) -> tuple[Array, Array] | None:
     found.
     """
     n = affine.size
+    if n * affine.rank > _MOST_EQUATIONS:
+        return None
     reduced, rank = rational_matrix(np.column_stack([np.asarray(affine.matrix), np.asarray(affine.offset)])).rref()
     rows = [[fraction(reduced[i, j]) for j in range(n + 1)] for i in range(rank)]
     pivots = [next(j for j in range(n + 1) if row[j] != 0) for row in rows]
@@ -94,11 +99,10 @@ def _exact_form(affine: AffineProjection) -> tuple[Array, Array] | None:
         scale = 1
         for row in rows:
             scale = math.lcm(scale, row[j].denominator)
-        directions[j, column] = scale
-        for pivot, row in zip(pivots, rows, strict=True):
-            directions[pivot, column] = float(-row[j] * scale)
-    if np.abs(directions).max(initial=0.0) > 2.0**8:
-        return None
+        entries = [-row[j] * scale for row in rows]
+        if scale > _LARGEST_DIRECTION or any(abs(entry) > _LARGEST_DIRECTION for entry in entries):
+            return None
+        directions[j, column], directions[pivots, column] = scale, [float(t) for t in entries]
     for values in itertools.islice(itertools.product(range(64), repeat=len(free)), _TRIED):
         solution = [row[n] - sum(row[j] * t for j, t in zip(free, values, strict=True)) for row in rows]
         if all(

@@ -28,6 +28,8 @@ from nngames.results.trajectory import TrajectoryKind
 CLASSIFYING_STEPS = 150
 #: So many distinct ends of a batch are classified; what belongs to none of them is undecided.
 CLASSIFIED_ENDS = 64
+#: So many multiplications are made before the next look at the clock.
+_AT_ONCE = 1e8
 _ROUNDING = 4 * float(np.finfo(np.float64).eps)
 
 
@@ -135,9 +137,14 @@ def settle(
     with blas_threads(multiplications), np.errstate(over="ignore", invalid="ignore"):
         scale = unit_of(lambda: fed.advance(np.zeros(fed.size)))
         bounds = DIVERGENCE * np.maximum(scale, np.linalg.norm(starts, axis=1))
-        states, made = _advance(fed, starts, relaxation, steps, bounds, deadline)
-        rows = zip(states, bounds, made, strict=True)
-        return [_classify(fed, x, relaxation, tolerance, scale, bound, int(t), deadline) for x, bound, t in rows]
+        states, made = _advance(fed, starts, relaxation, steps, bounds, multiplications, deadline)
+        rows = zip(states, bounds, made.tolist(), strict=True)
+        return [
+            _classify(fed, x, relaxation, tolerance, scale, bound, t, deadline)
+            if time.monotonic() <= deadline
+            else Settled(TrajectoryKind.UNDECIDED, x, None, t, late=True)
+            for x, bound, t in rows
+        ]
 
 
 def basins(
@@ -162,7 +169,7 @@ def basins(
     with blas_threads(multiplications), np.errstate(over="ignore", invalid="ignore"):
         scale = unit_of(lambda: fed.advance(np.zeros(fed.size)))
         bounds = DIVERGENCE * np.maximum(scale, np.linalg.norm(starts, axis=1))
-        states, made = _advance(fed, starts, relaxation, steps, bounds)
+        states, made = _advance(fed, starts, relaxation, steps, bounds, multiplications)
         radius = 4 * np.sqrt(tolerance) * scale
         diverged = ~(np.linalg.norm(states, axis=1) <= bounds)
         open_rows = ~diverged
@@ -198,31 +205,48 @@ def defined(fed: FedMap, states: Array) -> NDArray[np.bool_]:
 
 
 def _advance(
-    fed: FedMap, starts: Array, relaxation: Relaxation | None, steps: int, bounds: Array, deadline: float = inf
+    fed: FedMap,
+    starts: Array,
+    relaxation: Relaxation | None,
+    steps: int,
+    bounds: Array,
+    multiplications: int,
+    deadline: float = inf,
 ) -> tuple[Array, Array]:
     """Return the states after at most ``steps`` steps, or at the deadline, and the steps made.
 
     Rows stop that come back, diverge, or stand where the map is not defined.
     """
-    states, made = starts.copy(), np.zeros(len(starts), dtype=int)
-    active, anchors = np.arange(len(starts)), starts.copy()
-    for t in range(steps):
+    states, made, anchors = starts.copy(), np.zeros(len(starts), dtype=int), starts.copy()
+
+    def staying(rows: NDArray[np.int_], t: int) -> NDArray[np.int_]:
+        """Make one step with some rows and return those that go on."""
         try:
-            updated = _step(fed, states[active], relaxation, t)
+            updated = _step(fed, states[rows], relaxation, t)
         except DomainError:
-            active = active[defined(fed, states[active])]
-            if active.size == 0:
-                break
-            updated = _step(fed, states[active], relaxation, t)
+            rows = rows[defined(fed, states[rows])]
+            if rows.size == 0:
+                return rows
+            updated = _step(fed, states[rows], relaxation, t)
         size = np.linalg.norm(updated, axis=1)
         rounding = _ROUNDING * np.maximum(1.0, size)
         # An anchor moves at powers of two (Brent): a state that comes back to it stands still or recurs.
-        back = np.linalg.norm(updated - anchors[active], axis=1) <= rounding
-        states[active], made[active] = updated, t + 1
+        back = np.linalg.norm(updated - anchors[rows], axis=1) <= rounding
+        states[rows], made[rows] = updated, t + 1
         if t & (t + 1) == 0:
-            anchors[active] = updated
-        active = active[~back & (size <= bounds[active])]
-        if active.size == 0 or time.monotonic() > deadline:
+            anchors[rows] = updated
+        return rows[~back & (size <= bounds[rows])]
+
+    active = np.arange(len(starts))
+    at_once = max(1, int(_AT_ONCE // max(multiplications, fed.size)))
+    for t in range(steps):
+        parts = []
+        for first in range(0, active.size, at_once):
+            parts.append(staying(active[first : first + at_once], t))
+            if time.monotonic() > deadline:
+                return states, made
+        active = np.concatenate(parts)
+        if active.size == 0:
             break
     return states, made
 

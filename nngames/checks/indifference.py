@@ -13,7 +13,6 @@ that two certificates at the ends cover it.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from nngames.checks.cycle_certificates import Certifier
-from nngames.checks.effective_coupling import effective_coupling, listening_graph
+from nngames.checks.effective_coupling import effective_coupling, listening_matrix
 from nngames.checks.feasible_profiles import into_domain
-from nngames.core.errors import DomainError
+from nngames.core.deadlines import TimeUpError, look
+from nngames.core.errors import NNGamesError
 from nngames.core.plain import plain
 from nngames.core.profiles import Array, Player
 from nngames.games import CoupledGame
@@ -64,8 +64,31 @@ class Indifference:
         return {name: plain(value) for name, value in vars(self).items()}
 
 
-def find_indifference(game: Any, rng: np.random.Generator, deadline: float = np.inf) -> Indifference | None:
-    """Search for such a path, with every gain certified; None where none is found.
+@dataclass(eq=False)
+class IndifferenceSearch:
+    """What a search for such a path gave.
+
+    Attributes
+    ----------
+    found : Indifference or None
+    pairs : int
+        Pairs of players, of which only one hears the other, that were tried.
+    of : int
+        How many there are.
+    out_of_time : bool
+        Whether it ended before the last pair.
+    """
+
+    found: Indifference | None = None
+    pairs: int = 0
+    of: int = 0
+    out_of_time: bool = False
+
+
+def find_indifference(
+    game: Any, rng: np.random.Generator, deadline: float = np.inf, coupling: Any | None = None
+) -> IndifferenceSearch:
+    """Search for such a path, with every gain certified.
 
     Parameters
     ----------
@@ -73,37 +96,65 @@ def find_indifference(game: Any, rng: np.random.Generator, deadline: float = np.
         One that can be certified; for the tracking cost, whose gains are not affine, nothing is tried.
     rng : Generator
     deadline : float
-        In the time of ``time.perf_counter``; after it no new pair of players or profile is begun.
+        A moment of time.monotonic.
+    coupling : sparse (N, N), optional
+        The effective coupling, where it is known already.
     """
-    if not isinstance(game, CoupledGame) or time.perf_counter() > deadline:
-        return None
-    search = _Search(game, rng)
-    graph = listening_graph(game, 0.0)
-    one_sided = [(k, player) for k, player in graph.edges if not graph.has_edge(player, k)]
-    drawn = rng.normal(size=(PROFILES, game.size))
-    drawn[0] = 0.0
+    result = IndifferenceSearch()
+    if not isinstance(game, CoupledGame):
+        return result
     try:
-        answers = game.best_responses(drawn)
-    except DomainError:
-        return None
-    profiles = into_domain(game, answers[np.isfinite(answers).all(axis=1)])
-    for indifferent, improving in one_sided[:MOST_PAIRS]:
-        for profile in profiles:
-            if time.perf_counter() > deadline:
-                return None
-            with contextlib.suppress(DomainError):
-                for first, second in search.ties(profile, indifferent, improving):
-                    found = search.changed_mind(first, second, indifferent, improving)
-                    if found is not None:
-                        return found
-    return None
+        look(deadline)
+        search = _Search(game, rng, effective_coupling(game) if coupling is None else coupling, deadline)
+        pairs = _one_sided(game, search.coupling)
+        result.of = len(pairs)
+        profiles = search.profiles()
+        for indifferent, improving in pairs[:MOST_PAIRS]:
+            result.found = search.between(profiles, indifferent, improving)
+            result.pairs += 1
+            if result.found is not None:
+                break
+    except TimeUpError:
+        result.out_of_time = True
+    return result
+
+
+def _one_sided(game: CoupledGame, coupling: Any) -> list[tuple[Player, Player]]:
+    """Return the pairs of players of whom the second hears the first and not the other way round."""
+    heard = listening_matrix(game, 0.0, coupling)
+    heard.data[:] = 1.0
+    alone = (heard - heard.multiply(heard.T)).tocoo()
+    there = alone.data > 0
+    places = zip(alone.row[there].tolist(), alone.col[there].tolist(), strict=True)
+    return [(game.players[k], game.players[player]) for k, player in places]
 
 
 class _Search:
-    def __init__(self, game: CoupledGame, rng: np.random.Generator) -> None:
+    def __init__(self, game: CoupledGame, rng: np.random.Generator, coupling: Any, deadline: float) -> None:
         self.game, self.rng = game, rng
-        self.certifier = Certifier(game)
-        self.coupling = effective_coupling(game)
+        self.certifier = Certifier(game, deadline)
+        self.coupling = coupling
+
+    def profiles(self) -> Array:
+        """Return best responses to drawn profiles, those that are defined."""
+        drawn = self.rng.normal(size=(PROFILES, self.game.size))
+        drawn[0] = 0.0
+        try:
+            answers = self.game.best_responses(drawn)
+        except NNGamesError:
+            return drawn[:0]
+        return into_domain(self.game, answers[np.isfinite(answers).all(axis=1)])
+
+    def between(self, profiles: Array, indifferent: Player, improving: Player) -> Indifference | None:
+        """Return a path of two players."""
+        for profile in profiles:
+            look(self.certifier.deadline)
+            with contextlib.suppress(NNGamesError):
+                for first, second in self.ties(profile, indifferent, improving):
+                    found = self.changed_mind(first, second, indifferent, improving)
+                    if found is not None:
+                        return found
+        return None
 
     def ties(
         self, profile: Array, indifferent: Player, improving: Player

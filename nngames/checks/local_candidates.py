@@ -96,8 +96,10 @@ def _first_directions(heard: _Heard, movers: Sequence[Player], rng: np.random.Ge
             for previous, mover in itertools.pairwise((*movers, movers[0])):
                 d = heard(mover, previous, d)
             columns.append(d)
-        product = np.array(columns).T
-        values, vectors = np.linalg.eigh(product + product.T)
+        product = np.array(columns) + np.array(columns).T
+        if not np.isfinite(product).all():
+            return
+        values, vectors = np.linalg.eigh(product)
         for i in np.argsort(-np.abs(values))[:3]:
             yield _unit(heard.tangent(movers[0], vectors[:, i]))
     for d in rng.normal(size=(2, n)):

@@ -11,6 +11,7 @@ slope d'Q z - d'u, d = (1, -1), which for every u is at least 0 where it is at t
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from nngames.activations import Activation
 from nngames.activations.foundations.domain import Simplex
 from nngames.checks.cycle_certificates import Certifier, rational_response
+from nngames.core.deadlines import look
 from nngames.core.exact import rational
 from nngames.core.profiles import Array, Player
 from nngames.games import CoupledGame
@@ -26,12 +28,15 @@ from nngames.games import CoupledGame
 MOST_ENTRIES = 40_000
 
 
-def one_way_players(game: Any) -> list[Player]:
-    """Return the players of which it is proved, by exact ranges of what they hear; only for rational responses."""
+def one_way_players(game: Any, deadline: float = math.inf) -> list[Player]:
+    """Return the players of which it is proved, by exact ranges of what they hear; only for rational responses.
+
+    After the ``deadline``, a moment of time.monotonic, TimeUpError is raised.
+    """
     if not isinstance(game, CoupledGame) or game.size**2 > MOST_ENTRIES:
         return []
     lower, upper = _ends(game)
-    certifier = Certifier(game)
+    certifier = Certifier(game, deadline)
     found: list[Player] = []
     for block, where in game.blocks.slices.items():
         own, n = game.own[block], where.stop - where.start
@@ -46,6 +51,7 @@ def one_way_players(game: Any) -> list[Player]:
             continue
         names = game.players[where] if game.neurons else (block,)
         for i, player in enumerate(names):
+            look(deadline)
             unit = [rational(float(j == i)) for j in range(n)]
             least, most = _heard_range(game, block, unit, lower, upper)
             down = most is not None and _answers(own.activation, metric, [most] * n, lower[where], i)

@@ -11,6 +11,7 @@ import numpy as np
 from nngames.checks.second_route import Improvement
 from nngames.core.plain import plain
 from nngames.core.profiles import Array
+from nngames.core.verdicts import Verdict
 from nngames.results.trajectory import TrajectoryKind
 
 
@@ -73,12 +74,14 @@ class FoundEquilibrium:
     how : str
         Why it counts as an equilibrium.
     improvement : Improvement or None
-        What the second route finds; None where there is none.
+        What the second route finds; None where there is none, or no time for it.
     drawn : mapping rule -> int
         How many drawn starts of the feed went there.
     returns : mapping rule -> bool or None, or None
         Whether the feed comes back from all of a few small displacements; None where it came nearer only, in all the
-        steps. None as a whole where the equilibrium is not isolated.
+        steps. None as a whole where the equilibrium is not isolated, or not tested.
+    untested : bool
+        Whether the time was up before it was tested.
     """
 
     profile: Array
@@ -89,6 +92,7 @@ class FoundEquilibrium:
     improvement: Improvement | None
     drawn: Mapping[str, int]
     returns: Mapping[str, bool | None] | None
+    untested: bool = False
 
     @property
     def stable(self) -> bool | None:
@@ -102,6 +106,51 @@ class FoundEquilibrium:
     def to_dict(self) -> dict[str, Any]:
         """Return the equilibrium as plain data."""
         return {**{name: plain(value) for name, value in vars(self).items()}, "stable": self.stable}
+
+
+@dataclass(frozen=True, eq=False)
+class OutcomeReport:
+    """Where the feeds go, and the equilibria.
+
+    Attributes
+    ----------
+    outcomes : tuple of Outcome
+        Distinct ones, each with the number of starts that went there by each rule.
+    equilibria : tuple of FoundEquilibrium
+        Distinct ones, found by the feeds or by other methods, each tested by the second route.
+    limits_are_equilibria : Verdict
+        Whether every limit of a feed is an equilibrium.
+    equilibria_are_outcomes : Verdict
+        Whether every equilibrium is the outcome of some start; how many attract drawn starts is said apart.
+    kinds : mapping rule -> mapping kind -> int
+        How many starts went where.
+    starts : int
+        Starts of each rule; the first one is zero, the others are drawn.
+    left : mapping rule -> int
+        How many of them left the set where an activation is defined: they are undecided.
+    stopped : bool
+        Whether the time was up: feeds may be undecided for that, searches left out, and equilibria not tested; the
+        verdicts say which.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    equilibria: tuple[FoundEquilibrium, ...]
+    limits_are_equilibria: Verdict
+    equilibria_are_outcomes: Verdict
+    kinds: Mapping[str, Mapping[str, int]]
+    starts: int
+    left: Mapping[str, int]
+    stopped: bool = False
+
+    @property
+    def count(self) -> int:
+        """The number of distinct fixed points and limit cycles that the feeds reached."""
+        settled = (TrajectoryKind.FIXED_POINT, TrajectoryKind.LIMIT_CYCLE)
+        return sum(outcome.kind in settled for outcome in self.outcomes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON-ready data."""
+        return {**{name: plain(value) for name, value in vars(self).items()}, "count": self.count}
 
 
 def same_cycle(a: Array, b: Array, radius: float) -> bool:

@@ -12,6 +12,8 @@ from nngames.core.verdicts import Decision, Verdict
 from nngames.games import CoupledGame, Game
 from nngames.results.trajectory import TrajectoryKind
 
+_NO_DATA = "no weights or biases with which the game has its costs"
+
 
 def limits_are_equilibria(
     game: Game, fed: str, outcomes: Sequence[Outcome], equilibria: Sequence[FoundEquilibrium]
@@ -24,7 +26,8 @@ def limits_are_equilibria(
     reason = partial_response_reason(game) or several_answers_reason(game)
     if reason is not None:
         statement = f"it is not decided whether the limits of the feed of {fed} are equilibria: {reason}"
-        return Verdict(Decision.UNDECIDED, statement, "continuity of the map")
+        change = "an activation in its place that is continuous and defined everywhere, with which it is proved"
+        return Verdict(Decision.UNDECIDED, statement, "continuity of the map", would_change=change)
     improvements = [e.improvement for e in equilibria if e.improvement is not None]
     wrong = [improvement for improvement in improvements if not improvement.consistent]
     if wrong:
@@ -34,7 +37,12 @@ def limits_are_equilibria(
             f"{len(improvements)} equilibria found, minimising a cost directly gives another value ({figures}): there "
             "a response and its penalty do not agree"
         )
-        return Verdict(Decision.UNDECIDED, statement, "continuity of the map, against the second route")
+        change = (
+            f"a penalty that belongs to the response, so that the two routes agree within {ACCURACY:g} of the costs' "
+            "values, or an optimiser that comes nearer to the least cost"
+        )
+        method = "continuity of the map, against the second route"
+        return Verdict(Decision.UNDECIDED, statement, method, would_change=change)
     limits = sum(outcome.kind is TrajectoryKind.FIXED_POINT for outcome in outcomes)
     largest = max((abs(improvement.value) for improvement in improvements), default=0.0)
     statement = (
@@ -42,13 +50,21 @@ def limits_are_equilibria(
         f"of the game with the {game.cost_name} cost, since the map is continuous; fixed points reached: {limits}"
     )
     if improvements:
-        statement += (
-            f"; at the {len(improvements)} equilibria found, minimising each cost directly agrees within {largest:.2g} "
-            "of its value"
-        )
-    statement += "; an activation that jumps, or is not defined everywhere, would change it"
+        tested, costs = (sum(getattr(i, name) for i in improvements) for name in ("tested", "players"))
+        which = "each cost" if tested == costs else f"{tested} of their {costs} costs"
+        noun = "equilibrium" if len(improvements) == 1 else "equilibria"
+        within = f"within {largest:.2g} of its value"
+        statement += f"; at {len(improvements)} {noun} found, minimising {which} directly agrees {within}"
     evidence = {"limits": limits, "tested": len(improvements), "improvement": largest, "accuracy": ACCURACY}
-    return Verdict(Decision.PROVED, statement, "continuity of the map", witness=evidence, references=("djehiche2023",))
+    return Verdict(
+        Decision.PROVED,
+        statement,
+        "continuity of the map",
+        witness=evidence,
+        references=("djehiche2023",),
+        would_change=f"{_NO_DATA}, only an activation that jumps or is not defined everywhere, or relaxations whose "
+        "sum is finite",
+    )
 
 
 def equilibria_are_outcomes(game: Game, fed: str, equilibria: Sequence[FoundEquilibrium], steps: int) -> Verdict:
@@ -56,7 +72,8 @@ def equilibria_are_outcomes(game: Game, fed: str, equilibria: Sequence[FoundEqui
     reason = several_answers_reason(game)
     if reason is not None and isinstance(game, CoupledGame):
         statement = f"it is not decided whether every equilibrium is a fixed point of {fed}: {reason}"
-        return Verdict(Decision.UNDECIDED, statement, "fixed points of the map")
+        change = "a continuous activation in its place, with which it is proved"
+        return Verdict(Decision.UNDECIDED, statement, "fixed points of the map", would_change=change)
     stable = sum(equilibrium.stable is True for equilibrium in equilibria)
     open_ones = sum(equilibrium.stable is None for equilibrium in equilibria)
     statement = f"every equilibrium x is the outcome of the feed of {fed} that starts there, since x = R(x)"
@@ -65,13 +82,18 @@ def equilibria_are_outcomes(game: Game, fed: str, equilibria: Sequence[FoundEqui
             f"; of the {len(equilibria)} found, {stable} attracted a drawn start or drew back small displacements, and "
             f"{len(equilibria) - stable - open_ones} did not"
         )
-        if open_ones:
-            statement += f"; whether {open_ones} would is not decided within {steps} steps, more steps may decide it"
+        late = sum(equilibrium.untested and equilibrium.stable is None for equilibrium in equilibria)
+        if open_ones > late:
+            statement += f"; whether {open_ones - late} would is not decided within {steps} steps"
+        if late:
+            statement += f"; for {late} there was no time to see"
     else:
         statement += "; none was found, which does not prove that there is none"
-    statement += "; only a map whose fixed points are not the equilibria would change it"
+    change = f"{_NO_DATA}, only a map whose fixed points are not the equilibria"
+    if open_ones > sum(equilibrium.untested for equilibrium in equilibria):
+        change += "; more steps may tell which of the open ones attract"
     evidence = {"found": len(equilibria), "stable": stable, "open": open_ones}
-    return Verdict(Decision.PROVED, statement, "fixed points of the map", witness=evidence)
+    return Verdict(Decision.PROVED, statement, "fixed points of the map", witness=evidence, would_change=change)
 
 
 def with_lost_starts(verdict: Verdict, left: Mapping[str, int], starts: int) -> Verdict:

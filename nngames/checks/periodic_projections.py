@@ -115,7 +115,10 @@ class PeriodicProjectionsCheck(Check):
             return check_periodic_projections(game, seed, self.max_seconds)
         except NotApplicableError as error:
             verdict = Verdict(
-                Decision.UNDECIDED, f"there are no periodic projections to look at: {error}", "none applies"
+                Decision.UNDECIDED,
+                f"there are no periodic projections to look at: {error}",
+                "none applies",
+                would_change="a ring of at least two projections on closed convex sets, without weights and biases",
             )
             return PeriodicProjectionsReport(None, None, verdict, verdict, None, None, (), None, verdict)
 
@@ -156,7 +159,8 @@ def check_periodic_projections(game: Game, seed: Seed = None, max_seconds: float
     *Under-relaxation.* A cycle y_i = y_(i-1) + s (P_i y_(i-1) - y_(i-1)) has sum_i (P_i y_(i-1) - y_(i-1)) = 0. If
     y_m stays bounded as s tends to 0, all y_i come together, and every point z that they accumulate at has
     sum_i (P_i z - z) = 0: it minimises the convex function sum_i d(z, C_i)^2. So where the minimiser is unique, bounded
-    cycles tend to it [baillon2014]. De Pierro conjectured that they always converge; that is false [cominetti2019].
+    cycles tend to it [baillon2014]. De Pierro conjectured that they always converge; that is false [cominetti2019]: see
+    ``de_pierro_conjecture``.
     """
     ring = ProjectionRing.of(require_game(game))
     check_positive("max_seconds", max_seconds)
@@ -185,7 +189,7 @@ def _report(ring: ProjectionRing, rng: np.random.Generator, deadline: float) -> 
     return PeriodicProjectionsReport(
         cycle,
         displacements,
-        _exists(ring),
+        _exists(ring, deadline),
         _functional(ring, points, found),
         least_squares,
         curvature,
@@ -206,22 +210,38 @@ def _under_relaxed(ring: ProjectionRing, least_squares: Array, deadline: float) 
     return tuple(found)
 
 
-def _exists(ring: ProjectionRing) -> Verdict:
-    bounded = [p for p, projection in zip(ring.players, ring.sets, strict=True) if projection.bounded]
-    if bounded:
-        statement = f"there is a cycle of projections: the set of {bounded[0]} is bounded, and the composite maps it "
-        method = "Brouwer's theorem for the composite of the projections"
-        return Verdict(Decision.PROVED, statement + "into itself", method, witness={"bounded": bounded})
-    if all(projection.piecewise_linear for projection in ring.sets):
+def _exists(ring: ProjectionRing, deadline: float) -> Verdict:
+    polyhedral = [projection.piecewise_linear for projection in ring.sets]
+    if all(polyhedral):
         statement = (
             "there is a cycle of projections: all sets are polyhedra, so that the steps Q - Id of the composite "
         )
         statement += "Q have a closed range, and it holds 0"
         method = "asymptotic regularity of compositions of projections, and finitely many linear pieces"
-        return Verdict(Decision.PROVED, statement, method, references=("bauschke2003",))
-    statement = "it is not proved that there is a cycle of projections: no set is known to be bounded, and not all are "
-    statement += "known to be polyhedra; unbounded sets need not have any cycle"
-    return Verdict(Decision.UNDECIDED, statement, "whether a set is bounded, or all are polyhedra")
+        change = "an unbounded set that is no polyhedron, where no other set is bounded"
+        return Verdict(Decision.PROVED, statement, method, references=("bauschke2003",), would_change=change)
+    # Whether a polyhedron is bounded takes linear programs; of the others it is known.
+    for place in sorted(range(len(ring.sets)), key=lambda k: polyhedral[k]):
+        if polyhedral[place] and time.monotonic() > deadline:
+            break
+        if ring.sets[place].bounded:
+            player = ring.players[place]
+            statement = f"there is a cycle of projections: the set of {player} is bounded, and the composite maps it "
+            method = "Brouwer's theorem for the composite of the projections"
+            change = "an unbounded set in its place, where no other is bounded and not all are polyhedra"
+            return Verdict(
+                Decision.PROVED, statement + "into itself", method, witness={"bounded": player}, would_change=change
+            )
+    statement = (
+        "it is not proved that there is a cycle of projections: none of the sets is known to be bounded, and not "
+    )
+    statement += "all are known to be polyhedra; unbounded sets need not have any cycle"
+    return Verdict(
+        Decision.UNDECIDED,
+        statement,
+        "whether a set is bounded, or all are polyhedra",
+        would_change="one bounded set, or polyhedra only",
+    )
 
 
 def _functional(ring: ProjectionRing, points: list[Array], found: bool) -> Verdict:
@@ -237,6 +257,7 @@ def _functional(ring: ProjectionRing, points: list[Array], found: bool) -> Verdi
         "first-order conditions of a convex function on a product",
         witness={"distance": distance} if found else {},
         references=("baillon2012",),
+        would_change="a third set, with which no functional does this for all families; or sets that are not convex",
     )
 
 
@@ -255,8 +276,12 @@ def _limit(relaxed: tuple[UnderRelaxedCycle, ...], curvature: float | None, rate
             measured += f", {last.distance / last.relaxation:.4g} times the relaxation "
             predicted = "no prediction" if rate is None else f"predicted {rate:.4g}"
             measured += f"({predicted})"
+    change = "cycles that do not stay bounded, of which it says nothing"
+    if not curvature:
+        change += "; where they converge to is a matter of the single family of sets"
     if late:
-        measured += "; the time ran out, and a larger max_seconds would measure more"
+        measured += f"; the time ran out after {len(relaxed)} of {len(RELAXATIONS)} relaxations"
+        change += "; a larger max_seconds would measure more"
     witness = {"relaxations": [c.relaxation for c in relaxed], "distances": [c.distance for c in relaxed]}
     method = "the sum of a cycle's steps is zero; measured in floating point"
-    return Verdict(Decision.PROVED, theorem + measured, method, None, witness, _REFERENCES)
+    return Verdict(Decision.PROVED, theorem + measured, method, None, witness, _REFERENCES, would_change=change)

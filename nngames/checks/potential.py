@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nngames.certificates.cost_structure import check_tolerance
+import numpy as np
+
+from nngames.certificates.cost_structure import check_tolerance, costs_reason, coupling_pairs, nonlinear_response
+from nngames.certificates.coupling_pairs import CouplingPairs
 from nngames.certificates.exact_potential import exact_potential
 from nngames.certificates.potential import potential_function
 from nngames.certificates.weighted_potential import weighted_potential
 from nngames.checks.check import Check, check_named, require_game
 from nngames.checks.cycle_certificates import certification_reason
-from nngames.checks.effective_coupling import asymmetry, exact_distance
+from nngames.checks.effective_coupling import asymmetry_and_distance, effective_coupling
 from nngames.checks.finite.report import finite_report
-from nngames.checks.potential_findings import Findings, undecidable_verdicts, verdicts_of_potential
+from nngames.checks.potential_findings import Findings, Known, undecidable_verdicts, verdicts_of_potential
 from nngames.core.errors import NotApplicableError, check_positive
 from nngames.core.plain import plain
 from nngames.core.profiles import Player
@@ -115,7 +119,8 @@ def check_potential(
     seed : int or Generator, optional
         Of the starts and directions that the search for cycles draws.
     max_seconds : float
-        After which the search begins no new candidate, and of a finite game no other question is decided.
+        After which the proofs and searches for cycles end, and what they leave open says how far they came. Exact and
+        weighted potentials of a network are decided in any case.
 
     Returns
     -------
@@ -139,21 +144,38 @@ def check_potential(
     check_positive("max_seconds", max_seconds)
     if isinstance(game, FiniteGame):
         return PotentialReport(**finite_report(game, data_tolerance, max_seconds))
-    game = require_game(game)
-    exact, weighted = exact_potential(game, data_tolerance), weighted_potential(game, data_tolerance)
+    return _network_report(require_game(game), data_tolerance, seed, max_seconds)
+
+
+# What floats do not hold is found by comparisons to be undecided, and every candidate is certified in exact numbers.
+@np.errstate(all="ignore")
+def _network_report(game: Game, data_tolerance: float, seed: Seed, max_seconds: float) -> PotentialReport:
+    began = time.monotonic()
     reason = certification_reason(game)
-    share = asymmetry(game) if reason is None else None
-    distance = exact_distance(game) if reason is None and isinstance(game, CoupledGame) else None
+    pairs = _coupling_pairs(game)
+    exact, weighted = (decide(game, data_tolerance, pairs) for decide in (exact_potential, weighted_potential))
+    coupling = effective_coupling(game) if reason is None else None
+    share, distance = (None, None) if reason is not None else asymmetry_and_distance(coupling)
+    distance = distance if isinstance(game, CoupledGame) else None
     proved = exact if exact.proved else weighted
     if proved.proved:
         weights = proved.witness["weights"]
-        verdicts = verdicts_of_potential(game, "exact" if exact.proved else "weighted", data_tolerance)
+        kind = "exact" if exact.proved else "weighted"
+        verdicts = verdicts_of_potential(game, kind, data_tolerance, proved.would_change)
         return PotentialReport(exact, weighted, *verdicts, _potential(game, weights), weights, None, share, distance)
     if reason is not None:
         verdicts = undecidable_verdicts(game, reason)
         return PotentialReport(exact, weighted, *verdicts, None, None, None, share, distance)
-    findings = Findings(game, data_tolerance, generator(seed), max_seconds)
+    left = max(max_seconds - (time.monotonic() - began), 0.0)
+    findings = Findings(game, data_tolerance, generator(seed), left, max_seconds, Known(coupling, pairs))
     return PotentialReport(exact, weighted, *findings.verdicts, None, None, findings.cycle, share, distance)
+
+
+def _coupling_pairs(game: Any) -> CouplingPairs | None:
+    """Return the pairs that decide on exact and weighted potentials; None where something else does."""
+    if game.potential_reason is not None or costs_reason(game) is not None:
+        return None
+    return coupling_pairs(game) if nonlinear_response(game, "exact") is None else None
 
 
 def _potential(game: Game, weights: Mapping[Player, Any]) -> Callable[[Any], Any] | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nngames.checks.check import require_game
 from nngames.checks.cycle_certificates import certification_reason
@@ -74,6 +75,7 @@ class PotentialDistance:
         return {name: plain(getattr(self, name)) for name in names}
 
 
+@np.errstate(all="ignore")
 def potential_distance(
     game: Game, ratio: float = 10.0, max_seconds: float = 5.0, seed: Seed = None
 ) -> PotentialDistance:
@@ -120,7 +122,7 @@ def potential_distance(
             "weights need not be attained"
         )
     check_positive("max_seconds", max_seconds)
-    deadline = time.perf_counter() + max_seconds
+    deadline = time.monotonic() + max_seconds
     game = require_bilinear(require_game(game), "potential_distance")
     coupling = effective_coupling(game)
     unit = power_of_two(float(abs(coupling).max()))
@@ -131,9 +133,10 @@ def potential_distance(
     logarithms = found.logarithms - found.logarithms.min()
     weights = dict(zip(game.players, np.exp(logarithms).tolist(), strict=True))
     close = found.lower >= (1 - 2 * CLOSE) * found.squared
-    optimal = _optimal(weighted, lower, close or weighted <= 1e-13 * size, float(ratio), found.boxes)
+    close = close or weighted <= 1e-13 * size
+    optimal = _optimal(weighted, lower, close, float(ratio), found.boxes, max_seconds)
     return PotentialDistance(
-        size, exact_distance(game), weighted, lower, optimal, weights, float(ratio), game, coupling
+        size, exact_distance(coupling), weighted, lower, optimal, weights, float(ratio), game, coupling
     )
 
 
@@ -147,17 +150,18 @@ def require_bilinear(game: Any, taker: str) -> CoupledGame:
     return game
 
 
-def _optimal(weighted: float, lower: float, close: bool, ratio: float, boxes: int) -> Verdict:
+def _optimal(weighted: float, lower: float, close: bool, ratio: float, boxes: int, max_seconds: float) -> Verdict:
     found = f"weights of ratio at most {ratio:.6g} bring a weighted potential to distance {weighted:.6g}"
     method = "branch and bound over the logarithms of the weights"
     if close:
         statement = f"{found}, and none closer than {lower:.6g} ({boxes} boxes of weights bounded)"
-        return Verdict(Decision.PROVED, statement, method, weighted - lower)
+        change = "couplings that are others, or a larger ratio of the weights"
+        return Verdict(Decision.PROVED, statement, method, weighted - lower, would_change=change)
     statement = (
-        f"{found}, a local minimum; that none comes closer than {lower:.6g} is what {boxes} boxes of weights proved: "
-        "more time, or fewer players, would close the gap"
+        f"{found}; that none comes closer than {lower:.6g} is what {boxes} boxes of weights proved, and the gap is open"
     )
-    return Verdict(Decision.UNDECIDED, statement, method)
+    change = f"more than max_seconds={max_seconds:g}, or fewer players, would close the gap"
+    return Verdict(Decision.UNDECIDED, statement, method, would_change=change)
 
 
 def _pairs(game: CoupledGame, coupling: Any) -> list[tuple[Player, Player, Array, Array]]:
@@ -175,13 +179,35 @@ def _pairs(game: CoupledGame, coupling: Any) -> list[tuple[Player, Player, Array
 
 
 def _terms(game: CoupledGame, coupling: Any) -> PairTerms:
-    index = {player: i for i, player in enumerate(game.players)}
-    first, second, figures = [], [], []
-    for one, two, a, c in _pairs(game, coupling):
-        first.append(index[one])
-        second.append(index[two])
-        sizes = float(np.linalg.norm(a)), float(np.linalg.norm(c))
-        apart = a / sizes[0] - c / sizes[1] if min(sizes) > 0 else np.zeros_like(a)
-        figures.append((*sizes, sizes[0] * sizes[1] * float(np.sum(apart**2)) / 2))
-    columns = np.array(figures).reshape(-1, 3).T
-    return PairTerms(np.array(first, dtype=np.intp), np.array(second, dtype=np.intp), *columns)
+    """Return the norms of the pairs' couplings A and C, and their defects."""
+    from scipy import sparse
+
+    owner, entries = np.repeat(np.arange(len(game.players)), list(game.dims.values())), coupling.tocoo()
+    ahead = owner[entries.row] < owner[entries.col]
+    sides = [
+        sparse.csr_array((entries.data[kept], places), shape=coupling.shape)
+        for kept, places in (
+            (ahead, (entries.row[ahead], entries.col[ahead])),
+            (~ahead, (entries.col[~ahead], entries.row[~ahead])),
+        )
+    ]
+    numbers = [_pair_numbers(side, owner) for side in sides]
+    pairs = np.unique(np.concatenate(numbers))
+    places = [np.searchsorted(pairs, number) for number in numbers]
+    norms = [
+        np.sqrt(np.bincount(place, side.data**2, minlength=pairs.size))
+        for place, side in zip(places, sides, strict=True)
+    ]
+    both = np.minimum(*norms) > 0
+    for side, place, norm in zip(sides, places, norms, strict=True):
+        side.data = np.where(both[place], side.data, 0.0) / np.where(both, norm, 1.0)[place]
+    apart = sides[0] - sides[1]
+    squares = np.bincount(np.searchsorted(pairs, _pair_numbers(apart, owner)), apart.data**2, minlength=pairs.size)
+    first, second = pairs // len(game.players), pairs % len(game.players)
+    return PairTerms(first, second, norms[0], norms[1], norms[0] * norms[1] * squares / 2)
+
+
+def _pair_numbers(matrix: Any, owner: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the number of the pair of players that each entry of a sparse matrix belongs to."""
+    rows = np.repeat(owner, np.diff(matrix.indptr))
+    return np.asarray(rows * (owner.max(initial=0) + 1) + owner[matrix.indices], dtype=np.intp)

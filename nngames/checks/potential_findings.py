@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nngames.certificates.cost_structure import described
-from nngames.checks.acyclicity import best_response_acyclic_by_contraction, examine_components
-from nngames.checks.best_response_cycles import MOST_IN_ALL, follows_answers
+from nngames.certificates.coupling_pairs import CouplingPairs
+from nngames.checks.acyclicity import Components, best_response_acyclic_by_contraction, examine_components
+from nngames.checks.best_response_cycles import follows_answers
 from nngames.checks.cycle_certificates import Certifier
-from nngames.checks.enclosed_best_responses import MOST_STARTS, SWEEPS, EnclosedPath, can_enclose, enclosed_path
+from nngames.checks.enclosed_best_responses import SWEEPS, EnclosedPath, EnclosedSearch, can_enclose, enclosed_path
 from nngames.checks.improvement_cycles import Search, find_improvement_cycle
-from nngames.checks.indifference import Indifference, find_indifference
+from nngames.checks.indifference import Indifference, IndifferenceSearch, find_indifference
+from nngames.checks.potential_changes import of_answers, of_cycle
+from nngames.core.deadlines import TimeUpError
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game
 from nngames.results.cycle import Cycle
@@ -31,28 +36,44 @@ _SEARCH = 0.8
 Verdicts = tuple[Verdict, Verdict, Verdict]
 
 
-def verdicts_of_potential(game: Game, kind: str, tolerance: float) -> Verdicts:
-    """Return the verdicts where an exact or weighted potential, the ``kind``, is proved for data of a tolerance."""
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What was computed of a game already: its effective coupling, and its coupling pairs where they decide."""
+
+    coupling: Any
+    pairs: CouplingPairs | None
+
+
+def verdicts_of_potential(game: Game, kind: str, tolerance: float, change: str) -> Verdicts:
+    """Return the verdicts where an exact or weighted potential, the ``kind``, is proved for data of a tolerance.
+
+    ``change`` is what would change that proof.
+    """
     what, method = described(game), f"the {kind} potential"
     known = f" (data tolerance {tolerance:.3g})" if tolerance > 0 else ""
     falls = f"its {kind} potential would fall all the way{known}"
+    change = f"at least what takes its {kind} potential away: {change}"
+    acyclic, ordinal, answers = (
+        f"{what} has no {_CLOSED}: {falls}",
+        f"{what} has an ordinal potential: its {kind} potential falls exactly where a mover's cost falls{known}",
+        f"{what} has no {_CLOSED_ANSWERS}: {falls}",
+    )
     return (
-        Verdict(Decision.PROVED, f"{what} has no {_CLOSED}: {falls}", method, references=_MONDERER),
-        Verdict(
-            Decision.PROVED,
-            f"{what} has an ordinal potential: its {kind} potential falls exactly where a mover's cost falls{known}",
-            method,
-            references=_MONDERER,
-        ),
-        Verdict(Decision.PROVED, f"{what} has no {_CLOSED_ANSWERS}: {falls}", method, references=_VOORNEVELD),
+        Verdict(Decision.PROVED, acyclic, method, references=_MONDERER, would_change=change),
+        Verdict(Decision.PROVED, ordinal, method, references=_MONDERER, would_change=change),
+        Verdict(Decision.PROVED, answers, method, references=_VOORNEVELD, would_change=change),
     )
 
 
 def undecidable_verdicts(game: Game, reason: str) -> Verdicts:
     """Return the verdicts where no cost of the game can be handled exactly."""
+    change = "proximal, tracking or quadratic costs with linear couplings that can be written out"
     acyclic, ordinal, answers = (
         Verdict(
-            Decision.UNDECIDED, f"it is not decided whether {described(game)} has {kind}: {reason}", "not applicable"
+            Decision.UNDECIDED,
+            f"it is not decided whether {described(game)} has {kind}: {reason}",
+            "not applicable",
+            would_change=change,
         )
         for kind in ("improvement cycles", "an ordinal potential", "cycles of best responses")
     )
@@ -69,25 +90,40 @@ class Findings:
     tolerance : float
         Of the data.
     rng : Generator
-    max_seconds : float
-        Of all searches together, most of it of the one for an improvement cycle.
+    left, max_seconds : float
+        The time of all proofs and searches together, most of it of the one for an improvement cycle; and what was asked
+        for at first.
+    known : Known
+        What was computed of the game already.
     """
 
-    def __init__(self, game: Any, tolerance: float, rng: np.random.Generator, max_seconds: float) -> None:
-        self._what, self._certifier = described(game), Certifier(game)
-        deadline = time.perf_counter() + max_seconds
-        components = examine_components(game, tolerance)
-        self._proof = components.proof
-        self._contraction = best_response_acyclic_by_contraction(game)
-        self._search = Search(None, None, 0, (), 0, False)
-        self._path: EnclosedPath | None = None
-        self._indifference: Indifference | None = None
-        if self._proof is None:
-            self._search = find_improvement_cycle(game, tolerance, rng, _SEARCH * max_seconds, components.culprit)
+    def __init__(
+        self, game: Any, tolerance: float, rng: np.random.Generator, left: float, max_seconds: float, known: Known
+    ) -> None:
+        self._what, self._seconds = described(game), max_seconds
+        deadline = time.monotonic() + left
+        self._certifier = Certifier(game, deadline)
+        self._components, self._contraction = Components(None), None
+        self._search, self._path, self._indifference = Search(), EnclosedSearch(None), IndifferenceSearch()
+        self._begun = False
+        coupling = known.coupling
+        with contextlib.suppress(TimeUpError):
+            self._components = examine_components(game, tolerance, deadline, coupling, known.pairs)
+        with contextlib.suppress(TimeUpError):
+            self._contraction = best_response_acyclic_by_contraction(game, deadline)
+        left = deadline - time.monotonic()
+        if self._proof is None and left > 0:
+            self._begun = True
+            culprit = self._components.culprit
+            self._search = find_improvement_cycle(game, tolerance, rng, _SEARCH * left, culprit, coupling)
             if self._contraction is None and self._answers_cycle is None:
                 self._path = enclosed_path(self._certifier, self._search.equilibria, rng, deadline)
-        if self.cycle is None and self._path is None:
-            self._indifference = find_indifference(game, rng, deadline)
+        if self.cycle is None and self._path.found is None:
+            self._indifference = find_indifference(game, rng, deadline, coupling)
+
+    @property
+    def _proof(self) -> str | None:
+        return self._components.proof
 
     @property
     def cycle(self) -> Cycle | None:
@@ -112,7 +148,8 @@ class Findings:
                 f"{self._what} has no {_CLOSED}: {self._proof}; in a game with infinitely many actions that gives no "
                 "potential"
             )
-            return Verdict(Decision.PROVED, statement, _COMPONENTS, references=_MONDERER)
+            change = self._components.change
+            return Verdict(Decision.PROVED, statement, _COMPONENTS, references=_MONDERER, would_change=change)
         return self._refuted(f"a {_CLOSED}") or self._searched("improvement cycles")
 
     def _ordinal(self) -> Verdict:
@@ -120,73 +157,107 @@ class Findings:
         found = self._refuted(none)
         if found is not None:
             return found
-        if self._indifference is not None:
-            return _by_indifference(self._indifference, self._what)
+        if self._indifference.found is not None:
+            return _by_indifference(self._indifference.found, self._what)
         if self._proof is not None:
             statement = (
                 f"it is not decided whether {self._what} has an ordinal potential: it has no improvement cycle, but in "
-                "a game with infinitely many actions that gives no potential; a closed path on which one mover "
-                "improves and the others are indifferent would refute it"
+                f"a game with infinitely many actions that gives no potential; {self._tied}"
             )
-            return Verdict(Decision.UNDECIDED, statement, _COMPONENTS, references=_MONDERER)
+            change = "a closed path on which one mover improves and the others are indifferent would refute it"
+            if self._indifference.out_of_time:
+                change += f"; more than max_seconds={self._seconds:g} may find one"
+            return Verdict(Decision.UNDECIDED, statement, _COMPONENTS, references=_MONDERER, would_change=change)
         return self._searched("an ordinal potential")
+
+    @property
+    def _tied(self) -> str:
+        """How far paths with an indifferent mover were looked for."""
+        search = self._indifference
+        if search.of == 0 and not search.out_of_time:
+            return "no player hears another one without being heard, so no path with an indifferent mover was sought"
+        ended = ", when the time was up" if search.out_of_time else ""
+        return (
+            f"paths on which one of two players is indifferent were sought between {search.pairs} of the {search.of} "
+            f"pairs of whom only one hears the other{ended}"
+        )
 
     def _best_response_acyclic(self) -> Verdict:
         none = f"{self._what} has no {_CLOSED_ANSWERS}"
         if self._proof is not None:
             statement = f"{none}, since it has no improvement cycle at all: {self._proof}"
-            return Verdict(Decision.PROVED, statement, _COMPONENTS, references=_VOORNEVELD)
+            change = self._components.change
+            return Verdict(Decision.PROVED, statement, _COMPONENTS, references=_VOORNEVELD, would_change=change)
         if self._contraction is not None:
             statement = (
                 f"{none}: along a closed path every mover would come closer to the movers' equilibrium "
-                f"({self._contraction})"
+                f"({self._contraction.proof})"
             )
-            method = "contraction of the best responses in a weighted maximum norm"
-            return Verdict(Decision.PROVED, statement, method, references=("bertsekas1989",))
-        if self._answers_cycle is not None or self._path is not None:
+            method, change = "contraction of the best responses in a weighted maximum norm", self._contraction.change
+            return Verdict(Decision.PROVED, statement, method, references=("bertsekas1989",), would_change=change)
+        if self._answers_cycle is not None or self._path.found is not None:
             found = self._refuted(f"a {_CLOSED_ANSWERS}", answers=True)
             if found is not None:
                 return found
         statement = (
             f"it is not decided whether {self._what} has cycles of best responses: no order in which the players "
-            f"answered came back to a profile in a way that could be proved ({self._followed}); such a path, or a "
-            "contraction, would decide"
+            f"answered came back to a profile in a way that could be proved ({self._followed})"
         )
-        return Verdict(Decision.UNDECIDED, statement, "search")
+        change = "such a path, or a contraction of the best responses"
+        if self._search.out_of_time or self._path.out_of_time or not self._begun:
+            change += f"; more than max_seconds={self._seconds:g} may find one"
+        return Verdict(Decision.UNDECIDED, statement, "search", would_change=change)
 
     @property
     def _followed(self) -> str:
         """How far best responses were followed."""
+        if not self._begun:
+            return "the time was up before the search began"
         tried = []
         if follows_answers(self._certifier.game):
-            tried.append(f"exact answers from small starts through up to {MOST_IN_ALL} profiles")
+            tried.append(f"exact answers of {self._search.followed} profiles, from small starts on")
         if can_enclose(self._certifier):
-            tried.append(f"answers in three orders, over {SWEEPS} sweeps from up to {MOST_STARTS} profiles")
+            starts, orders = self._path.starts, self._path.orders
+            tried.append(f"answers in {orders} orders, over {SWEEPS} sweeps from {starts} profiles")
         return "; ".join(tried) or "none could be followed exactly or enclosed"
 
     def _refuted(self, has: str, answers: bool = False) -> Verdict | None:
         """Return the refutation by the cycle that was found, or by the enclosed path; None where there is neither."""
         cycle = self._answers_cycle if answers else self.cycle
         if cycle is not None:
-            return _by_cycle(cycle, f"{self._what} has {has}", _VOORNEVELD if answers else _MONDERER)
-        if self._path is not None:
-            return _by_enclosure(self._path, f"{self._what} has {has}")
+            game = self._certifier.game
+            change = of_answers(game, cycle) if answers else of_cycle(game, cycle)
+            return _by_cycle(cycle, f"{self._what} has {has}", _VOORNEVELD if answers else _MONDERER, change)
+        if self._path.found is not None:
+            return _by_enclosure(self._path.found, f"{self._what} has {has}")
         return None
 
     def _searched(self, what: str) -> Verdict:
         search = self._search
-        ended = "stopped when its time was up" if search.out_of_time else "went through all its candidates"
+        undecided = f"it is not decided whether {self._what} has {what}"
+        decides = "an improvement cycle or a potential would decide"
+        if not self._begun:
+            return Verdict(
+                Decision.UNDECIDED,
+                f"{undecided}: the time was up before the search for improvement cycles began",
+                "search",
+                would_change=f"{decides}; more than max_seconds={self._seconds:g} may find one",
+            )
+        if search.out_of_time:
+            ended, more = "stopped when its time was up", f"more than max_seconds={self._seconds:g} may find one"
+        elif search.mover_sets:
+            ended, more = "went through all its candidates", "another seed draws others, more max_seconds does not"
+        else:
+            ended, more = "had no candidates", "another seed or more max_seconds gives the search none"
         statement = (
-            f"it is not decided whether {self._what} has {what}: {search.tried} games restricted to a few "
-            f"actions of a few players, around {len(search.equilibria)} profiles and far from them, showed no "
-            f"improvement cycle whose gains could be certified (the search, among {search.mover_sets} groups of "
-            f"players that hear each other in turn, {ended}); such a cycle or a potential would decide: more "
-            "max_seconds or another seed may find one"
+            f"{undecided}: {search.tried} games restricted to a few actions of a few players, around "
+            f"{len(search.equilibria)} profiles and far from them, showed no improvement cycle whose gains could be "
+            f"certified (the search, among {search.mover_sets} groups of players that hear each other in turn, {ended})"
         )
-        return Verdict(Decision.UNDECIDED, statement, "search")
+        return Verdict(Decision.UNDECIDED, statement, "search", would_change=f"{decides}: {more}")
 
 
-def _by_cycle(cycle: Cycle, statement: str, references: tuple[str, ...]) -> Verdict:
+def _by_cycle(cycle: Cycle, statement: str, references: tuple[str, ...], change: str) -> Verdict:
     least = min(step.gain_bounds[0] for step in cycle.deviations)
     exact = all(step.gain is not None for step in cycle.deviations)
     movers = ", ".join(str(step.mover) for step in cycle.deviations)
@@ -197,6 +268,7 @@ def _by_cycle(cycle: Cycle, statement: str, references: tuple[str, ...]) -> Verd
         least,
         {"cycle": cycle.to_dict()},
         references,
+        would_change=change,
     )
 
 
@@ -208,6 +280,7 @@ def _by_enclosure(path: EnclosedPath, statement: str) -> Verdict:
         "Brouwer's fixed-point theorem on a box, best responses enclosed in ball arithmetic",
         witness={"path": path.to_dict()},
         references=_VOORNEVELD,
+        would_change="data with which these best responses no longer map the box into itself",
     )
 
 
@@ -221,4 +294,6 @@ def _by_indifference(path: Indifference, what: str) -> Verdict:
         min(path.gains),
         {"path": path.to_dict()},
         _MONDERER,
+        would_change=f"a coupling through which {path.indifferent} hears {path.improving}: then what the one chooses "
+        "changes what the other pays",
     )

@@ -7,12 +7,14 @@ gains by changing, which passes the disagreement on to the next one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nngames.checks.cycle_certificates import Step
+from nngames.core.deadlines import look
 from nngames.core.profiles import Array, Player
 from nngames.games import Game
 
@@ -22,7 +24,9 @@ MOST_MOVERS = 8
 _FLOOR = 1e-13
 
 
-def restricted_cycle(game: Game, low: Array, high: Array, movers: Sequence[Player]) -> list[Step] | None:
+def restricted_cycle(
+    game: Game, low: Array, high: Array, movers: Sequence[Player], deadline: float = math.inf
+) -> list[Step] | None:
     """Return an improvement cycle of the restricted game, as costs in floating point have it; None if there is none.
 
     Parameters
@@ -32,6 +36,8 @@ def restricted_cycle(game: Game, low: Array, high: Array, movers: Sequence[Playe
         The two actions of each mover; the other players keep theirs in ``low``.
     movers : sequence of players
         In the order in which they hear each other, where there are more than ``MOST_MOVERS``.
+    deadline : float
+        A moment of time.monotonic, after which TimeUpError is raised.
 
     Returns
     -------
@@ -39,22 +45,23 @@ def restricted_cycle(game: Game, low: Array, high: Array, movers: Sequence[Playe
         Among all cycles one whose smallest gain is at least half of the best possible, and then a shortest.
     """
     if len(movers) > MOST_MOVERS:
-        return _along_ring(game, low, high, movers)
+        return _along_ring(game, low, high, movers, deadline)
     bits = (np.arange(2 ** len(movers))[:, None] >> np.arange(len(movers))) & 1
     profiles = np.repeat(low[None, :], len(bits), axis=0)
     for i, mover in enumerate(movers):
         where = game.space.slices[mover]
         profiles[:, where] = np.where(bits[:, i : i + 1] == 1, high[where], low[where])
-    path = _best_cycle(_gains(game, profiles, movers))
+    path = _best_cycle(_gains(game, profiles, movers, deadline))
     return None if path is None else [(movers[i], profiles[state]) for state, i in path]
 
 
-def _gains(game: Game, profiles: Array, movers: Sequence[Player]) -> Array:
+def _gains(game: Game, profiles: Array, movers: Sequence[Player], deadline: float) -> Array:
     """Return what each mover gains by changing, (states, movers); -inf where it gains nothing beyond rounding."""
     states = np.arange(len(profiles))
     gains = np.empty((len(profiles), len(movers)))
     with np.errstate(invalid="ignore", over="ignore"):
         for i, mover in enumerate(movers):
+            look(deadline)
             costs = np.asarray(game.cost(mover, profiles))
             gains[:, i] = costs - costs[states ^ (1 << i)]
             finite = np.abs(costs[np.isfinite(costs)])
@@ -111,7 +118,7 @@ def _shortest_cycle(gains: Array, least: float) -> list[tuple[int, int]]:
     return [(node, graph[node][nodes[(i + 1) % len(nodes)]]["mover"]) for i, node in enumerate(nodes)]
 
 
-def _along_ring(game: Game, low: Array, high: Array, movers: Sequence[Player]) -> list[Step] | None:
+def _along_ring(game: Game, low: Array, high: Array, movers: Sequence[Player], deadline: float) -> list[Step] | None:
     """Return the path on which disagreement travels round a ring of movers, if every step improves its mover."""
     m = len(movers)
     half = m // 2
@@ -119,14 +126,20 @@ def _along_ring(game: Game, low: Array, high: Array, movers: Sequence[Player]) -
     once = [0] * m, list(range(m)) * 2
     twice = [0] * half + [1] * (m - half), [i % m for k in range(m) for i in (k, k + half)]
     for start, order in (once, twice):
-        path = _follow(game, low, high, movers, start, order)
+        path = _follow(game, low, high, movers, start, order, deadline)
         if path is not None:
             return path
     return None
 
 
 def _follow(
-    game: Game, low: Array, high: Array, movers: Sequence[Player], start: list[int], order: list[int]
+    game: Game,
+    low: Array,
+    high: Array,
+    movers: Sequence[Player],
+    start: list[int],
+    order: list[int],
+    deadline: float,
 ) -> list[Step] | None:
     x = low.copy()
     for bit, mover in zip(start, movers, strict=True):
@@ -134,6 +147,7 @@ def _follow(
         x[where] = (high if bit else low)[where]
     path, bits = [], list(start)
     for i in order:
+        look(deadline)
         before, where = x.copy(), game.space.slices[movers[i]]
         bits[i] = 1 - bits[i]
         x[where] = (high if bits[i] else low)[where]

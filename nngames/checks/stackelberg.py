@@ -165,7 +165,12 @@ def check_stackelberg(game: Game, order: Any = None, seed: Seed = None, max_seco
     try:
         heard = hearing(game)
     except NotApplicableError as error:
-        return _report(game, levels, (), undecided(str(error)))
+        return _report(
+            game,
+            levels,
+            (),
+            undecided(str(error), "a game whose couplings are written out, with at most so many neurons"),
+        )
     leaders = effective_leaders(heard, levels)
     acyclic = followers_acyclic(heard, levels)
     what = f"(order {_order_words(levels)}; {_cost_words(game)})"
@@ -179,7 +184,8 @@ def check_stackelberg(game: Game, order: Any = None, seed: Seed = None, max_seco
         findings = by_induction(costs, levels, what, max_seconds)
     elif not alone:
         findings = undecided(
-            f"several players lead {what}, or the followers' answers are not unique; it is decided for affine responses"
+            f"several players lead {what}, or the followers' answers are not unique",
+            "affine responses, for which any order is decided, or one first player and all others after it at once",
         )
     else:
         why = _not_exact(game, costs, levels[0][0])
@@ -213,15 +219,27 @@ def _nobody_leads(game: Game, heard: Any, levels: Levels, what: str, max_seconds
             if len(levels) == 1
             else "on every cycle of the couplings several players move first, so that no commitment comes back"
         )
+    change = "a coupling that closes a cycle through a player whom all others on it follow"
+    if order is None:
+        change = "an order in which a single player of a cycle of the couplings moves before the others on it"
     verdict = Verdict(
-        Decision.PROVED, statement, "induction from the last level along the couplings", references=("djehiche2023",)
+        Decision.PROVED,
+        statement,
+        "induction from the last level along the couplings",
+        references=("djehiche2023",),
+        would_change=change,
     )
     value = None
     if equilibria.complete and len(equilibria.found) == 1:
         value = equilibria.found[0].costs[levels[0][0]]
     solution = verdict
     if not equilibria.found:
-        solution = Verdict(Decision.UNDECIDED, f"no equilibrium is proved to exist; {statement}", verdict.method)
+        solution = Verdict(
+            Decision.UNDECIDED,
+            f"no equilibrium is proved to exist; {statement}",
+            verdict.method,
+            would_change="a proof that one exists, or that there is none; a larger max_seconds, where it ran out",
+        )
     return Findings(verdict, solution, equilibria.found, equilibria.found, value, value)
 
 

@@ -15,6 +15,7 @@ have no weighted potential.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from nngames.activations.foundations.domain import Simplex
 from nngames.checks.feasible_profiles import into_domain
 from nngames.checks.local_candidates import directions_along
+from nngames.core.deadlines import look
 from nngames.core.profiles import Array, Player
 from nngames.games import CoupledGame
 
@@ -41,7 +43,12 @@ _CLEAR = 2.0
 
 
 def torn_candidates(
-    game: CoupledGame, coupling: Any, movers: Sequence[Player], rng: np.random.Generator, share: float
+    game: CoupledGame,
+    coupling: Any,
+    movers: Sequence[Player],
+    rng: np.random.Generator,
+    share: float,
+    deadline: float = math.inf,
 ) -> Iterator[tuple[Array, Array]]:
     """Yield pairs of profiles (low, high) between which the movers are torn, up to rounding.
 
@@ -55,9 +62,12 @@ def torn_candidates(
     rng : Generator
     share : float
         Of the largest amplitudes that the domains allow.
+    deadline : float
+        A moment of time.monotonic, after which TimeUpError is raised.
     """
     for directions in directions_along(game, coupling, None, movers, rng):
-        torn = _Torn(game, coupling, movers, directions)
+        look(deadline)
+        torn = _Torn(game, coupling, movers, directions, deadline)
         amplitudes = torn.amplitudes()
         if amplitudes is None:
             continue
@@ -70,8 +80,15 @@ def torn_candidates(
 class _Torn:
     """The equations G = 0 for some movers with one direction each."""
 
-    def __init__(self, game: CoupledGame, coupling: Any, movers: Sequence[Player], directions: Sequence[Array]) -> None:
-        self.game, self.movers = game, movers
+    def __init__(
+        self,
+        game: CoupledGame,
+        coupling: Any,
+        movers: Sequence[Player],
+        directions: Sequence[Array],
+        deadline: float,
+    ) -> None:
+        self.game, self.movers, self.deadline = game, movers, deadline
         self.directions = np.zeros((len(movers), game.size))
         for i, (mover, d) in enumerate(zip(movers, directions, strict=True)):
             self.directions[i, game.space.slices[mover]] = d
@@ -86,7 +103,7 @@ class _Torn:
         """Return the largest amplitudes with which the movers hear each other in turn; None where none are found."""
         m, a = len(self.movers), np.abs(self.couplings)
         before = (np.arange(m) - 1) % m
-        if not (a[np.arange(m), before] > 0).all():
+        if not (a[np.arange(m), before] > 0).all() or not np.isfinite(a).all():
             return None
         if m == 2:
             if self.couplings[0, 1] * self.couplings[1, 0] >= 0:
@@ -135,6 +152,7 @@ class _Torn:
         values, curvatures = np.empty((2, len(x), len(self.movers)))
         with np.errstate(all="ignore"):
             for i, mover in enumerate(self.movers):
+                look(self.deadline)
                 low, here, high = self.game.cost(mover, np.concatenate([x - steps[i], x, x + steps[i]])).reshape(3, -1)
                 values[:, i] = (high - low) / (2 * amplitudes[i])
                 curvatures[:, i] = (high - 2 * here + low) / amplitudes[i] ** 2

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from nngames.core.deadlines import TimeUpError, watched
 from nngames.core.profiles import Array
 
 #: The search ends when its lower bound is this close to what it found, relatively.
@@ -130,9 +131,9 @@ def nearest_weights(terms: PairTerms, players: int, reach: float, rng: np.random
     rng : Generator
         Draws starts.
     deadline : float
-        In the time of ``time.perf_counter``; the local searches are done in any case.
+        A moment of time.monotonic, after which what was found and bounded until then is returned.
     """
-    return _Search(terms, players, reach).run(rng, deadline)
+    return _Search(terms, players, reach, deadline).run(rng)
 
 
 @dataclass(order=True)
@@ -144,23 +145,24 @@ class _Box:
 
 
 class _Search:
-    def __init__(self, terms: PairTerms, players: int, reach: float) -> None:
-        self.terms, self.players, self.reach = terms, players, reach
-        self.best, self.at = np.inf, np.zeros(players)
+    def __init__(self, terms: PairTerms, players: int, reach: float, deadline: float) -> None:
+        self.terms, self.players, self.reach, self.deadline = terms, players, reach, deadline
+        self.best = np.inf
+        self.at: Array = np.zeros(players)
         # Bounds of the second derivatives, |(sech^2)'| < 0.8 and |(sech tanh)'| <= 1, and of the third ones,
         # |(sech^2)''| <= 2 and |(sech tanh)''| <= 5/2.
         self.second = 0.8 * np.abs(terms.differences) + np.abs(terms.products)
         self.third = 2 * np.abs(terms.differences) + 2.5 * np.abs(terms.products)
         self.numbers = itertools.count()
 
-    def run(self, rng: np.random.Generator, deadline: float) -> Nearest:
+    def run(self, rng: np.random.Generator) -> Nearest:
         zeros, full = np.zeros(self.players), np.full(self.players, self.reach)
-        self.improve(full / 2, zeros, full)
-        for start in rng.uniform(0, self.reach, size=(STARTS, self.players)):
+        self.keep(full / 2)
+        for start in (full / 2, *rng.uniform(0, self.reach, size=(STARTS, self.players))):
             self.improve(start, zeros, full)
         boxes = [_Box(self.bound(zeros, full), next(self.numbers), zeros, full)]
         bounded = 1
-        while boxes and boxes[0].bound < self.goal and bounded < _MOST_BOXES and time.perf_counter() < deadline:
+        while boxes and boxes[0].bound < self.goal and bounded < _MOST_BOXES and time.monotonic() < self.deadline:
             box = heapq.heappop(boxes)
             for half in self.halves(box):
                 low, high = self.contracted(*half)
@@ -185,12 +187,20 @@ class _Search:
         from scipy.optimize import minimize
 
         bounds = list(zip(low, high, strict=True))
-        found = minimize(self.value_and_slope, start, jac=True, method="L-BFGS-B", bounds=bounds)
+        try:
+            goal = watched(self.value_and_slope, self.deadline)
+            found = minimize(goal, start, jac=True, method="L-BFGS-B", bounds=bounds)
+        except TimeUpError:
+            return start
         t = np.clip(found.x, low, high)
+        self.keep(t)
+        return t
+
+    def keep(self, t: Array) -> None:
+        """Keep logarithms that are the best so far."""
         value = float(self.terms.values(self.terms.gaps(t)).sum())
         if value < self.best:
             self.best, self.at = value, t
-        return t
 
     def value_and_slope(self, t: Array) -> tuple[float, Array]:
         d = self.terms.gaps(t)

@@ -41,7 +41,7 @@ def print_claim(console: Any, entry: LedgerEntry) -> None:
     if entry.evidence:
         agrees: Cell = "as on record" if entry.agrees else ("NOT AS ON RECORD", "bold red")
         columns(console, [["derived", agrees]])
-        columns(console, [[coloured(str(v.status)), v.statement] for v in entry.evidence], indent=4)
+        columns(console, [[coloured(str(v.status)), v.text] for v in entry.evidence], indent=4)
 
 
 def summary(entries: Iterable[LedgerEntry]) -> str:

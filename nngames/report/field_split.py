@@ -194,7 +194,7 @@ def _handles(game: CoupledGame, split: FieldSplit) -> list[Any]:
     from matplotlib.lines import Line2D
 
     point = "an equilibrium; the rotation turns about it" if split.at_equilibrium else "the rotation turns about it"
-    share = f"antisymmetric share of the coupling: {asymmetry(game):.3g}"
+    share = f"antisymmetric share of the coupling: {asymmetry(effective_coupling(game)):.3g}"
     return [
         Line2D([], [], color=GREY, marker=">", linestyle="none", label="longer: larger (square root)"),
         Line2D([], [], color=BLACK, marker="o", linestyle="none", label=point),

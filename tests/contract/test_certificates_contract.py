@@ -91,6 +91,8 @@ def test_a_verdict_is_one_statement_about_its_map_with_plain_evidence(name, game
     reason = registry[name]().applies(built)
     verdict = verdict_of(name, built)
     assert isinstance(verdict, Verdict)
+    assert verdict.would_change
+    assert verdict.text.endswith(f"; what would change this: {verdict.would_change}")
     if reason is not None:
         assert verdict.status is Decision.UNDECIDED
         assert verdict.statement == f"not applicable: {reason}"

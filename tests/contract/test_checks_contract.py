@@ -45,6 +45,28 @@ def test_every_check_answers_every_kind_of_game_with_plain_data(name, game):
     assert json.dumps(registry.create(name).run(GAMES[game], seed=1).to_dict(), allow_nan=False) == text
 
 
+def verdicts_of(data, where=""):
+    """Yield every verdict of a report's plain data, with its place."""
+    if isinstance(data, dict):
+        if {"status", "statement", "method"} <= data.keys():
+            yield where, data
+        for key, value in data.items():
+            yield from verdicts_of(value, f"{where}.{key}")
+    elif isinstance(data, list):
+        for number, value in enumerate(data):
+            yield from verdicts_of(value, f"{where}[{number}]")
+
+
+@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize("name", registry.names())
+def test_every_verdict_says_what_would_change_it(name, game):
+    found = list(verdicts_of(registry.create(name).run(GAMES[game], seed=1).to_dict()))
+    assert found
+    for where, verdict in found:
+        assert verdict["would_change"], where
+        assert not verdict["would_change"].endswith("."), where
+
+
 @pytest.mark.parametrize("name", registry.names())
 def test_every_check_is_a_documented_dataclass_of_its_options(name):
     entry = registry[name]

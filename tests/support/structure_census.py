@@ -51,14 +51,14 @@ def _check_still(drawn: Drawn) -> None:
 
 def _check_cycles(drawn: Drawn, report: Any, balanced: bool) -> None:
     cycle = report.cycle
-    assert report.acyclic.refuted == (cycle is not None)
+    assert report.acyclic.refuted == (cycle is not None or "path" in report.acyclic.witness)
     if cycle is not None:
         assert not balanced
         _check_cycle(drawn, cycle)
     answers = report.best_response_acyclic
     if answers.refuted and "cycle" in answers.witness:
         _check_answers(drawn, answers.witness["cycle"])
-    if report.ordinal.refuted and cycle is None and "path" in report.ordinal.witness:
+    if report.ordinal.refuted and "indifferent" in report.ordinal.witness.get("path", {}):
         _check_indifference(drawn, report.ordinal.witness["path"])
 
 

@@ -284,6 +284,17 @@ def test_a_factorised_jacobian_is_used_while_it_serves() -> None:
     assert factorisations(result, 7) < len(steps) - len(again) + 1
 
 
+def test_a_dear_jacobian_serves_for_slower_steps() -> None:
+    game = nng.load_scenario("gallery:bench/near_singular_tanh_200_2").game
+    result = nng.solve(game, "newton")
+    assert result.converged
+    assert factorisations(result, 200) == 1
+    steps, residual = np.diff(result.trace.evaluations), result.trace.residual
+    again = np.flatnonzero(steps == 1)
+    factors = residual[again + 1] / residual[again]
+    assert newton.REUSE < factors.max() <= 10 ** (-60 / 200) * (1 + 1e-12)
+
+
 # Coefficients
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from nngames import solve
 from nngames.certificates import existence, verdict_of
-from nngames.certificates.response_boxes import ResponseBounds, invariant_box
+from nngames.certificates.response_boxes import ResponseBounds, bias_bounds, invariant_box
 from nngames.core.verdicts import Decision
 from nngames.games import QuadraticGame
 from nngames.networks import BilinearCoupling, Network
@@ -218,7 +218,8 @@ def test_images_of_intervals_hold_the_values(activation):
 def test_a_half_line_passes_through_weights_of_one_sign():
     game = recurrent(np.array([[0.0, -1.0], [0.0, 0.0]]), "relu", np.array([1.0, 1.0]))
     bounds = ResponseBounds.of(game)
-    low, high = invariant_box(assembled_weight(game.network).matrix, np.ones(2), bounds, (bounds.low, bounds.high))
+    weight, bias = assembled_weight(game.network).matrix, bias_bounds(game.network)
+    low, high = invariant_box(weight, bias, bounds, (bounds.low, bounds.high))
     assert np.all(low == 0)
     assert high == pytest.approx([1, 1], rel=1e-12)
 

@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 
 import nngames as nng
+from nngames.checks.enumerating import infeasible, relaxations
+from nngames.checks.enumerating.cells import exact_data
 from nngames.checks.enumerating.envelopes import envelope
 from nngames.checks.enumerating.faces import OutOfTimeError, solutions
-from nngames.checks.enumerating.infeasible import _confirmed, in_floats, separate
+from nngames.checks.enumerating.infeasible import confirmed, in_floats, separate
+from nngames.checks.enumerating.ranges import RangePropagation
+from nngames.checks.enumerating.relaxations import Relaxations
 from nngames.core.errors import NotApplicableError, OptionError
 from nngames.core.exact import fraction, rational
 from nngames.core.verdicts import Decision
@@ -244,10 +248,10 @@ def test_multipliers_are_confirmed_in_rationals_only():
 def test_multipliers_must_be_nonnegative_and_their_value_negative():
     one, two, zero, half = rational(1.0), rational(2.0), rational(0.0), np.array([0.5, 0.5])
     # x <= 0 and -x <= 0 hold at 0: the multipliers give 0 <= 0.
-    assert not _confirmed([([one], zero), ([-one], zero)], half)
+    assert not confirmed([([one], zero), ([-one], zero)], half)
     # x <= -5 and 2 x <= 1 hold at -5: only (2, -1) cancels x, and it gives 0 <= -11.
-    assert not _confirmed([([one], rational(-5.0)), ([two], one)], half)
-    assert _confirmed([([one], -one), ([-one], zero)], half)
+    assert not confirmed([([one], rational(-5.0)), ([two], one)], half)
+    assert confirmed([([one], -one), ([-one], zero)], half)
 
 
 def test_absolute_values_against_their_two_lines():
@@ -307,7 +311,141 @@ def test_a_long_box_is_not_printed_in_full():
     weight = 3 * rng.normal(size=(30, 30))
     graph = {(0, 1): weight, (1, 0): weight}
     game = nng.Network.graph(graph, {i: np.zeros(30) for i in (0, 1)}, dict.fromkeys((0, 1), "tanh")).game()
-    statement = nng.enumerate_equilibria(game, max_seconds=0.01).complete.statement
-    assert len(statement) < 400
-    assert "1 box that is open" in statement
-    assert "more seconds may decide the rest" in statement
+    found = nng.enumerate_equilibria(game, max_seconds=0.01).complete
+    assert len(found.statement) < 400
+    assert "1 box that is open" in found.statement
+    assert "max_seconds" in found.would_change
+
+
+def test_what_would_change_the_answer_is_told():
+    """By hand: x = max(0, y/2 + 1) and the same for y have v = (2, 2), which moves by (I - W)^-1 db.
+
+    The rows of (I - W)^-1 = 4/3 [[1, 1/2], [1/2, 1]] have the sum 2: v reaches 0 where both biases have lost 1.
+    """
+    half = np.array([[0.0, 0.5], [0.5, 0.0]])
+    found = nng.enumerate_equilibria(nng.Network.recurrent(half, [1.0, 1.0], "relu").game(players="neurons")).complete
+    assert found.witness["bias_margin"] == 1
+    assert "the isolated equilibrium stays, moved, where every bias changes by less than 1" in str(found)
+    weight = np.array([[0.0, 2.0], [1.0, 0.0]])
+    found = nng.enumerate_equilibria(nng.Network.recurrent(weight, [-1.0, 0.0], "relu").game(players="neurons"))
+    assert found.exact == ((0, 0), (1, 1))
+    assert "at a kink of a response may vanish, or split, by the least change" in found.complete.would_change
+    # With b = (-1, -1/4): (0, 0) has v = (-1, -1/4) and moves with b alone.
+    found = nng.enumerate_equilibria(nng.Network.recurrent(weight, [-1.0, -0.25], "relu").game(players="neurons"))
+    assert found.complete.witness["bias_margin"] == Fraction(1, 4)
+    assert "each isolated equilibrium stays, moved, where every bias changes by less than 0.25" in str(found.complete)
+    # x = 1 since v_1 = 4, and y = x/2 = 1/2: v_2 is 1/2 away from 1, and v_1 moves by db_1 + 2 db_2, 3 away from 1.
+    one = np.array([[0.0, 2.0], [0.5, 0.0]])
+    found = nng.enumerate_equilibria(nng.Network.recurrent(one, [3.0, 0.0], "hard_tanh").game(players="neurons"))
+    assert found.exact == ((1, Fraction(1, 2)),)
+    assert found.complete.witness["bias_margin"] == Fraction(1, 2)
+    continuum = nng.enumerate_equilibria(ring(1.0, 0.0, "hard_tanh")).complete
+    assert "the least change may leave some points of a continuum" in continuum.would_change
+
+
+def test_the_cells_that_are_left_are_counted():
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(12, 12))
+    np.fill_diagonal(weight, 0)
+    game = nng.Network.recurrent(weight, rng.normal(size=12), "relu").game(players="neurons")
+    found = nng.enumerate_equilibria(game, 1e-9).complete
+    assert found.witness["undecided_cells"] == "4096"
+    assert "of 4096 cells 4096 are not decided" in found.statement
+    assert found.would_change == "a larger max_seconds, which would decide more of them"
+
+
+def test_a_long_ring_is_refused_before_its_couplings_are_written_out():
+    network = nng.Network.ring([[[0.5]]] * 5000, [[1.0]] * 5000, ["relu"] * 5000)
+    with pytest.raises(NotApplicableError, match="5000 coordinates, and is examined up to 3000"):
+        nng.enumerate_equilibria(network.game())
+
+
+@pytest.mark.parametrize("activation", ["relu", "hard_tanh", "leaky_relu", "absolute_value"])
+def test_ranges_hold_the_exact_values(activation):
+    """Sums that floats round, as 0.1 + 0.2 does and 10^16 + 1 - 10^16: the bounds are on the exact side of them."""
+    weight = np.array([[0.0, 0.1, 0.2], [1e16, 0.0, -1e16], [0.3, -0.7, 0.0]])
+    bias = np.array([0.1, 1.0, 0.2])
+    graph = {(i, j): [[weight[i, j]]] for i, j in zip(*np.nonzero(weight), strict=True)}
+    network = nng.Network.graph(graph, {i: [b] for i, b in enumerate(bias)}, dict.fromkeys(range(3), activation))
+    equation = PiecewiseEquation(network.game(), False)
+    rows, right = exact_data(equation)
+    ranges = RangePropagation(equation, rows, right)
+    respond = nng.activation(activation)
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        ends = np.sort(rng.normal(size=(2, 3)) * 10.0 ** rng.integers(-2, 3), axis=0)
+        last = np.array([len(pieces.slopes) - 1 for pieces in equation.pieces])
+        allowed = (ranges.numbers <= last[:, None]) & (ranges.starts <= ends[1][:, None])
+        least, most = ranges._responses(allowed & (ranges.stops >= ends[0][:, None]), *ends)
+        inside = ends[0] + rng.random((20, 3)) * (ends[1] - ends[0])
+        for v in (*ends, *np.clip(inside, *ends)):
+            exact = [fraction(respond.flint_response_at(rational(float(t)))) for t in v]
+            assert all(low <= x <= high for low, x, high in zip(least, exact, most, strict=True))
+        low, high = ranges._heard(least, most)
+        for corner in itertools.product(*zip(least.tolist(), most.tolist(), strict=True)):
+            for i in range(3):
+                v = Fraction(bias[i]) + sum(Fraction(w) * Fraction(x) for w, x in zip(weight[i], corner, strict=True))
+                assert low[i] <= v <= high[i]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_multipliers_bound_holds_at_every_equilibrium(seed):
+    """Any multipliers, good or bad, bound v from below at the equilibria; those of the program do so closely."""
+    weight, bias = random_game(seed, "hard_tanh")
+    points, _ = brute_force(weight.tolist(), bias.tolist(), "hard_tanh")
+    game = nng.Network.recurrent(weight, bias, "hard_tanh").game(players="neurons")
+    equation = PiecewiseEquation(game, False)
+    relaxed = Relaxations(equation, *exact_data(equation))
+    n = game.size
+    ranges = relaxed.ranges.narrowed(np.zeros(n, int), np.full(n, 2), np.full(n, -np.inf), np.full(n, np.inf))
+    heard = []
+    for x in points:
+        sums = [sum(Fraction(w) * t for w, t in zip(row, x, strict=True)) for row in weight.tolist()]
+        heard.append([Fraction(b) + total for b, total in zip(bias.tolist(), sums, strict=True)])
+    rng = np.random.default_rng(seed)
+    relaxation = relaxed._of(ranges, np.inf)
+    assert fraction(relaxed._least(relaxation.support(np.zeros(len(relaxation.owners))), ranges)) == 0
+    for i, sign in itertools.product(range(n), (1, -1)):
+        y = rng.random(len(relaxation.owners)) * (rng.random(len(relaxation.owners)) < 0.4)
+        bound = fraction(relaxed._least(relaxation.support(y), ranges, (i, sign)))
+        assert all(bound <= sign * v[i] for v in heard)
+        assert fraction(relaxed._least(relaxation.support(y), ranges)) <= 0
+    tighter = relaxed.tightened(ranges, np.inf)
+    for v in heard:
+        assert all(low <= t <= high for low, t, high in zip(tighter.low, v, tighter.high, strict=True))
+    assert (tighter.high - tighter.low <= ranges.high - ranges.low).all()
+
+
+def test_multipliers_of_nothing_drop_no_set(monkeypatch):
+    game = nng.Network.recurrent([[0.0, 0.5], [0.5, 0.0]], [0.1, 0.2], "hard_tanh").game(players="neurons")
+    equation = PiecewiseEquation(game, False)
+    relaxed = Relaxations(equation, *exact_data(equation))
+    ranges = relaxed.ranges.narrowed(np.zeros(2, int), np.full(2, 2), np.full(2, -np.inf), np.full(2, np.inf))
+    none = infeasible.Multipliers(None, *(np.zeros(k) for k in (len(relaxed._of(ranges, np.inf).owners), 2, 2)))
+    monkeypatch.setattr(relaxations, "multipliers", lambda *_: none)
+    assert relaxed.separated(ranges, np.inf) == (False, None)
+
+
+def test_memories_whose_couplings_have_a_low_rank_are_all_found():
+    """Couplings of Hopfield: multipliers that cancel x in floats only must be made up for on the box."""
+    rng = np.random.default_rng(1)
+    stored = rng.choice([-1.0, 1.0], size=(2, 6))
+    weight = 2.1 * stored.T @ stored / 6
+    np.fill_diagonal(weight, 0)
+    bias = 0.05 * rng.normal(size=6)
+    found = nng.enumerate_equilibria(nng.Network.recurrent(weight, bias, "hard_tanh").game(players="neurons"))
+    points, singular = brute_force(weight.tolist(), bias.tolist(), "hard_tanh")
+    assert not singular
+    assert found.complete.proved
+    assert set(found.exact) == points
+    assert len(points) > 2
+    assert found.complete.witness["nodes"] < 100  # of 729 cells
+
+
+def test_ranges_that_shrink_to_a_kink_end_the_search():
+    """x = max(0, 0) lies at its kink whatever is known of it, and y = 0.01 (3 x - 6)."""
+    graph = {(1, 0): [[3.0]]}
+    game = nng.Network.graph(graph, {0: [0.0], 1: [-6.0]}, {0: "relu", 1: "leaky_relu"}).game()
+    found = nng.enumerate_equilibria(game, 5)
+    assert found.complete.proved
+    assert found.exact == ((0, -6 * Fraction(0.01)),)

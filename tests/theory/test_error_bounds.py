@@ -10,6 +10,7 @@ import pytest
 import nngames as nng
 from nngames.certificates.error_bounds import error_bound, error_bounds
 from nngames.certificates.residuals import composite_residual, joint_residual
+from nngames.core.exact import fraction, rational_matrix
 
 
 def scaled(rng, rows, columns, norm):
@@ -204,6 +205,26 @@ def test_tiny_and_huge_residuals_keep_their_bounds():
     for scale in (1e-200, 1e200):
         game = nng.Network.recurrent([[0.5]], [scale], "identity").game(players="neurons")
         assert error_bound(game, [0.0]).euclidean == pytest.approx(2 * scale, rel=1e-8)
+
+
+@pytest.mark.parametrize("exponent", [4, 6, 8])
+def test_bounds_hold_where_the_own_costs_are_ill_conditioned(exponent):
+    # A response is a linear system's solution: its rounding is magnified by the condition of Q.
+    rng = np.random.default_rng(exponent)
+    for _ in range(5):
+        basis, n = np.linalg.qr(rng.standard_normal((4, 4)))[0], 4
+        own = basis @ np.diag(10.0 ** np.linspace(0, exponent, n)) @ basis.T
+        own, across = (own + own.T) / 2, 0.1 * rng.standard_normal((n, n))
+        linear = {player: 10.0**exponent * rng.standard_normal(n) for player in (0, 1)}
+        coupling = {(0, 1): across, (1, 0): -across.T}
+        game = nng.QuadraticGame(quadratic={0: own, 1: own}, coupling=coupling, linear=linear)
+        matrix = rational_matrix(np.block([[own, across], [-across.T, own]]))
+        exact = matrix.solve(rational_matrix(-np.concatenate([linear[0], linear[1]])[:, None])).entries()
+        profile = nng.solve(game).profile
+        squares = sum((Fraction(x) - fraction(y)) ** 2 for x, y in zip(profile.tolist(), exact, strict=True))
+        bounds = error_bounds(game, profile)
+        assert {"monotone", "euclidean_contraction"} <= bounds.keys()
+        assert all(squares <= Fraction(bound.euclidean) ** 2 for bound in bounds.values())
 
 
 def test_a_result_carries_its_bound():

@@ -12,7 +12,8 @@ import nngames as nng
 from nngames.activations.foundations.scalar import ScalarActivation
 from nngames.activations.foundations.slope_enclosures import SlopeEnclosure
 from nngames.checks.existing.contraction import Contraction, NewtonMap
-from nngames.checks.existing.equation import Enclosed, EquilibriumEquation
+from nngames.checks.existing.equation import EquilibriumEquation
+from nngames.core.enclosures import Enclosed
 
 _DIGITS = {
     "tanh": mpmath.tanh,
@@ -190,6 +191,36 @@ def test_slopes_of_all_pairs_are_enclosed(name: str) -> None:
         assert (rise / run <= most + rounding).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "kink", "slope"),
+    [
+        ("relu", {}, 0.0, 1.0),
+        ("relu", {"slope": 0.5, "bias": 0.25}, -0.5, 0.5),
+        ("hard_tanh", {}, -1.0, 1.0),
+        ("relu6", {}, 6.0, 1.0),
+        ("nonnegative", {}, 0.0, 1.0),
+        ("box", {"lower": 0.25, "upper": 2.0}, 2.0, 1.0),
+    ],
+)
+def test_slopes_of_clipping_are_those_of_its_parts(name: str, parameters: dict, kink: float, slope: float) -> None:
+    """Against the enclosure by charts, and around the kinks by hand."""
+    rng = np.random.default_rng(3)
+    activation = nng.activation(name, **parameters)
+    game = nng.Network.recurrent(np.zeros((40, 40)), np.zeros(40), activation).game()
+    equation, enclosure = EquilibriumEquation(game), SlopeEnclosure(activation)
+    middle, radius = 3 * rng.normal(size=40), 10 ** rng.uniform(-3, 0.5, size=40)
+    v = Enclosed(middle, radius)
+    least, most = equation.slopes(v)
+    for i in range(40):
+        low, high = enclosure(float(v.low[i]), float(v.high[i]))
+        assert abs(least[i] - low) <= 1e-15
+        assert abs(most[i] - high) <= 1e-15
+    assert {0.0, slope} <= {*np.round(least, 12), *np.round(most, 12)}
+    at_kink = equation.slopes(Enclosed(np.full(40, kink), np.zeros(40)))
+    assert (at_kink[0] <= 0).all()
+    assert (at_kink[1] >= slope).all()
+
+
 def test_the_product_with_a_fixed_input_is_not_rounded() -> None:
     """The ball of an open chain holds the equilibrium of the data, not that of a rounded bias."""
     rng = np.random.default_rng(5)
@@ -229,13 +260,16 @@ def test_huge_data_overflow_to_bounds_that_decide_nothing() -> None:
     assert 1e200 <= far.radius < 3e200
     assert nng.certify_equilibrium(game("relu", w=1e300), np.ones(4)).status == "UNDECIDED"
     unbounded = nng.certify_equilibrium(game("softplus", w=1e200), np.ones(4))
-    assert "not known to any bound; smaller data" in unbounded.statement
+    assert unbounded.statement.endswith("not known to any bound")
+    assert unbounded.would_change == "smaller data, or another profile"
     assert "multiple equilibrium" not in unbounded.statement
     unknown = nng.certify_equilibrium(game("softmax", b=1e200), np.full(4, 0.5))
     assert unknown.status == "UNDECIDED"
     assert unknown.radius is None
     assert "Exactly one equilibrium exists" in unknown.statement
-    assert not nng.certify_equilibrium(game("softmax", b=1e200), np.full(4, 0.5), 1e300).proved
+    far = nng.certify_equilibrium(game("softmax", b=1e200), np.full(4, 0.5), 1e300)
+    assert not far.proved
+    assert "inf" not in far.text
 
 
 def test_an_overflow_bounds_nothing() -> None:
@@ -277,6 +311,75 @@ def test_no_other_equilibrium_is_within_the_larger_ball() -> None:
         assert verdict.proved
         nearest, other = sorted(abs(x - root) for root in (0.0, 0.9575040240772687))
         assert nearest <= verdict.radius < verdict.witness["unique_within"] < other
+
+
+@pytest.mark.parametrize(("name", "slope"), [("tanh", 0.5), ("sigmoid", -2.0), ("hard_tanh", 0.3), ("gelu", 0.4)])
+def test_how_far_biases_may_move(name: str, slope: float) -> None:
+    """Up to the change that is told, exactly one root lies in the ball that is told; one not far beyond leaves it."""
+    network = nng.Network.ring([[[slope]], [[1.0]]], [[0.3], [0.0]], [name, "identity"])
+    verdict = nng.certify_equilibrium(network.game(), nng.solve(network.game(), tolerance=1e-14).profile)
+    allowed, ball = verdict.witness["bias_change"], verdict.witness["bias_change_within"]
+    assert allowed > 0
+    assert f"biases changed by more than {allowed:.1e} each, up to which" in verdict.would_change
+    r, centre = _DIGITS[name], mpmath.mpf(float(verdict.witness["centre"][0]))
+    with mpmath.workdps(50):
+
+        def root(change: float, other: float) -> mpmath.mpf:
+            moved = mpmath.mpf(0.3) + mpmath.mpf(change) * allowed
+            x = centre
+            for _ in range(400):
+                x = r(mpmath.mpf(slope) * (x + mpmath.mpf(other) * allowed) + moved)
+            return abs(x - centre), abs(x + mpmath.mpf(other) * allowed - centre)
+
+        signs = [(a, b) for a in (-1, 1) for b in (-1, 1)]
+        assert all(max(root(*sign)) <= ball for sign in signs)
+        assert max(max(root(100 * a, 100 * b)) for a, b in signs) > ball
+
+
+def test_biases_that_move_a_kink_into_the_ball_are_not_allowed() -> None:
+    """x = max(0, 2x - 0.1 + e) has the roots 0 and 0.1 - e."""
+    game = nng.Network.ring([[[2.0]], [[1.0]]], [[-0.1], [0.0]], ["relu", "identity"]).game()
+    verdict = nng.certify_equilibrium(game, [0.0, 0.0])
+    assert verdict.radius == 0
+    allowed, ball = verdict.witness["bias_change"], verdict.witness["bias_change_within"]
+    # Changes e and f of the two biases have a second root at (0.1 - e - 2f, 0.1 - e - f).
+    assert allowed > 1e-4
+    assert ball < 0.1 - 2 * allowed
+    assert ball > 1e-4
+
+
+def test_a_refuted_radius_names_one_that_holds_an_equilibrium() -> None:
+    game = nng.Network.ring([[[0.5]], [[0.5]]], [[0.3], [0.0]], ["tanh", "tanh"]).game()
+    x = nng.solve(game, tolerance=1e-14).profile + np.array([1e-3, 0.0])
+    refuted = nng.certify_equilibrium(game, x, 1e-5)
+    assert refuted.refuted
+    figure = float(refuted.would_change.removeprefix("a radius of ").split(",")[0])
+    assert 1e-3 <= figure < 1.1e-3
+    assert nng.certify_equilibrium(game, x, figure).proved
+    gate = nng.Network.ring([[[0.9, 0.1], [0.0, 0.8]]] * 2, [[0.0, 1.0]] * 2, ["softmax"] * 2).game()
+    y = nng.solve(gate, tolerance=1e-14).profile + np.array([1e-3, 0.0, 0.0, 0.0])
+    refuted = nng.certify_equilibrium(gate, y, 1e-5)
+    assert refuted.refuted
+    assert nng.certify_equilibrium(gate, y, float(refuted.would_change.split()[3].rstrip(","))).proved
+
+
+def test_every_decision_says_what_would_change_it() -> None:
+    def pair(weight: float, name: str) -> nng.Game:
+        return nng.Network.ring([[[weight]], [[1.0]]], [[0.3], [0.0]], [name, name]).game()
+
+    contracting = nng.Network.ring([[[0.9, 0.1], [0.0, 0.8]]] * 2, [[0.0, 1.0]] * 2, ["softmax"] * 2).game()
+    gate = nng.Network.ring([[[9.0, 1.0], [0.0, 8.0]]] * 2, [[0.0, 1.0]] * 2, ["softmax", "softmax"]).game()
+    changes = {
+        "biases changed by more than": nng.certify_equilibrium(pair(0.5, "tanh"), nng.solve(pair(0.5, "tanh")).profile),
+        "larger weights or slopes": nng.certify_equilibrium(contracting, nng.solve(contracting).profile),
+        "a radius of": nng.certify_equilibrium(pair(0.5, "tanh"), [3.0, 3.0], 0.1),
+        "bring this one": nng.certify_equilibrium(gate, np.full(4, 0.5)),
+        "a larger radius, or a profile": nng.certify_equilibrium(pair(2.0, "tanh"), [0.45, 0.45], 0.01),
+        "another profile, or a small change": nng.certify_equilibrium(pair(1.0, "softplus"), [30.0, 30.0]),
+        "continuous responses": nng.certify_equilibrium(pair(1.0, "hardshrink"), [0.5, 0.5]),
+    }
+    for text, verdict in changes.items():
+        assert text in verdict.would_change, (text, str(verdict))
 
 
 def test_what_is_not_known_of_the_step_is_in_the_box() -> None:

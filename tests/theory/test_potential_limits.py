@@ -6,6 +6,7 @@ import itertools
 from fractions import Fraction
 from typing import Any
 
+import flint
 import numpy as np
 import pytest
 
@@ -31,7 +32,7 @@ def test_exact_answers_stop_between_two_players(monkeypatch: pytest.MonkeyPatch)
     game = neurons(20)
     certifier, asked = Certifier(game), []
     clock = itertools.count()
-    monkeypatch.setattr(best_response_cycles.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(best_response_cycles.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(certifier, "response", lambda player, x: asked.append(player))
     best_response_cycles._explore(certifier, (1.0,) * 20, deadline=6)
     assert 1 <= len(asked) <= 6
@@ -66,7 +67,7 @@ def test_a_finite_game_without_time_says_what_is_left_open() -> None:
     for name in QUESTIONS:
         verdict = getattr(report, name)
         assert verdict.status == "UNDECIDED"
-        assert "max_seconds" in verdict.statement
+        assert "max_seconds" in verdict.would_change
         assert getattr(nng.check_potential(nng.FiniteGame(costs)), name).status != "UNDECIDED"
 
 
@@ -207,3 +208,64 @@ def test_a_finite_game_without_runs_has_no_picture(tmp_path: Any, capsys: pytest
     path.write_text(f"name: pennies\ngame:\n  kind: finite\n  costs:\n{costs}checks: [potential]\n")
     assert run(["check", str(path), "--plot", str(tmp_path / "x.png")]) == 2
     assert "internal error" not in capsys.readouterr().err
+
+
+def test_gains_that_floats_do_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = nng.Network.graph({(1, 2): [[1.0]], (2, 1): [[-1.0]]}, {1: [0.0], 2: [0.0]}, "identity").game()
+    certifier = Certifier(game)
+    assert certifier.deviation(1, np.array([np.inf, 0.0]), np.array([0.0, 0.0])) is None
+    assert certifier.cycle([(1, np.array([np.nan, 0.0]))]) is None
+    huge = certifier.deviation(1, np.array([1e200, 0.0]), np.array([0.0, 0.0]))
+    assert huge is not None
+    assert huge.gain == Fraction(1e200) ** 2 / 2
+    assert huge.gain_bounds[0] > 1e308
+    # As a rational exp(-1e300) would take more digits than there are atoms: FLINT ends the process.
+    monkeypatch.setattr(certifier, "_flint_gain", lambda *step: flint.arb(-1e300).exp())
+    tiny = certifier.deviation(1, np.array([1.0, 0.0]), np.array([0.0, 0.0]))
+    assert tiny is not None
+    assert tiny.gain_bounds == (-5e-324, 5e-324)
+    assert not tiny.strict
+
+
+EXTREME = {
+    "overflowing differences": ({(1, 2): [[1.7e308, -1.7e308]], (2, 1): [[-1.7e308], [1e-30]]}, "tanh"),
+    "answers that overflow": ({(1, 2): [[-1e200]], (1, 3): [[1e30]], (2, 3): [[1e150]], (3, 1): [[1e307]]}, "relu"),
+    "gains that overflow": ({(1, 2): [[1.7e308]], (2, 1): [[1e200]], (2, 3): [[-1e30]], (3, 2): [[1e150]]}, "identity"),
+    "ratios that overflow": ({(1, 2): [[1.7e308]], (2, 1): [[3e-308]], (1, 3): [[1e308]], (3, 1): [[2.0]]}, "identity"),
+    "subnormal": ({(1, 2): [[5e-324]], (2, 1): [[-1e-320]]}, "hard_tanh"),
+}
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 1e-12])
+@pytest.mark.parametrize(("couplings", "name"), EXTREME.values(), ids=EXTREME)
+def test_extreme_data_are_decided_or_left_open_without_a_warning(couplings: Any, name: str, tolerance: float) -> None:
+    sizes = {player: len(matrix) for (player, _), matrix in couplings.items()}
+    game = nng.Network.graph(couplings, {player: np.zeros(n) for player, n in sizes.items()}, name).game("layers")
+    report = nng.check_potential(game, tolerance, seed=0, max_seconds=0.3)
+    if tolerance == 0:
+        assert "UNDECIDED" not in (report.exact.status, report.weighted.status)
+    assert np.isfinite(report.exact.witness.get("mismatch", 0.0))
+    assert not report.exact.proved
+    nng.potential_distance(game, max_seconds=0.1)
+
+
+def test_rows_of_affine_sets_that_floats_hardly_tell_apart() -> None:
+    rng = np.random.default_rng(0)
+    for matrix in (np.array([[0.1, 0.2], [0.3, 0.6]]), rng.normal(size=(14, 16))):
+        line, n = activation("affine", matrix=matrix, offset=np.zeros(len(matrix))), matrix.shape[1]
+        game = nng.QuadraticGame({1: np.eye(n), 2: np.eye(1)}, {(1, 2): np.ones((n, 1))}, penalties={1: line})
+        assert nng.check_potential(game, seed=0, max_seconds=0.2).acyclic.would_change
+
+
+def test_squares_that_only_exact_numbers_tell_apart_are_shown() -> None:
+    costs = np.array(
+        [
+            [[-2e-05, -6.000000000000001e-05], [4e-05, 2e-05], [4e-05, 2e-05]],
+            [[-4e-05, -4e-05], [0.0, 1e-05], [2e-05, 3.0000000000000004e-05]],
+        ]
+    )
+    verdict = nng.check_potential(nng.FiniteGame(costs), data_tolerance=0).weighted
+    values = [square["values"] for square in verdict.witness["squares"]]
+    assert verdict.refuted
+    assert any(a * d != b * c for (a, c), (b, d) in itertools.combinations(values, 2))
+    assert "a change by at least" in verdict.would_change

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nngames.checks.projecting import functionals
+import nngames as nng
+from nngames.checks import de_pierro_conjecture
+from nngames.checks.projecting import de_pierro, functionals
 from nngames.checks.projecting.functionals import decreases, is_cycle, least_distance, no_universal_functional
 from nngames.core.errors import OptionError
 from nngames.core.verdicts import Decision
@@ -71,3 +74,55 @@ def test_two_intervals_cycle_exactly_where_they_are_nearest(first, second):
     # The ends need not be on the grid of points; the least distance is then taken from the cycles.
     gap = max(first[0] - second[1], second[0] - first[1], Fraction(0))
     assert all(is_cycle((first, second), pair) == (abs(pair[0] - pair[1]) == gap) for pair in inside)
+
+
+def test_under_relaxed_cycles_that_do_not_converge():
+    verdict = de_pierro_conjecture()
+    assert verdict.refuted
+    assert [float(cycle["points"][0][0].split("/")[0]) for cycle in verdict.witness["cycles"][:4]] == [1, -1, 1, -1]
+    with_gap = [abs(Fraction(c["points"][2][1])) for c in verdict.witness["cycles"]]
+    assert max(with_gap) < 1  # bounded, and close to the points of least squared distances
+    assert all(after < before for before, after in pairwise(with_gap))
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_the_cycle_is_one_of_projections_on_polyhedra_and_x_is_driven_to_it(number):
+    """A second route: f with its first planes only, written out, and the package's projections in floats."""
+    planes = [
+        (side * 4.0 ** (-2 * k) / 8, 4.0**-k / 4, -(4.0 ** (-2 * k)) * (1 / 4 + side * s / 8))
+        for k in range(number + 3)
+        for s in [0.5 if k % 2 == 0 else -0.5]
+        for side in (1, -1)
+    ]
+    # z >= 1 + a x + b y + c and z >= 1.
+    rows = [[a, b, -1.0] for a, b, _ in planes] + [[0.0, 0.0, -1.0]]
+    heights = [-1.0 - c for *_, c in planes] + [-1.0]
+    surface = nng.activation("polyhedron", matrix=rows, offset=heights)
+    (cycle,) = [c for c in de_pierro.oscillating_cycles(2) if c.number == number]
+    e = float(cycle.relaxation)
+    start = np.array(cycle.points[2], dtype=float)
+
+    def turned(x):
+        x = x + e * (surface(x) - x)
+        for y, z in ((-4.0, 0.0), (4.0, -1.0)):
+            x = x + e * (np.array([x[0], y, z]) - x)
+        return x
+
+    assert np.allclose(turned(start), start, rtol=0, atol=1e-12)
+    for offset in (0.1, -0.1):
+        moved = turned(start + offset * np.eye(3)[0])[0] - start[0] - offset
+        assert moved * offset < 0
+        assert abs(moved) > 1e-9
+
+
+def test_a_wrong_cycle_leaves_the_conjecture_open(monkeypatch):
+    cycles = list(de_pierro.oscillating_cycles(3))
+    assert all(cycle.verified() for cycle in cycles)
+    points = cycles[1].points
+    x, y, z = points[2]
+    for wrong in ((x + Fraction(1, 10**9), y, z), (x, y + Fraction(1, 10**9), z), (x, y, z - Fraction(1, 10**9))):
+        assert not dataclasses.replace(cycles[1], points=(*points[:2], wrong)).verified()
+    assert not dataclasses.replace(cycles[1], number=4).verified()
+    monkeypatch.setattr(de_pierro, "SIDE", Fraction(1, 2))
+    assert not next(de_pierro.oscillating_cycles(1)).verified()
+    assert de_pierro_conjecture().status is Decision.UNDECIDED

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy.optimize import root
 
 import nngames as nng
+from nngames.certificates.response_boxes import mapped_box
 from nngames.checks.enumerating.smooth import smooth_equilibria
 from nngames.checks.existing.contraction import NewtonMap
 from nngames.checks.existing.equation import EquilibriumEquation
@@ -104,3 +107,54 @@ def test_roots_that_are_neither_the_same_nor_apart_stay_open() -> None:
     ((low, high),) = search.unresolved
     assert (np.abs(low - 0.9575040240772687) < 1e-12).all()
     assert (low <= high).all()
+
+
+def _chain(rng: np.random.Generator) -> tuple[nng.Network, list[Fraction]]:
+    """Return a chain of the identity and ReLU whose product with the input nearly cancels, and its equilibrium."""
+    weight, given = rng.normal(size=(2, 5)), 1e8 * rng.normal(size=5)
+    weight[:, -1] = -(weight[:, :-1] @ given[:-1]) / given[-1]
+    second = rng.normal(size=(2, 2))
+    network = nng.Network.chain([weight, second], [np.zeros(2), np.ones(2)], ["identity", "relu"], input=given)
+    first = [sum((Fraction(w) * Fraction(x) for w, x in zip(row, given, strict=True)), Fraction(0)) for row in weight]
+    heard = [sum((Fraction(w) * x for w, x in zip(row, first, strict=True)), Fraction(1)) for row in second]
+    return network, [*first, *(max(v, Fraction(0)) for v in heard)]
+
+
+def test_boxes_of_open_chains_hold_the_equilibrium_of_the_data() -> None:
+    rng = np.random.default_rng(1)
+    missed = 0
+    for _ in range(20):
+        network, exact = _chain(rng)
+        box = mapped_box(network.game())
+        assert box is not None
+        low, high = box
+        assert all(Fraction(a) <= x <= Fraction(b) for a, b, x in zip(low, high, exact, strict=True))
+        assert (high - low)[:2].max() < 1e-5
+        missed += Fraction(float(network.effective_bias(network.players[0])[0])) != exact[0]
+        found = smooth_equilibria(network.game())
+        assert found.complete.proved
+        (point,), (radius,) = found.points, found.radii
+        assert all(abs(Fraction(p) - x) <= Fraction(r) for p, r, x in zip(point, radius, exact, strict=True))
+    assert missed > 10
+
+
+def test_what_would_change_an_enumeration() -> None:
+    proved = smooth_equilibria(_ring(2.0, 2.0, ["tanh", "tanh"])).complete
+    assert proved.would_change == "other data, which were taken as exact"
+    singular = smooth_equilibria(_ring(1.0, 1.0, ["tanh", "tanh"])).complete
+    assert singular.would_change == "a small change of the game"
+    late = smooth_equilibria(_ring(1.0, 1.0, ["hard_tanh", "hard_tanh"]), max_seconds=0.05).complete
+    assert late.would_change == "more than 0.05 max_seconds"
+    assert "the search stopped after 0.05 s and" in late.statement
+
+
+@pytest.mark.parametrize("name", ["sin", "gaussian", "sinc"])
+def test_ranges_of_responses_that_fall_are_enclosed(name: str) -> None:
+    """The box is finite and holds the images of its points."""
+    game = nng.Network.ring([[[3.0]], [[-4.0]]], [[0.5], [0.1]], [name, "tanh"]).game()
+    box = mapped_box(game)
+    assert box is not None
+    images = game.network.joint(np.random.default_rng(0).uniform(*box, size=(500, 2)))
+    assert (images >= box[0]).all()
+    assert (images <= box[1]).all()
+    assert (box[1] - box[0]).max() < 2.3

@@ -12,8 +12,10 @@ from scipy.optimize import minimize, minimize_scalar
 
 import nngames as nng
 from nngames.checks.leading.order import effective_leaders, hearing, levels_of, listening_order
+from nngames.checks.leading.patterns import Reaction
 from nngames.checks.leading.quadratic_minimum import UnboundedError, UndecidedError, minimise
 from nngames.checks.leading.rational_costs import Quadratic, RationalCosts
+from nngames.checks.leading.worst_answers import pessimistic_value
 from nngames.core.errors import InputError, OptionError, UnknownNameError
 from nngames.core.exact import fraction, rational, rational_matrix
 from nngames.solvers.piecewise_equation import PiecewiseEquation
@@ -445,3 +447,46 @@ def test_other_arguments_that_are_no_use():
         nng.check_stackelberg(halver(), max_seconds=-1)
     with pytest.raises(InputError, match=r"a check takes a game, not a network: pass network.game\(\)"):
         nng.check_stackelberg(halver().network)
+
+
+@pytest.mark.parametrize(
+    ("game", "order", "change"),
+    [
+        (halver(), [1, 2], "another first player than 1, or another cost"),
+        (halver(), [2], "another first player"),
+        (relu_pair(), [1], "other data, since these were taken as exact"),
+        (halver(), [(1, 2)], "an order in which a single player of a cycle of the couplings moves before"),
+        (nng.Network.chain([[[2.0]]], [[0.5]], ["tanh"], [0.3]).game(), None, "a coupling that closes a cycle"),
+        (halver().network.game(cost="tracking"), [1], "the proximal cost"),
+        (nng.Network.ring([[[1.0]], [[1.0]]], [[0.5], [0.0]], [STEEP, "identity"]).game(), [1], "bounds on"),
+        (nng.Network.ring([[[1.0]], [[0.5]]], [[1.0], [0.0]], ["tanh", "tanh"]).game(), [1], "the two costs differ by"),
+        (nng.Network.ring([np.eye(2)] * 2, [[1.0, 0.0]] * 2, ["softmax", "tanh"]).game(), [1], "a commitment that is"),
+    ],
+)  # fmt: skip
+def test_every_verdict_says_what_would_change_it(game, order, change):
+    report = nng.check_stackelberg(game, order, seed=0, max_seconds=2)
+    assert change in report.equals_nash.would_change
+    for verdict in (report.equals_nash, report.solution):
+        assert verdict.would_change
+        assert str(verdict).endswith(f"; what would change this: {verdict.would_change}")
+
+
+def test_the_proved_bound_is_the_gain_that_is_told():
+    report = nng.check_stackelberg(nng.Network.ring([[[1.0]], [[0.5]]], [[1.0], [0.0]], ["tanh", "tanh"]).game(), [1])
+    told = float(report.solution.would_change.rsplit(" ", 1)[1])
+    assert told >= report.solution.witness["cost"] - report.solution.witness["lower_bound"]
+    assert told <= 1.02 * report.solution.margin
+    told = float(report.equals_nash.would_change.rsplit(" ", 1)[1])
+    assert 0.98 * report.equals_nash.margin <= told <= report.equals_nash.margin
+
+
+def test_minima_and_secured_costs_keep_the_time():
+    one, zero = rational(1.0), rational(0.0)
+    function = Quadratic(rational_matrix(-np.eye(1)), [zero], zero)
+    with pytest.raises(UndecidedError, match="the time ran out") as caught:
+        minimise(function, [([one], one), ([-one], one)], deadline=0.0)
+    assert "max_seconds" in caught.value.would_change
+    function = Quadratic(rational_matrix(np.eye(1)), [zero], zero)
+    reactions = [Reaction([zero], [[one]], [([one], one), ([-one], one)], function)]
+    assert pessimistic_value(reactions, 0) == 0
+    assert pessimistic_value(reactions, 0, deadline=0.0) is None

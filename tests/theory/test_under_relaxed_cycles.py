@@ -130,7 +130,8 @@ def test_searches_stop_in_time_and_say_so():
     report = check_periodic_projections(ring(*balls, size=200), seed=0, max_seconds=1e-6)
     assert report.under_relaxed == ()
     assert report.rate is None
-    assert "the time ran out, and a larger max_seconds" in report.limit.statement
+    assert "the time ran out after 0 of 12 relaxations" in report.limit.statement
+    assert "a larger max_seconds would measure more" in report.limit.would_change
     with pytest.raises(OptionError, match="max_seconds must be a positive number; got 0"):
         check_periodic_projections(ring(*balls, size=200), max_seconds=0)
 
@@ -175,3 +176,17 @@ def test_other_games_are_refused_by_the_function_and_left_undecided_by_the_check
         check_periodic_projections(game)
     report = registry.create("periodic_projections").run(game)
     assert report.exists.status == report.functional.status == report.limit.status == "UNDECIDED"
+
+
+@pytest.mark.parametrize(
+    ("game", "exists", "functional"),
+    [
+        (ring(*FAMILIES["two"]), "an unbounded set that is no polyhedron", "a third set"),
+        (ring(*FAMILIES["ball"]), "an unbounded set in its place", "two sets"),
+    ],
+)
+def test_every_verdict_says_what_would_change_it(game, exists, functional):
+    report = check_periodic_projections(game, seed=0)
+    assert exists in report.exists.would_change
+    assert functional in report.functional.would_change
+    assert "cycles that do not stay bounded" in report.limit.would_change

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nngames.activations.foundations.charts import Chart, SlopePart
+from nngames.core.enclosures import outward_floats
 from nngames.core.errors import NotApplicableError
 
 if TYPE_CHECKING:
@@ -132,10 +133,3 @@ class _Part:
         except (ValueError, ZeroDivisionError):
             return -math.inf, math.inf
         return outward_floats(slope, slope)
-
-
-def outward_floats(low: Any, high: Any) -> tuple[float, float]:
-    """Return floats below one ball and above another."""
-    if not (low.is_finite() and high.is_finite()):
-        return -math.inf, math.inf
-    return math.nextafter(float(low.lower()), -math.inf), math.nextafter(float(high.upper()), math.inf)

@@ -1,9 +1,8 @@
 """The search through the cells of a piecewise linear game: which linear pieces can hold together at an equilibrium.
 
-A node allows each neuron an interval of consecutive pieces. Its relaxation, linear in x, has for each neuron the range
-of v_i = (W x + b)_i and the convex envelope of its response there. A node whose relaxation has no solution, confirmed
-by multipliers in rationals, holds no equilibrium; a node with one piece for each neuron is solved exactly; every other
-node is cut in two. All equilibria lie in the leaves, since the two halves cover a node.
+A node allows each neuron an interval of consecutive pieces. A node whose linear relaxation has no solution, which
+multipliers prove in rationals, holds no equilibrium; a node with one piece for each neuron is solved exactly; every
+other node is cut in two. All equilibria lie in the leaves, since the two halves cover a node.
 """
 
 from __future__ import annotations
@@ -14,14 +13,22 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from nngames.checks.enumerating.envelopes import Envelope, envelope
+import numpy as np
+
+from nngames.checks.enumerating.envelopes import envelope
 from nngames.checks.enumerating.faces import OutOfTimeError, TooManyChoicesError, solutions
-from nngames.checks.enumerating.infeasible import Row, in_floats, separate
+from nngames.checks.enumerating.ranges import Ranges
+from nngames.checks.enumerating.relaxations import Relaxations, end_rows
+from nngames.core.exact import rational
 from nngames.core.profiles import Array
 from nngames.networks.rational_bias import rational_bias
 from nngames.results.equilibria import Face
 from nngames.solvers.piecewise_equation import PiecewiseEquation
 
+#: Ranges are tightened again where that made them narrower by this share, else after so many halvings at first.
+PAYS, PATIENCE = 0.15, 4
+#: And at most so often at one node: towards a kink they may shrink for long without passing it.
+MOST_ROUNDS = 12
 #: The first and the last piece that a node allows, for each neuron.
 Node = tuple[tuple[int, int], ...]
 
@@ -38,8 +45,9 @@ class Findings:
         Nodes that were not decided: left when the time ran out, or leaves whose solutions were too many to describe.
     undescribed : int
         How many of these are such leaves.
-    nodes, cuts, leaves : int
-        Nodes examined, nodes without equilibria by multipliers, and leaves solved.
+    nodes, outside, cuts, leaves : int
+        Nodes examined, nodes without equilibria by the ranges of their pre-activations and by multipliers, and leaves
+        solved.
     stopped : bool
         Whether the time ran out.
     """
@@ -48,9 +56,23 @@ class Findings:
     undecided: list[Node] = field(default_factory=list)
     undescribed: int = 0
     nodes: int = 0
+    outside: int = 0
     cuts: int = 0
     leaves: int = 0
     stopped: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Open:
+    """A node, the ranges of v that hold every equilibrium in it, and in how many halvings they are next tightened, of
+    how many that it was to wait.
+    """
+
+    node: Node
+    low: Array
+    high: Array
+    left: int = 0
+    wait: int = PATIENCE
 
 
 class CellSearch:
@@ -65,49 +87,60 @@ class CellSearch:
 
     def __init__(self, equation: PiecewiseEquation, weight: Sequence[Sequence[Any]], bias: Sequence[Any]) -> None:
         self.equation, self.size = equation, equation.size
-        self.weight, self.bias = weight, bias
-        self._rows: dict[tuple[int, int, int], list[Row]] = {}
-        self._floats: dict[tuple[int, int, int], list[tuple[Array, float]]] = {}
+        self.relaxations = Relaxations(equation, weight, bias)
 
     def run(self, deadline: float) -> Findings:
         """Examine all nodes, those around the relaxations' solutions first, until ``deadline`` by time.monotonic."""
         found = Findings()
-        stack: list[Node] = [whole_game(self.equation)]
+        endless = np.full(self.size, np.inf)
+        stack = [_Open(whole_game(self.equation), -endless, endless)]
         while stack:
-            node = stack.pop()
+            opened = stack.pop()
             try:
                 if time.monotonic() > deadline:
                     raise OutOfTimeError
-                stack += self._examined(node, found, deadline)
+                stack += self._examined(opened, found, deadline)
             except OutOfTimeError:
                 found.stopped = True
-                found.undecided += [*stack, node]
+                found.undecided += [*(other.node for other in stack), opened.node]
                 break
             found.nodes += 1
         return found
 
-    def _examined(self, node: Node, found: Findings, deadline: float) -> list[Node]:
+    def _examined(self, opened: _Open, found: Findings, deadline: float) -> list[_Open]:
         """Return what is to be examined in place of a node."""
-        if all(first == last for first, last in node):
-            self._solve_leaf(node, found, deadline)
-            return []
-        rows, floats = [], []
-        for i, (first, last) in enumerate(node):
-            if time.monotonic() > deadline:
-                raise OutOfTimeError
-            rows += self._rows_of(i, first, last)
-            floats += self._floats[i, first, last]
-        proved, point = separate(rows, floats, deadline)
-        found.cuts += proved
-        return [] if proved else self._halves(node, point)
+        first, last = np.array(opened.node, dtype=np.intp).T
+        ranges = self.relaxations.ranges.narrowed(first, last, opened.low, opened.high)
+        left, wait, rounds = opened.left, opened.wait, 0
+        while ranges is not None:
+            node = tuple(zip(ranges.first.tolist(), ranges.last.tolist(), strict=True))
+            if (ranges.first == ranges.last).all():
+                self._solve_leaf(node, found, deadline)
+                return []
+            proved, point = self.relaxations.separated(ranges, deadline)
+            if proved:
+                found.cuts += 1
+                return []
+            if left or not ranges.bounded:
+                low, high, left = ranges.low, ranges.high, max(left - 1, 0)
+                return [_Open(half, low, high, left, wait) for half in self._halves(node, point)]
+            width = _width(ranges)
+            ranges = self.relaxations.tightened(ranges, deadline)
+            # Where it pays it is done again, else after some halvings only, and each time after more of them.
+            rounds += 1
+            pays = ranges is None or (_width(ranges) < (1 - PAYS) * width and rounds < MOST_ROUNDS)
+            left, wait = (0, PATIENCE) if pays else (wait, 2 * wait)
+        found.outside += 1
+        return []
 
     def _solve_leaf(self, node: Node, found: Findings, deadline: float) -> None:
         cell = tuple(first for first, _ in node)
         equations, inequalities = [], []
         for i, piece in enumerate(cell):
             e = envelope(self.equation.pieces[i], piece, piece)
-            equations.append(self._line(i, *e.lower[0]))
-            inequalities += self._range(i, e)
+            ((slope, offset),) = e.lower
+            equations.append(self.relaxations.row(i, rational(1.0), -slope, offset))
+            inequalities += [self.relaxations.row(i, *line) for line in end_rows(e)]
         try:
             face = solutions(equations, inequalities, cell, deadline)
         except TooManyChoicesError:
@@ -134,40 +167,15 @@ class CellSearch:
         left, right = (*node[:i], (first, at), *node[i + 1 :]), (*node[:i], (at + 1, last), *node[i + 1 :])
         return [right, left] if heard is not None and self.equation.cell_of(heard)[i] <= at else [left, right]
 
-    def _rows_of(self, i: int, first: int, last: int) -> list[Row]:
-        key = (i, first, last)
-        if key not in self._rows:
-            e = envelope(self.equation.pieces[i], first, last)
-            rows = self._range(i, e)
-            # x_i >= s v_i + c as -x_i + s W_i x <= -c - s b_i, and the reverse for the upper lines.
-            rows += [_negated(self._line(i, *line)) for line in e.lower]
-            rows += [self._line(i, *line) for line in e.upper]
-            self._rows[key] = rows
-            self._floats[key] = [in_floats(row) for row in rows]
-        return self._rows[key]
 
-    def _line(self, i: int, slope: Any, offset: Any) -> Row:
-        """Return the row of x_i - slope (W x)_i <= slope b_i + offset."""
-        g = [-slope * w for w in self.weight[i]]
-        g[i] += 1
-        return g, slope * self.bias[i] + offset
-
-    def _range(self, i: int, e: Envelope) -> list[Row]:
-        rows: list[Row] = []
-        if e.high is not None:
-            rows.append((list(self.weight[i]), e.high - self.bias[i]))
-        if e.low is not None:
-            rows.append(_negated((list(self.weight[i]), e.low - self.bias[i])))
-        return rows
+def _width(ranges: Ranges) -> float:
+    """Return the width of the ranges of all neurons with several pieces."""
+    return float((ranges.high - ranges.low)[ranges.first < ranges.last].sum())
 
 
 def whole_game(equation: PiecewiseEquation) -> Node:
     """Return the node that allows every piece."""
     return tuple((0, len(pieces.slopes) - 1) for pieces in equation.pieces)
-
-
-def _negated(row: Row) -> Row:
-    return [-entry for entry in row[0]], -row[1]
 
 
 def exact_data(equation: PiecewiseEquation, deadline: float = inf) -> tuple[list[list[Any]], list[Any]]:

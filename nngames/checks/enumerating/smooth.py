@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
+import time
 from typing import Any
 
 import numpy as np
 
-from nngames.certificates import verdict_of
-from nngames.certificates.response_boxes import ResponseBounds, growth_box, invariant_box
+from nngames.certificates.response_boxes import mapped_box
 from nngames.checks.existing.equation import EquilibriumEquation, equation_reason
 from nngames.checks.existing.roots import RootSearch, search_roots
 from nngames.core.errors import NotApplicableError, check_positive
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
-from nngames.games import Game, NetworkGame
-from nngames.networks.passes import assembled_weight
+from nngames.games import Game
 from nngames.results.equilibria import EquilibriumSet
 
 _METHOD = "interval branch and prune with Krawczyk tests over a box that holds every equilibrium"
@@ -65,49 +63,16 @@ def smooth_equilibria(game: Game, max_seconds: float = 60.0) -> EquilibriumSet:
     reason = smooth_reason(game)
     if reason is not None:
         raise NotApplicableError(f"equilibria are not enumerated by intervals: {reason}")
-    box = _box(game)
+    deadline = time.monotonic() + max_seconds
+    box = mapped_box(game)
     if box is None:
         raise NotApplicableError(
             "equilibria are not enumerated by intervals: no box is known that holds them all; bounded responses, or "
             "weights small enough for the growth of the others, would give one"
         )
-    found = search_roots(EquilibriumEquation(game), *box, max_seconds)
+    found = search_roots(EquilibriumEquation(game), *box, deadline)
     rest = [{"lower": low, "upper": high} for low, high in found.unresolved]
     return EquilibriumSet(found.roots, (), _complete(found, box, max_seconds), radii=found.radii, unresolved=rest)
-
-
-def _box(game: Any) -> tuple[Array, Array] | None:
-    """Return a finite box that holds every equilibrium; None if none is known."""
-    given = verdict_of("existence", game).witness.get("box")
-    if given is not None:
-        return np.asarray(given["lower"], dtype=np.float64), np.asarray(given["upper"], dtype=np.float64)
-    if not isinstance(game, NetworkGame):
-        return None
-    bounds = ResponseBounds.of(game)
-    low, high = (end.copy() for end in (bounds.low, bounds.high))
-    for block, where in game.network.space.slices.items():
-        down, up = _whole_range(game.network.activations[block])
-        low[where], high[where] = np.maximum(low[where], down), np.minimum(high[where], up)
-    known = ResponseBounds(low, high, bounds.at_zero, bounds.slopes)
-    weight: Any = assembled_weight(game.network)
-    bias = np.concatenate([game.network.effective_bias(player) for player in game.network.players])
-    low, high = invariant_box(weight.matrix, bias, known, (low, high))
-    if np.isfinite(low).all() and np.isfinite(high).all():
-        return low, high
-    return growth_box(weight.matrix, bias, known)
-
-
-def _whole_range(activation: Any) -> tuple[float, float]:
-    """Return bounds on a response over the line, in ball arithmetic; infinite where it gives none."""
-    from flint import arb
-
-    try:
-        ball = arb(activation.flint_response([arb(0, math.inf)])[0])
-    except (NotApplicableError, ValueError, ZeroDivisionError):
-        return -math.inf, math.inf
-    if not ball.is_finite():
-        return -math.inf, math.inf
-    return math.nextafter(float(ball.lower()), -math.inf), math.nextafter(float(ball.upper()), math.inf)
 
 
 def _complete(found: RootSearch, box: tuple[Array, Array], max_seconds: float) -> Verdict:
@@ -122,20 +87,20 @@ def _complete(found: RootSearch, box: tuple[Array, Array], max_seconds: float) -
     noun = "equilibrium" if count == 1 else "equilibria"
     if not rest:
         statement = (
-            f"The game has exactly {count} {noun}: {found.boxes} boxes of the one that holds them all are decided; the "
-            "data were taken as exact, and only other data would change it"
+            f"The game has exactly {count} {noun}: {found.boxes} boxes, which cover the one that holds them all, are "
+            "decided"
         )
-        return Verdict(Decision.PROVED, statement, _METHOD, None, witness, references)
+        change = "other data, which were taken as exact"
+        return Verdict(Decision.PROVED, statement, _METHOD, None, witness, references, would_change=change)
     if found.stopped:
-        why = f"the search stopped after {max_seconds:g} s and {found.boxes} boxes; more seconds may decide the rest"
+        why = f"the search stopped after {max_seconds:g} s and {found.boxes} boxes"
+        change = f"more than {max_seconds:g} max_seconds"
     else:
-        why = (
-            "they may hold multiple equilibria or a continuum, which no Krawczyk test separates; a small change of the "
-            "game would decide them"
-        )
+        why = "they may hold multiple equilibria or a continuum, which no Krawczyk test separates"
+        change = "a small change of the game"
     low, high = rest[0]
     ends = [np.array2string(end, precision=6, threshold=_SHOWN, edgeitems=2) for end in (low, high)]
     boxes = "1 box that is" if len(rest) == 1 else f"{len(rest)} boxes that are"
     where = f"the first from {ends[0]} to {ends[1]}"
     statement = f"The game has {count} isolated {noun} and {boxes} open, {where}: {why}"
-    return Verdict(Decision.UNDECIDED, statement, _METHOD, None, witness, references)
+    return Verdict(Decision.UNDECIDED, statement, _METHOD, None, witness, references, would_change=change)

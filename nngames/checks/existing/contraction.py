@@ -9,16 +9,20 @@ contraction in the norm max_i |x_i|/u_i: C is then invertible, and the fixed poi
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from nngames.checks.existing.equation import Enclosed, EquilibriumEquation, enclosed
+from nngames.checks.existing.equation import EquilibriumEquation
 from nngames.core.bounds import collatz_wielandt, perron_weights
+from nngames.core.enclosures import Enclosed, enclosed
 from nngames.core.profiles import Array
 
 _UNIT = 2.0**-53
 _SLACK = 1.01
+# How many changes of the biases are tried.
+_ALLOWANCES = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +112,44 @@ class NewtonMap:
 
     def on_ball(self, radius: float) -> Contraction:
         """Return what is known on the ball max_i |x_i - centre_i| <= radius."""
+        return self._contraction(*self._slopes_around(radius))
+
+    def bias_allowance(self, radius: float) -> float:
+        """Return e > 0 such that biases changed by at most e each leave exactly one root within ``radius``, else 0.
+
+        With pre-activations moved by up to e the slopes are between bounds s and S of larger intervals, and F(c)
+        changes by at most max(|s|, |S|) e.
+        """
+        least, most = self._slopes_around(radius)
+        known = self._contraction(least, most)
+        if not known.factor < 1:
+            return 0.0
+        gain = float((self._absolute @ np.maximum(np.abs(least), np.abs(most))).max(initial=0.0))
+        # Flat responses allow any change that leaves them flat, which is about what the ball itself moves.
+        most_moved = radius * max(1.0, float(self.equation.absolute.sum(axis=1).max(initial=0.0)))
+        allowed = radius * (1 - known.factor) * float(known.weights.min(initial=1.0)) / max(gain, 1e-290)
+        allowed = min(allowed, most_moved)
+        for _ in range(_ALLOWANCES):
+            # Two digits, so that it is shown as it is.
+            allowed = float(f"{allowed:.1e}") if math.isfinite(allowed) else 0.0
+            if not allowed > 0:
+                return 0.0
+            least, most = self._slopes_around(radius, allowed)
+            moved = self._absolute @ (np.maximum(np.abs(least), np.abs(most)) * allowed)
+            step = Enclosed(self.step.middle, (self.step.radius + moved) * (1 + 4 * (len(moved) + 4) * _UNIT) + 1e-290)
+            box = self._contraction(least, most).invariant_box(step)
+            if box is not None and box.max(initial=0.0) <= radius:
+                return allowed
+            allowed /= 3
+        return 0.0
+
+    def _slopes_around(self, radius: float, moved: float = 0.0) -> tuple[Array, Array]:
+        """Return bounds on the slopes on a ball, the pre-activations moved by up to ``moved`` besides."""
         around = self.equation.spread(self.preactivations, np.full(self.equation.size, radius))
-        least, most = self.equation.slopes(around)
+        return self.equation.slopes(Enclosed(around.middle, np.nextafter(around.radius + moved, np.inf)))
+
+    def _contraction(self, least: Array, most: Array) -> Contraction:
+        """Return what is known where the slopes are between these bounds."""
         if not (np.isfinite(least).all() and np.isfinite(most).all()):
             infinite = np.full((self.equation.size,) * 2, np.inf)
             return Contraction(infinite, np.ones(self.equation.size), np.inf)

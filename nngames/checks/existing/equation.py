@@ -6,16 +6,17 @@ f_l(z) + z'Q_l z/2 - <z, u_l> iff x_l = r_l(x_l - Q_l x_l + u_l), the prox of f_
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from nngames.activations.foundations.domain import BoxDomain
+from nngames.activations.foundations.domain import BoxDomain, Interval
 from nngames.activations.foundations.projections import SetProjection
 from nngames.activations.foundations.scalar import ScalarActivation
-from nngames.activations.foundations.slope_enclosures import SlopeEnclosure, outward_floats
+from nngames.activations.foundations.slope_enclosures import SlopeEnclosure
+from nngames.activations.rectifiers import Relu
+from nngames.core.enclosures import Enclosed, enclosed
 from nngames.core.errors import DomainError
 from nngames.core.profiles import Array, Player
 from nngames.games import CoupledGame, Game, NetworkGame, TrackingGame
@@ -43,24 +44,6 @@ def equation_reason(game: Game) -> str | None:
         if not activation.continuous:
             return f"the response of {player}, {activation.name!r}, is not continuous"
     return None
-
-
-@dataclass(frozen=True, eq=False)
-class Enclosed:
-    """Vectors known up to componentwise bounds: |exact - middle| <= radius."""
-
-    middle: Array
-    radius: Array
-
-    @property
-    def low(self) -> Array:
-        """Their lower bounds, rounded down."""
-        return np.nextafter(self.middle - self.radius, -np.inf)
-
-    @property
-    def high(self) -> Array:
-        """Their upper bounds, rounded up."""
-        return np.nextafter(self.middle + self.radius, np.inf)
 
 
 class EquilibriumEquation:
@@ -164,16 +147,17 @@ class EquilibriumEquation:
         least, most = np.empty(self.size), np.empty(self.size)
         for block, where in self.game.network.space.slices.items():
             activation = self.game.network.activations[block]
-            if isinstance(activation, SetProjection) and isinstance(activation.domain, BoxDomain):
-                domain = activation.domain
-                outside = (high[where] < domain.lower) | (low[where] > domain.upper)
-                inside = (low[where] >= domain.lower) & (high[where] <= domain.upper)
+            ends = _clipped_at(activation)
+            if ends is not None:
+                # What touches an end has both slopes, the float being perhaps the nearest one only.
+                outside = (high[where] < np.nextafter(ends[0], -np.inf)) | (low[where] > np.nextafter(ends[1], np.inf))
+                inside = (low[where] > np.nextafter(ends[0], np.inf)) & (high[where] < np.nextafter(ends[1], -np.inf))
                 least[where], most[where] = np.where(inside, 1.0, 0.0), np.where(outside, 0.0, 1.0)
                 continue
             enclosure = self._enclosures[block]
-            ends = activation.inputs if isinstance(activation, ScalarActivation) else None
+            inputs = activation.inputs if isinstance(activation, ScalarActivation) else None
             for i in range(where.start, where.stop):
-                if ends is not None and not (ends.lower < low[i] and high[i] < ends.upper):
+                if inputs is not None and not (inputs.lower < low[i] and high[i] < inputs.upper):
                     least[i], most[i] = -np.inf, np.inf
                 else:
                     least[i], most[i] = enclosure(float(low[i]), float(high[i]))
@@ -235,17 +219,13 @@ class EquilibriumEquation:
         return {block: arb_mat(len(q), len(q), q.ravel().tolist()) for block, q in self.metrics.items()}
 
 
-def enclosed(balls: list[Any]) -> Enclosed:
-    """Return balls as floats with radii; infinite radii where a ball is not finite."""
-    ends = np.array([outward_floats(t, t) for t in balls], dtype=np.float64).reshape(-1, 2)
-    finite = np.isfinite(ends).all(axis=1)
-    low, high = np.where(finite, ends[:, 0], 0.0), np.where(finite, ends[:, 1], 0.0)
-    middle = low + (high - low) / 2
-    radius = np.nextafter(np.maximum(high - middle, middle - low), np.inf)
-    exact = [float(t.mid()) if t.is_exact() and t == float(t.mid()) else None for t in balls]
-    known = np.array([value is not None for value in exact], dtype=bool)
-    middle = np.where(known, [0.0 if value is None else value for value in exact], middle)
-    return Enclosed(middle, np.where(known, 0.0, np.where(finite, radius, np.inf)))
+def _clipped_at(activation: Any) -> tuple[Array, Array] | None:
+    """Return between which ends a response is the identity, constant beyond; None for another one."""
+    if isinstance(activation, Relu) and (activation.slope, activation.bias) == (1, 0):
+        return np.array(0.0), np.array(np.inf)
+    if isinstance(activation, SetProjection) and isinstance(activation.domain, BoxDomain | Interval):
+        return np.asarray(activation.domain.lower), np.asarray(activation.domain.upper)
+    return None
 
 
 def _column(values: Array) -> Any:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
 from nngames.checks.existing.contraction import NewtonMap, SingularError
-from nngames.checks.existing.equation import Enclosed, EquilibriumEquation, enclosed
+from nngames.checks.existing.equation import EquilibriumEquation
+from nngames.core.deadlines import TimeUpError, look
+from nngames.core.enclosures import Enclosed, enclosed
 from nngames.core.profiles import Array
 
 #: A box is not cut any further below this share of the largest coordinate.
@@ -50,8 +51,8 @@ class _Root:
     region: tuple[Array, Array]
 
 
-def search_roots(equation: EquilibriumEquation, lower: Array, upper: Array, max_seconds: float) -> RootSearch:
-    """Return all roots between ``lower`` and ``upper``.
+def search_roots(equation: EquilibriumEquation, lower: Array, upper: Array, deadline: float) -> RootSearch:
+    """Return all roots between ``lower`` and ``upper``, as far as they are found before ``deadline``.
 
     Notes
     -----
@@ -59,7 +60,7 @@ def search_roots(equation: EquilibriumEquation, lower: Array, upper: Array, max_
     around X, K = c - C F(c) -+ N rad(Y) holds the roots of Y, N as in ``contraction``: if K is inside Y, there is
     exactly one [neumaier1990, ch. 5]; else X shrinks to K and is cut in two where that moves F most.
     """
-    search = _Search(equation, lower, upper, time.perf_counter() + max_seconds)
+    search = _Search(equation, lower, upper, deadline)
     # What overflows is a bound that is infinite, and drops no box.
     with np.errstate(over="ignore", invalid="ignore"):
         search.run()
@@ -95,13 +96,16 @@ class _Search:
 
     def run(self) -> None:
         while self.queue:
-            if time.perf_counter() > self.deadline:
+            # Depth first: the queue stays short.
+            box = self.queue.pop()
+            try:
+                look(self.deadline)
+                self.examine(*box)
+            except TimeUpError:
                 self.stopped = True
-                self.unresolved += self.queue
+                self.unresolved += [*self.queue, box]
                 return
             self.boxes += 1
-            # Depth first: the queue stays short.
-            self.examine(*self.queue.pop())
 
     def examine(self, low: Array, high: Array) -> None:
         box = self.shrunk(low, high)
@@ -142,6 +146,7 @@ class _Search:
     def shrunk(self, low: Array, high: Array) -> tuple[Array, Array] | None:
         """Return a smaller box with the same roots; None if there are none."""
         for _ in range(8):
+            look(self.deadline)
             down, up = self.equation.response_range(self.reach(low, high))
             new_low, new_high = np.maximum(low, down), np.minimum(high, up)
             if (new_low > new_high).any():
@@ -154,6 +159,7 @@ class _Search:
 
     def tested(self, low: Array, high: Array) -> tuple[Array, Array] | None:
         """Return what Krawczyk's test leaves of a box; None if its roots are known."""
+        look(self.deadline)
         middle = low + 0.5 * (high - low)
         radii = _INFLATION * np.maximum(high - middle, middle - low) + 1e-2 * self.smallest
         slopes = self.slopes(middle, radii)
@@ -176,6 +182,7 @@ class _Search:
         """Refine the only root of a region and keep it unless it is known."""
         low, high = np.maximum(image.low, region[0]), np.minimum(image.high, region[1])
         for _ in range(12):
+            look(self.deadline)
             middle = low + 0.5 * (high - low)
             radii = np.nextafter(np.maximum(high - middle, middle - low), np.inf)
             try:

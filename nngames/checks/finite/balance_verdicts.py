@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from itertools import combinations
 from math import lcm
 from typing import Any
 
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 
 from nngames.certificates.balance import Balance, decide_mismatch, find_weights
 from nngames.certificates.exact_balance import find_exact_weights
+from nngames.checks.finite.changes import exact_change, weighted_change
 from nngames.checks.finite.square_pairs import SquarePairs
 from nngames.core.exact import nearest_float
+from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import FiniteGame
 from nngames.games.finite.numbers import Numbers
@@ -49,15 +52,18 @@ def known(game: FiniteGame, tolerance: float) -> str:
 
 def exact_verdict(game: FiniteGame, pairs: SquarePairs, tolerance: float) -> Verdict:
     """Decide whether one function has the costs' differences under all unilateral deviations."""
-    what, ones = described(game), np.ones(len(game.players))
-    mismatch = pairs.mismatch(ones)
-    at = int(np.argmax(mismatch)) if mismatch.size else None
+    what = described(game)
+    mismatch: Array = np.zeros(pairs.first.size)
     if game.exact:
         at = pairs.unequal()
+        if at is not None:
+            mismatch[at] = pairs.own_mismatch(at, 1.0, 1.0)
         decision = Decision.PROVED if at is None else Decision.REFUTED
     else:
+        mismatch = pairs.mismatch(np.ones(len(game.players)))
+        at = int(np.argmax(mismatch)) if mismatch.size else None
         decision = decide_mismatch(mismatch, pairs.rounding, tolerance)
-    data = known(game, tolerance)
+    data, within = known(game, tolerance), None if game.exact else tolerance
     if decision is Decision.PROVED:
         largest = 0.0 if game.exact else float(mismatch.max(initial=0.0))
         statement = (
@@ -65,24 +71,27 @@ def exact_verdict(game: FiniteGame, pairs: SquarePairs, tolerance: float) -> Ver
             f"deviations (relative mismatch {largest:.3g}, {data})"
         )
         witness: dict[str, Any] = {"weights": dict.fromkeys(game.players, Fraction(1) if game.exact else 1.0)}
-        return Verdict(decision, statement, _CRITERION, None if game.exact else tolerance - largest, witness, _MONDERER)
+        margin = None if game.exact else tolerance - largest
+        change = exact_change(pairs, decision, mismatch, {}, within)
+        return Verdict(decision, statement, _CRITERION, margin, witness, _MONDERER, would_change=change)
     assert at is not None  # noqa: S101 - without pairs the potential is proved
     square = _square(game, pairs, at, pairs.unequal_square(at) if game.exact else pairs.square(at))
+    change = exact_change(pairs, decision, mismatch, square, within)
     relative = f"relative mismatch {mismatch[at]:.3g}, {data}"
     if decision is Decision.UNDECIDED:
         statement = (
             f"it is not decided whether {what} has an exact potential: players {square['pair'][0]} and "
-            f"{square['pair'][1]} differ by too little for the data ({relative}); a smaller data tolerance, or 0 for "
-            "exact numbers, would decide"
+            f"{square['pair'][1]} differ by too little for the data ({relative})"
         )
-        return Verdict(decision, statement, _CRITERION, None, square, _MONDERER)
+        return Verdict(decision, statement, _CRITERION, None, square, _MONDERER, would_change=change)
     corners = " and ".join(f"({', '.join(square['strategies'][corner])})" for corner in (0, 2))
     statement = (
         f"{what} has no exact potential: around the four deviations of players {square['pair'][0]} and "
         f"{square['pair'][1]} between {corners} the movers gain "
         f"{shown(square['sum'])} in sum, not 0 ({relative})"
     )
-    return Verdict(decision, statement, _CRITERION, abs(nearest_float(square["sum"])), square, _MONDERER)
+    margin = abs(nearest_float(square["sum"]))
+    return Verdict(decision, statement, _CRITERION, margin, square, _MONDERER, would_change=change)
 
 
 def weighted_verdict(game: FiniteGame, pairs: SquarePairs, tolerance: float) -> Verdict:
@@ -95,25 +104,30 @@ def weighted_verdict(game: FiniteGame, pairs: SquarePairs, tolerance: float) -> 
     units = _far_units(game)
     if units is not None:
         game = game.with_numbers(_divided(game.numbers, units))
-        pairs = SquarePairs(game)
+        pairs = SquarePairs(game, pairs.deadline)
         data += ", each player's costs divided by a power of two"
     balance = find_exact_weights(pairs) if game.exact else find_weights(pairs, tolerance)
+    within = None if game.exact else tolerance
+    size = Fraction(game.numbers.number(max(game.numbers.values.max(), -game.numbers.values.min())))
     if balance.weights is not None:
         statement = f"{what} has a weighted potential: the weighted costs change alike on every square ({data})"
         weights = balance.weights
         if units is not None:
             weights = [Fraction(w) / Fraction(2) ** unit for w, unit in zip(weights, units, strict=True)]
         witness: dict[str, Any] = {"weights": dict(zip(game.players, weights, strict=True))}
-        return Verdict(balance.decision, statement, _CRITERION, None, witness, _MONDERER)
+        change = weighted_change(pairs, balance, witness, size, within)
+        return Verdict(balance.decision, statement, _CRITERION, None, witness, _MONDERER, would_change=change)
     witness = _culprit(game, pairs, balance)
+    change = weighted_change(pairs, balance, witness, size, within)
     if balance.decision is Decision.REFUTED:
         statement = f"{what} has no weighted potential: {_reason(witness)} ({data})"
-        return Verdict(balance.decision, statement, _CRITERION, balance.mismatch, witness, _MONDERER)
+        margin = balance.mismatch
+        return Verdict(balance.decision, statement, _CRITERION, margin, witness, _MONDERER, would_change=change)
     statement = (
         f"it is not decided whether {what} has a weighted potential: the data leave it open (relative mismatch "
-        f"{balance.mismatch:.3g}, {data}); a smaller data tolerance, or 0 for exact numbers, would decide"
+        f"{balance.mismatch:.3g}, {data})"
     )
-    return Verdict(balance.decision, statement, _CRITERION, None, witness, _MONDERER)
+    return Verdict(balance.decision, statement, _CRITERION, None, witness, _MONDERER, would_change=change)
 
 
 def _far_units(game: FiniteGame) -> list[int] | None:
@@ -161,7 +175,7 @@ def _culprit(game: FiniteGame, pairs: SquarePairs, balance: Balance) -> dict[str
         for i, j in steps:
             at = place[min(i, j), max(i, j)]
             square = pairs.square(at, 1.0, 0.0)
-            mine, other = (Fraction(pairs.side(m, at, square)) for m in (i, j))
+            mine, other = (pairs.side(m, at, square) for m in (i, j))
             squares.append({"path": [list(p) for p in pairs.path(at, square)], "values": [mine, other]})
             product *= other / mine
         return {"cycle": players, "squares": squares, "product": product}
@@ -169,10 +183,8 @@ def _culprit(game: FiniteGame, pairs: SquarePairs, balance: Balance) -> dict[str
     assert pair is not None  # noqa: S101 - what is not proved names a pair
     names = [game.players[pairs.first[pair]], game.players[pairs.second[pair]]]
     squares = []
-    for corner in dict.fromkeys(
-        [pairs.square(pair, 1.0, 0.0), pairs.square(pair, 0.0, 1.0), pairs.square(pair, float(pairs.ratios()[pair]))]
-    ):
-        values = [Fraction(pairs.side(m, pair, corner)) for m in (pairs.first[pair], pairs.second[pair])]
+    for corner in pairs.telling(pair):
+        values = [pairs.side(m, pair, corner) for m in (pairs.first[pair], pairs.second[pair])]
         squares.append({"path": [list(p) for p in pairs.path(pair, corner)], "values": values})
     return {"pair": names, "squares": squares}
 
@@ -181,7 +193,10 @@ def _reason(witness: dict[str, Any]) -> str:
     if "cycle" in witness:
         cycle = " - ".join(map(str, witness["cycle"]))
         return f"the weights that the cycle {cycle} demands multiply to {shown(witness['product'])}, not 1"
-    values = " and ".join("{} against {}".format(*map(shown, square["values"])) for square in witness["squares"])
+    found = [tuple(square["values"]) for square in witness["squares"]]
+    alone = next(([entry] for entry in found if entry[0] * entry[1] <= 0 and any(entry)), None)
+    both = next(([one, two] for one, two in combinations(found, 2) if one[0] * two[1] != two[0] * one[1]), found)
+    values = " and ".join("{} against {}".format(*map(shown, entry)) for entry in alone or both)
     return "no weights balance players {} and {}, whose squares give ".format(*witness["pair"]) + values
 
 

@@ -6,11 +6,13 @@ from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nngames.core.deadlines import TimeUpError, look
 from nngames.core.errors import NotApplicableError
 from nngames.core.exact import nearest_float
 from nngames.games import FiniteGame
@@ -23,6 +25,9 @@ MOST_ARCS = 30_000_000
 #: Profiles through which a shortest cycle is sought, and visits of all searches together.
 _STARTS = 256
 _VISITS = 2_000_000
+# Seconds for the components of a graph, over its arcs; and what no step waits for.
+_STEP = 1e-7
+_SHORT = 0.3
 
 
 class Deviations:
@@ -35,38 +40,57 @@ class Deviations:
     ----------
     game : FiniteGame
     tolerance : float
+    deadline : float
+        A moment of time.monotonic.
+
+    Attributes
+    ----------
+    sources, targets : ndarray of int (arcs,)
+    improves, keeps, best : ndarray of int (arcs,)
+        For each arc 2 where it surely improves, 1 where that is open, else 0; likewise for "does not worsen" and "leads
+        to a best response".
+    least_gains : list of pair of number
+        Each player's least |gain| and largest |cost|.
 
     Raises
     ------
     NotApplicableError
         If there are more than 30,000,000 deviations.
+    TimeUpError
+        If the deadline comes before all are listed, or in a later search.
     """
 
-    def __init__(self, game: FiniteGame, tolerance: float = 0.0) -> None:
+    def __init__(self, game: FiniteGame, tolerance: float = 0.0, deadline: float = inf) -> None:
         arcs = game.size * sum(size - 1 for size in game.sizes)
         if arcs > MOST_ARCS:
             raise NotApplicableError(f"the game has {arcs} unilateral deviations; at most {MOST_ARCS} are searched")
-        self.game, self.count = game, game.size
+        self.game, self.count, self.deadline = game, game.size, deadline
+        self.least_gains: list[tuple[Fraction, Fraction]] = []
         number = np.arange(self.count, dtype=np.int32).reshape(game.sizes)
         sources, targets, positive, nonnegative, best = [], [], [], [], []
         for m, size in enumerate(game.sizes):
             costs = game.numbers.values[m]
-            limit = 0 if game.exact else tolerance * max(costs.max(), -costs.min())
+            largest = max(costs.max(), -costs.min())
+            limit = 0 if game.exact else tolerance * largest
+            smallest = []
             least = costs.min(axis=m, keepdims=True)
             for i in range(size):
                 for j in range(size):
                     if i != j:
                         before, after = np.take(costs, i, axis=m), np.take(costs, j, axis=m)
+                        look(deadline)
                         gain = before - after
+                        smallest.append(abs(gain).min())
                         loss = after - np.take(least, 0, axis=m)
                         sources.append(np.take(number, i, axis=m).ravel())
                         targets.append(np.take(number, j, axis=m).ravel())
                         positive.append(_grades(gain, limit))
                         nonnegative.append(_not_negative(gain, limit))
                         best.append(_grades(loss, limit, zero=True))
+            if smallest:
+                least, most = (Fraction(game.numbers.number(figure)) for figure in (min(smallest), largest))
+                self.least_gains.append((least, most))
         self.sources, self.targets = _joined(sources, np.int32), _joined(targets, np.int32)
-        #: For each arc 2 where it surely improves, 1 where that is open, else 0; likewise for "does not worsen" and
-        #: "leads to a best response".
         self.improves, self.keeps, self.best = (_joined(parts, np.int8) for parts in (positive, nonnegative, best))
 
     def profile(self, number: int) -> tuple[int, ...]:
@@ -78,7 +102,10 @@ class Deviations:
         from scipy import sparse
         from scipy.sparse.csgraph import connected_components
 
-        entries = (np.ones(int(arcs.sum()), dtype=np.int8), (self.sources[arcs], self.targets[arcs]))
+        count = int(arcs.sum())
+        # One long step: it is not begun where it would end long after the deadline.
+        look(self.deadline - max(_STEP * count - _SHORT, 0.0))
+        entries = (np.ones(count, dtype=np.int8), (self.sources[arcs], self.targets[arcs]))
         graph = sparse.csr_array(entries, shape=(self.count, self.count))
         return connected_components(graph, directed=True, connection="strong")
 
@@ -96,6 +123,7 @@ class Deviations:
         ends = np.unique(self.targets[closing])
         ends = ends[np.argsort(sizes[labels[ends]], kind="stable")][:_STARTS]
         heads, tails = self.sources[inside], self.targets[inside]
+        look(self.deadline - max(_STEP * heads.size - _SHORT, 0.0))
         order = np.argsort(heads, kind="stable")
         tails, starts = tails[order], np.searchsorted(heads[order], np.arange(self.count + 1))
         back: dict[int, set[int]] = {}
@@ -105,7 +133,13 @@ class Deviations:
         shortest: list[int] | None = None
         visits = _VISITS
         for end in ends.tolist():
-            found, used = _path(end, back[end], tails, starts, len(shortest) - 2 if shortest else self.count)
+            longest = len(shortest) - 2 if shortest else self.count
+            try:
+                found, used = _path(end, back[end], tails, starts, longest, self.deadline)
+            except TimeUpError:
+                if shortest is None:
+                    raise
+                break
             shortest = found or shortest
             visits -= used
             if visits < 0 or (shortest is not None and len(shortest) <= 5):
@@ -169,11 +203,12 @@ def better_reply_graph(game: FiniteGame) -> BetterReplyGraph:
 
 
 def _path(
-    start: int, ends: set[int], tails: NDArray[Any], starts: NDArray[Any], longest: int
+    start: int, ends: set[int], tails: NDArray[Any], starts: NDArray[Any], longest: int, deadline: float
 ) -> tuple[list[int] | None, int]:
     """Return the shortest closed path start -> ... -> one of ``ends`` -> start of fewer than ``longest`` + 1 arcs."""
     parent, queue = {start: -1}, deque([(start, 0)])
     while queue:
+        look(deadline)
         node, depth = queue.popleft()
         if depth + 1 > longest:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nngames.certificates.potential_changes import TAKEN_EXACTLY
 from nngames.checks.finite.balance_verdicts import (
     described,
     exact_verdict,
@@ -17,12 +19,18 @@ from nngames.checks.finite.balance_verdicts import (
     shown,
     weighted_verdict,
 )
-from nngames.checks.finite.better_replies import Deviations
+from nngames.checks.finite.better_replies import MOST_ARCS, Deviations
+from nngames.checks.finite.changes import of_arcs, of_path
 from nngames.checks.finite.square_pairs import SquarePairs
+from nngames.core.deadlines import TimeUpError
 from nngames.core.errors import NotApplicableError
+from nngames.core.exact import nearest_float
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import FiniteGame
 from nngames.results.cycle import Cycle
+
+# Seconds that pairs of players are compared in any case.
+_AT_LEAST = 0.3
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ def finite_report(game: FiniteGame, tolerance: float, max_seconds: float) -> dic
         Floating costs are known to it, relative to the player's largest |cost|; exact ones are known exactly. 0 takes
         floats as the rationals they are.
     max_seconds : float
-        After which no other question about the graph of deviations is begun.
+        After which what is not decided is left open.
 
     Notes
     -----
@@ -70,55 +78,80 @@ def finite_report(game: FiniteGame, tolerance: float, max_seconds: float) -> dic
     one iff there is no weak improvement cycle [voorneveld1997], and a best-response potential iff no cycle of best
     responses has a strict step [voorneveld2000].
     """
-    deadline = time.perf_counter() + max_seconds
+    began = time.monotonic()
+    deadline = began + max_seconds
     if tolerance == 0 and not game.exact:
         game = game.with_numbers(game.numbers.rationals())
-    pairs = SquarePairs(game)
-    exact, weighted = exact_verdict(game, pairs, tolerance), weighted_verdict(game, pairs, tolerance)
+    more = f"more than max_seconds={max_seconds:g}"
+    exact, weighted = (_not_compared(game, kind, more) for kind in ("an exact potential", "a weighted potential"))
+    with contextlib.suppress(TimeUpError):
+        # A small game is compared whatever the time.
+        pairs = SquarePairs(game, max(deadline, began + _AT_LEAST))
+        exact = exact_verdict(game, pairs, tolerance)
+        weighted = weighted_verdict(game, pairs, tolerance)
     proved = exact if exact.proved else weighted
     weights = proved.witness["weights"] if proved.proved else None
     potential = None if weights is None else finite_potential(game, list(weights.values()))
     fields = {"exact": exact, "weighted": weighted, "potential": potential, "weights": weights, "asymmetry": None}
     if proved.proved:
         kind = "exact" if exact.proved else "weighted"
-        verdicts = [_by_potential(game, question, kind, tolerance) for question in (_ACYCLIC, _ORDINAL, _ANSWERS)]
+        questions = (_ACYCLIC, _ORDINAL, _ANSWERS)
+        verdicts = [_by_potential(game, question, kind, tolerance, proved.would_change) for question in questions]
         return fields | dict(zip(("acyclic", "ordinal", "best_response_acyclic"), verdicts, strict=True), cycle=None)
-    return fields | _by_graph(game, tolerance, deadline)
+    return fields | _by_graph(game, tolerance, deadline, more)
 
 
-def _by_potential(game: FiniteGame, question: _Question, kind: str, tolerance: float) -> Verdict:
+def _not_compared(game: FiniteGame, kind: str, more: str) -> Verdict:
+    statement = (
+        f"it is not decided whether {described(game)} has {kind}: the time was up before all pairs were compared"
+    )
+    return Verdict(Decision.UNDECIDED, statement, "not begun", would_change=f"{more}, which would decide it")
+
+
+def _by_potential(game: FiniteGame, question: _Question, kind: str, tolerance: float, change: str) -> Verdict:
     statement = f"{described(game)} {question.absence}: its {kind} potential falls with the mover's cost"
     statement += f" ({known(game, tolerance)})"
-    return Verdict(Decision.PROVED, statement, f"the {kind} potential", references=question.references)
+    change = f"at least what takes its {kind} potential away: {change}"
+    return Verdict(
+        Decision.PROVED, statement, f"the {kind} potential", references=question.references, would_change=change
+    )
 
 
-def _by_graph(game: FiniteGame, tolerance: float, deadline: float) -> dict[str, Any]:
+def _by_graph(game: FiniteGame, tolerance: float, deadline: float, more: str) -> dict[str, Any]:
     questions = {"acyclic": _ACYCLIC, "ordinal": _ORDINAL, "best_response_acyclic": _ANSWERS}
     fields: dict[str, Any] = {"cycle": None}
+    graph: Deviations | None = None
     try:
-        graph = Deviations(game, tolerance) if time.perf_counter() < deadline else None
+        graph = Deviations(game, tolerance, deadline)
+    except TimeUpError:
+        pass
     except NotApplicableError as error:
         statement = f"it is not decided which cycles {described(game)} has: {error}"
-        return fields | dict.fromkeys(questions, Verdict(Decision.UNDECIDED, statement, "not applicable"))
+        change = f"a game of at most {MOST_ARCS} unilateral deviations"
+        undecided = Verdict(Decision.UNDECIDED, statement, "not applicable", would_change=change)
+        return fields | dict.fromkeys(questions, undecided)
     for name, question in questions.items():
-        if graph is None or time.perf_counter() > deadline:
-            fields[name] = _out_of_time(game, question, graph)
-            continue
-        strict = graph.improves == 2, graph.improves >= 1
-        allowed = {"acyclic": graph.improves, "ordinal": graph.keeps, "best_response_acyclic": graph.best}[name]
-        fields[name], cycle = _decide(graph, question, (allowed == 2, allowed >= 1), strict, tolerance)
+        try:
+            if graph is None:
+                raise TimeUpError
+            strict = graph.improves == 2, graph.improves >= 1
+            allowed = {"acyclic": graph.improves, "ordinal": graph.keeps, "best_response_acyclic": graph.best}[name]
+            fields[name], cycle = _decide(graph, question, (allowed == 2, allowed >= 1), strict, tolerance)
+        except TimeUpError:
+            fields[name], cycle = _out_of_time(game, question, graph, more), None
         if name == "acyclic":
             fields["cycle"] = cycle
     return fields
 
 
-def _out_of_time(game: FiniteGame, question: _Question, graph: Deviations | None) -> Verdict:
+def _out_of_time(game: FiniteGame, question: _Question, graph: Deviations | None, more: str) -> Verdict:
     done = "its deviations were not listed yet" if graph is None else f"its {len(graph.sources)} deviations were listed"
     statement = (
-        f"it is not decided whether {described(game)} {question.absence}: the time ended before the question was "
-        f"begun ({done}); more max_seconds would decide it"
+        f"it is not decided whether {described(game)} {question.absence}: the time was up before the question was "
+        f"decided ({done})"
     )
-    return Verdict(Decision.UNDECIDED, statement, "not begun", references=question.references)
+    change = f"{more}, which would decide it"
+    return Verdict(Decision.UNDECIDED, statement, "not begun", references=question.references, would_change=change)
 
 
 def _decide(
@@ -144,14 +177,29 @@ def _decide(
         start = ", ".join(game.names(graph.profile(path[0])))
         statement = f"{what} {question.presence}: from ({start}), {moves} ({data})"
         witness = {"cycle": cycle.to_dict(), "strategies": [game.names(graph.profile(at)) for at in path]}
-        return Verdict(Decision.REFUTED, statement, method, float(least), witness, question.references), cycle
+        change = of_path(game, cycle, question is _ANSWERS, 0.0 if game.exact else tolerance)
+        verdict = Verdict(
+            Decision.REFUTED,
+            statement,
+            method,
+            nearest_float(least),
+            witness,
+            question.references,
+            would_change=change,
+        )
+        return verdict, cycle
     if (arcs[1] != arcs[0]).any() or (strict[1] != strict[0]).any():
         _, labels = graph.components(arcs[1])
         within = labels[graph.sources] == labels[graph.targets]
         if (arcs[1] & strict[1] & within).any():
             statement = (
                 f"it is not decided whether {what} {question.absence}: gains between the data tolerance and ten times "
-                f"it would close such a path ({data}); a smaller data tolerance, or 0 for exact numbers, would decide"
+                f"it would close such a path ({data})"
             )
-            return Verdict(Decision.UNDECIDED, statement, method, references=question.references), None
-    return Verdict(Decision.PROVED, f"{what} {question.absence} ({data})", method, references=question.references), None
+            references = question.references
+            return Verdict(
+                Decision.UNDECIDED, statement, method, references=references, would_change=TAKEN_EXACTLY
+            ), None
+    change = of_arcs(graph, 0.0 if game.exact else tolerance)
+    proved = f"{what} {question.absence} ({data})"
+    return Verdict(Decision.PROVED, proved, method, references=question.references, would_change=change), None

@@ -16,6 +16,7 @@ from nngames.core.verdicts import Decision, Verdict
 _SHOWN = 6
 #: Fractions are written out up to this many characters.
 _DIGITS = 20
+_ALL = "a larger max_seconds, where it ended the search for equilibria; where they are a continuum, other data"
 
 
 def none_exists(equilibria: Equilibria, solution: Verdict) -> Verdict:
@@ -23,11 +24,12 @@ def none_exists(equilibria: Equilibria, solution: Verdict) -> Verdict:
     if equilibria.found:
         statement = f"the equilibrium {shown(equilibria.found[0])} is no Stackelberg solution: {solution.statement}"
         witness = {"equilibrium": equilibria.found[0].exact}
-        return Verdict(Decision.REFUTED, statement, solution.method, None, witness)
+        return Verdict(Decision.REFUTED, statement, solution.method, None, witness, would_change=solution.would_change)
     if equilibria.complete:
-        return Verdict(Decision.PROVED, f"there is no equilibrium either: {solution.statement}", solution.method)
+        statement = f"there is no equilibrium either: {solution.statement}"
+        return Verdict(Decision.PROVED, statement, solution.method, would_change=solution.would_change)
     statement = f"it is not decided whether there are equilibria: {solution.statement}"
-    return Verdict(Decision.UNDECIDED, statement, solution.method)
+    return Verdict(Decision.UNDECIDED, statement, solution.method, would_change=_ALL)
 
 
 def compared(
@@ -47,7 +49,7 @@ def compared(
                 nash = f"the equilibria are {listed(equilibria.found)}" if equilibria.found else "there is none"
                 statement += f"; {nash}"
             return _refuted(statement, equilibria.found, at, leader, method)
-    worse = worse_equilibrium(equilibria, solutions, leader, what, method) if all_solutions else None
+    worse = worse_equilibrium(equilibria, solutions, leader, what, method, _ALL) if all_solutions else None
     if worse is not None and worse.refuted:
         return worse
     missing = [e for e in equilibria.found if e.exact not in {s.exact for s in solutions}]
@@ -56,16 +58,21 @@ def compared(
         return _refuted(statement, missing, solutions[0], leader, method)
     if equilibria.complete and all_solutions and not missing:
         statement = f"the Stackelberg solutions {what} are the equilibria: {listed(solutions)}"
-        return Verdict(Decision.PROVED, statement, method, witness={"profiles": [s.exact for s in solutions]})
+        witness = {"profiles": [s.exact for s in solutions]}
+        change = f"other data, since these were taken as exact; another first player than {leader}, or another cost"
+        return Verdict(Decision.PROVED, statement, method, witness=witness, would_change=change)
     statement = f"it is not decided whether the Stackelberg solutions {what} are the equilibria: one of them is a "
     statement += "continuum, or not all are known"
-    return Verdict(Decision.UNDECIDED, statement, method)
+    return Verdict(Decision.UNDECIDED, statement, method, would_change=_ALL)
 
 
 def worse_equilibrium(
-    equilibria: Equilibria, solutions: Sequence[PlayedProfile], leader: Player, what: str, method: str
+    equilibria: Equilibria, solutions: Sequence[PlayedProfile], leader: Player, what: str, method: str, change: str
 ) -> Verdict:
-    """Return the refutation by an equilibrium that costs the leader more than a commitment, if there is one."""
+    """Return the refutation by an equilibrium that costs the leader more than a commitment, if there is one.
+
+    ``change`` says what would decide it, if there is none.
+    """
     for nash in equilibria.found:
         for at in solutions:
             if nash.costs[leader] > at.costs[leader]:
@@ -77,7 +84,7 @@ def worse_equilibrium(
                 )
                 return _refuted(statement, [nash], at, leader, method)
     statement = f"it is not decided whether the Stackelberg solutions {what} are the equilibria"
-    return Verdict(Decision.UNDECIDED, statement, method)
+    return Verdict(Decision.UNDECIDED, statement, method, would_change=change)
 
 
 def _refuted(statement: str, nash: Sequence[PlayedProfile], at: PlayedProfile, leader: Player, method: str) -> Verdict:
@@ -90,7 +97,8 @@ def _refuted(statement: str, nash: Sequence[PlayedProfile], at: PlayedProfile, l
         if "pays" not in statement:
             statement += f"; player {leader} pays {number(least.costs[leader])} in equilibrium and "
             statement += f"{number(at.costs[leader])} so"
-    return Verdict(Decision.REFUTED, statement, method, margin, witness, ("djehiche2023",))
+    change = f"other data, since these were taken as exact; another first player than {leader}, or another cost"
+    return Verdict(Decision.REFUTED, statement, method, margin, witness, ("djehiche2023",), would_change=change)
 
 
 def shown(at: PlayedProfile) -> str:

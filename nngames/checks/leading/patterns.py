@@ -16,6 +16,7 @@ from typing import Any
 
 from nngames.checks.enumerating.infeasible import in_floats, separate
 from nngames.checks.leading.quadratic_minimum import (
+    OUT_OF_TIME,
     Minimum,
     Row,
     UnboundedError,
@@ -64,8 +65,8 @@ class LeaderProblem:
         Whether these are all.
     unbounded : Reaction or None
         A pattern along which the cost is unbounded below.
-    undecided : list of str
-        Why patterns were not decided.
+    undecided : list of tuples of str
+        Why patterns were not decided, and what would decide them.
     reactions : list of Reaction
         The patterns that have profiles.
     patterns : int
@@ -76,7 +77,7 @@ class LeaderProblem:
     profiles: list[tuple[Any, ...]] = field(default_factory=list)
     unique: bool = True
     unbounded: Reaction | None = None
-    undecided: list[str] = field(default_factory=list)
+    undecided: list[tuple[str, str]] = field(default_factory=list)
     reactions: list[Reaction] = field(default_factory=list)
     patterns: int = 0
 
@@ -108,22 +109,22 @@ def leader_problem(costs: RationalCosts, leader: Player, deadline: float) -> Lea
     costs_of: dict[tuple[OwnPiece, ...], Quadratic] = {}
     for pattern in product(*choices):
         if time.monotonic() > deadline:
-            problem.undecided.append("the time ran out, and a larger max_seconds would go on")
+            problem.undecided.append(OUT_OF_TIME)
             break
         problem.patterns += 1
         pieces = tuple(pattern[i] for i in own)
         if pieces not in costs_of:
             costs_of[pieces] = costs.with_own(leader, pieces)
-        reaction = _reaction(costs, own, pattern, costs_of[pieces])
+        reaction = _reaction(costs, own, pattern, costs_of[pieces], deadline)
         if reaction is None:
             continue
         try:
-            found = minimise(reaction.cost, reaction.rows)
+            found = minimise(reaction.cost, reaction.rows, deadline)
         except UnboundedError:
             problem.reactions.append(reaction)
             problem.unbounded = problem.unbounded or reaction
         except UndecidedError as error:
-            problem.undecided.append(str(error))
+            problem.undecided.append((error.reason, error.would_change))
         else:
             if found is not None:
                 problem.add(reaction, found)
@@ -140,7 +141,9 @@ def _choices(costs: RationalCosts, leader: Player) -> list[Sequence[Any]]:
     return [costs.own_pieces(i) if i in own else range(len(costs.pieces[i].slopes)) for i in range(costs.size)]
 
 
-def _reaction(costs: RationalCosts, own: range, pattern: Sequence[Any], cost: Quadratic) -> Reaction | None:
+def _reaction(
+    costs: RationalCosts, own: range, pattern: Sequence[Any], cost: Quadratic, deadline: float
+) -> Reaction | None:
     """Return the profiles of a pattern; None where there are none, as far as that is quickly seen."""
     from flint import fmpq_mat
 
@@ -169,7 +172,7 @@ def _reaction(costs: RationalCosts, own: range, pattern: Sequence[Any], cost: Qu
     if any(h < 0 for g, h in local if not any(x != 0 for x in g)):
         return None
     live = [(g, h) for g, h in local if any(x != 0 for x in g)]
-    if len(live) > _FEW_ROWS and basis and separate(live, [in_floats(row) for row in live])[0]:
+    if len(live) > _FEW_ROWS and basis and separate(live, [in_floats(row) for row in live], deadline)[0]:
         return None
     matrix = fmpq_mat(n, len(basis), [d[i] for i in range(n) for d in basis])
     return Reaction(origin, basis, live, cost.along(origin, matrix))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import comb
+from math import comb, inf
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,16 @@ Row = tuple[Sequence[Any], Any]
 MOST_FACES = 5_000
 #: A row counts as active at a float solution if it misses equality by at most this.
 _TIGHT = 1e-7
+#: Why a minimum is not decided where the time ran out, and what would decide it.
+OUT_OF_TIME = "the time ran out", "a larger max_seconds, which would examine the other patterns"
 
 
 class UndecidedError(Exception):
-    """The minimum is not decided; the message says why."""
+    """The minimum is not decided: why, and what would decide it."""
+
+    def __init__(self, reason: str, would_change: str) -> None:
+        super().__init__(reason)
+        self.reason, self.would_change = reason, would_change
 
 
 class UnboundedError(Exception):
@@ -41,8 +48,10 @@ class Minimum:
     unique: bool
 
 
-def minimise(function: Quadratic, rows: Sequence[Row]) -> Minimum | None:
+def minimise(function: Quadratic, rows: Sequence[Row], deadline: float = inf) -> Minimum | None:
     """Return the minimum over {t: <g, t> <= h for all rows}; None if there is no such t.
+
+    Beyond the ``deadline`` of time.monotonic it is undecided.
 
     Raises
     ------
@@ -68,20 +77,25 @@ def minimise(function: Quadratic, rows: Sequence[Row]) -> Minimum | None:
             guess = _guessed(function, rows)
             if guess is not None:
                 return guess
-        for found in _stationary(function, rows):
+        for found in _stationary(function, rows, deadline):
             if all(y >= 0 for y in found.multipliers):
                 return Minimum(function(found.point), found.point, definite)
-        if definite or _feasible_point(k, rows) is None:
+        if definite or _feasible_point(k, rows, deadline) is None:
             return None
         raise UnboundedError
-    if _feasible_point(k, rows) is None:
+    if _feasible_point(k, rows, deadline) is None:
         return None
-    _require_bounded(function, rows)
-    candidates = [(function(found.point), found) for found in _stationary(function, rows)]
+    _require_bounded(function, rows, deadline)
+    candidates = [(function(found.point), found) for found in _stationary(function, rows, deadline)]
     least = min(value for value, _ in candidates)
     best = [found for value, found in candidates if value == least]
     isolated = all(found.isolated for _, found in candidates)
     return Minimum(least, best[0].point, isolated and len({tuple(found.point) for found in best}) == 1)
+
+
+def _require_time(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise UndecidedError(*OUT_OF_TIME)
 
 
 def _guessed(function: Quadratic, rows: Sequence[Row]) -> Minimum | None:
@@ -103,7 +117,7 @@ def _guessed(function: Quadratic, rows: Sequence[Row]) -> Minimum | None:
     return Minimum(function(found.point), found.point, True)
 
 
-def _feasible_point(k: int, rows: Sequence[Row]) -> Vector | None:
+def _feasible_point(k: int, rows: Sequence[Row], deadline: float) -> Vector | None:
     """Return the point of the polyhedron nearest to zero."""
     from flint import fmpq_mat
 
@@ -111,10 +125,12 @@ def _feasible_point(k: int, rows: Sequence[Row]) -> Vector | None:
         return []
     square = fmpq_mat(k, k, [rational(float(i == j)) for i in range(k) for j in range(k)])
     nearest = Quadratic(square, [rational(0.0)] * k, rational(0.0))
-    return next((found.point for found in _stationary(nearest, rows) if all(y >= 0 for y in found.multipliers)), None)
+    return next(
+        (found.point for found in _stationary(nearest, rows, deadline) if all(y >= 0 for y in found.multipliers)), None
+    )
 
 
-def _require_bounded(function: Quadratic, rows: Sequence[Row]) -> None:
+def _require_bounded(function: Quadratic, rows: Sequence[Row], deadline: float) -> None:
     """Raise unless a function that is not convex is bounded below on a polyhedron that is not empty.
 
     It is if d'Hd > 0 for all directions d to infinity, and it is not if d'Hd < 0 for one. With the extreme directions
@@ -124,7 +140,7 @@ def _require_bounded(function: Quadratic, rows: Sequence[Row]) -> None:
     k = len(function.gradient)
     lines = affine_set([[*g, rational(0.0)] for g, _ in rows], k)
     pointed = lines is not None and not lines[1]
-    rays = list(_extreme_directions(k, rows)) if pointed else []
+    rays = list(_extreme_directions(k, rows, deadline)) if pointed else []
     if pointed and not rays:
         return
     values = {(i, j): dot(times(function.hessian, r), q) for i, r in enumerate(rays) for j, q in enumerate(rays)}
@@ -139,17 +155,18 @@ def _require_bounded(function: Quadratic, rows: Sequence[Row]) -> None:
     grows = all(values[i, i] > 0 for i in range(len(rays))) and all(values[i, j] >= 0 for i, j in pairs)
     if not (rays and grows):
         raise UndecidedError(
-            "a cost that is not convex along the answers, on an unbounded set of commitments; bounds on the leader's "
-            "actions would decide it"
+            "a cost that is not convex along the answers, on an unbounded set of commitments",
+            "bounds on the leader's actions",
         )
 
 
-def _extreme_directions(k: int, rows: Sequence[Row]) -> Iterator[Vector]:
+def _extreme_directions(k: int, rows: Sequence[Row], deadline: float) -> Iterator[Vector]:
     """Yield the extreme directions of the cone {d: <g, d> <= 0}, which has no lines."""
     if comb(len(rows), k - 1) > MOST_FACES:
-        raise UndecidedError(f"a polyhedron with more than {MOST_FACES} faces; a smaller layer would be decided")
+        raise UndecidedError(f"a polyhedron with more than {MOST_FACES} faces", "a smaller layer")
     seen: set[tuple[Any, ...]] = set()
     for active in combinations(rows, k - 1):
+        _require_time(deadline)
         solved = affine_set([[*g, rational(0.0)] for g, _ in active], k)
         if solved is None or len(solved[1]) != 1:
             continue
@@ -181,13 +198,14 @@ class _Stationary:
     isolated: bool
 
 
-def _stationary(function: Quadratic, rows: Sequence[Row]) -> Iterator[_Stationary]:
+def _stationary(function: Quadratic, rows: Sequence[Row], deadline: float) -> Iterator[_Stationary]:
     """Yield a stationary point on the hull of each face that has any, where that point is feasible."""
     k = len(function.gradient)
     if sum(comb(len(rows), size) for size in range(k + 1)) > MOST_FACES:
-        raise UndecidedError(f"a polyhedron with more than {MOST_FACES} faces; a smaller layer would be decided")
+        raise UndecidedError(f"a polyhedron with more than {MOST_FACES} faces", "a smaller layer")
     for size in range(k + 1):
         for active in combinations(rows, size):
+            _require_time(deadline)
             found = _on_face(function, active)
             if found is not None and all(dot(g, found.point) <= h for g, h in rows):
                 yield found

@@ -51,9 +51,17 @@ class Findings:
     pessimistic: Fraction | float | None = None
 
 
-def undecided(reason: str) -> Findings:
-    """Return the findings where nothing is decided."""
-    verdict = Verdict(Decision.UNDECIDED, f"the Stackelberg solution is not decided: {reason}", "none applies")
+#: What changes an exact answer.
+OTHER_DATA = "other data, since these were taken as exact"
+_EXISTENCE = "a proof that an equilibrium exists, as certify_equilibrium gives near a regular one"
+#: What decides a search that the time ended.
+MORE_TIME = "a larger max_seconds"
+
+
+def undecided(reason: str, would_change: str) -> Findings:
+    """Return the findings where nothing is decided, and what would decide it."""
+    statement = f"the Stackelberg solution is not decided: {reason}"
+    verdict = Verdict(Decision.UNDECIDED, statement, "none applies", would_change=would_change)
     return Findings(verdict, verdict)
 
 
@@ -65,7 +73,13 @@ def by_induction(costs: RationalCosts, levels: Any, what: str, max_seconds: floa
     found = affine_solution(costs, levels)
     if isinstance(found, NoSolution):
         status = Decision.REFUTED if found.unbounded else Decision.UNDECIDED
-        solution = Verdict(status, f"there is no single Stackelberg solution {what}: {found.reason}", method)
+        change = (
+            "bounds on that player's actions, or other data"
+            if found.unbounded
+            else "slightly other data, which leave no such line"
+        )
+        statement = f"there is no single Stackelberg solution {what}: {found.reason}"
+        solution = Verdict(status, statement, method, would_change=change)
         if not found.unbounded:
             return Findings(replace(solution, status=Decision.UNDECIDED), solution, (), equilibria.found)
         return Findings(none_exists(equilibria, solution), solution, (), equilibria.found)
@@ -75,6 +89,7 @@ def by_induction(costs: RationalCosts, levels: Any, what: str, max_seconds: floa
         f"the only Stackelberg solution {what} is {shown(at)}",
         method,
         witness={"profile": at.exact, "costs": at.costs},
+        would_change=f"{OTHER_DATA}; another order, or another cost",
     )
     value = at.costs[leader] if len(levels[0]) == 1 else None
     equal = compared(costs, equilibria, [at], True, leader, what)
@@ -94,18 +109,23 @@ def by_patterns(costs: RationalCosts, leader: Player, answers_unique: bool, what
             f"there is no Stackelberg solution {what}: player {leader}'s cost, with the others' answers, is unbounded "
             f"below ({counted})",
             method,
+            would_change=f"bounds on player {leader}'s actions, or other data",
         )
         return Findings(none_exists(equilibria, solution), solution, (), equilibria.found)
     if problem.undecided:
-        reason = f"{problem.undecided[0]} ({counted})"
+        reason, change = problem.undecided[0]
         best = tuple(played_exactly(costs, profile) for profile in problem.profiles)
-        solution = Verdict(Decision.UNDECIDED, f"the Stackelberg solution {what} is not decided: {reason}", method)
-        return Findings(worse_equilibrium(equilibria, best, leader, what, method), solution, best, equilibria.found)
+        statement = f"the Stackelberg solution {what} is not decided: {reason} ({counted})"
+        solution = Verdict(Decision.UNDECIDED, statement, method, would_change=change)
+        return Findings(
+            worse_equilibrium(equilibria, best, leader, what, method, change), solution, best, equilibria.found
+        )
     if problem.value is None:
-        solution = Verdict(Decision.REFUTED, f"no commitment has an answer {what} ({counted})", method)
+        statement = f"no commitment has an answer {what} ({counted})"
+        solution = Verdict(Decision.REFUTED, statement, method, would_change=OTHER_DATA)
         return Findings(none_exists(equilibria, solution), solution, (), equilibria.found)
     solutions = tuple(played_exactly(costs, profile) for profile in problem.profiles)
-    pessimistic = _pessimistic(costs, leader, answers_unique, problem)
+    pessimistic = _pessimistic(costs, leader, answers_unique, problem, deadline)
     solution = Verdict(
         Decision.PROVED,
         f"player {leader}'s least cost {what} is {number(fraction(problem.value))}, at {listed(solutions)}"
@@ -114,16 +134,19 @@ def by_patterns(costs: RationalCosts, leader: Player, answers_unique: bool, what
         + f" ({counted})",
         method,
         witness={"profiles": [s.exact for s in solutions], "cost": fraction(problem.value)},
+        would_change=f"{OTHER_DATA}; another first player, or another cost",
     )
     equal = compared(costs, equilibria, solutions, problem.unique, leader, what)
     return Findings(equal, solution, solutions, equilibria.found, fraction(problem.value), pessimistic)
 
 
-def _pessimistic(costs: RationalCosts, leader: Player, answers_unique: bool, found: LeaderProblem) -> Fraction | None:
+def _pessimistic(
+    costs: RationalCosts, leader: Player, answers_unique: bool, found: LeaderProblem, deadline: float
+) -> Fraction | None:
     if answers_unique:
         return fraction(found.value)
     own = costs.places(leader)
-    return pessimistic_value(found.reactions, own[0]) if len(own) == 1 else None
+    return pessimistic_value(found.reactions, own[0], deadline) if len(own) == 1 else None
 
 
 def _ties(answers_unique: bool, pessimistic: Fraction | None) -> str:
@@ -146,7 +169,7 @@ def by_tracking(game: Game, leader: Player, what: str, max_seconds: float) -> Fi
     method = "the tracking cost is least, 0, exactly at best answers"
     if not equilibria.found:
         statement = f"no equilibrium is proved to exist, so the Stackelberg solutions {what} are not decided"
-        verdict = Verdict(Decision.UNDECIDED, statement, method)
+        verdict = Verdict(Decision.UNDECIDED, statement, method, would_change=f"{_EXISTENCE}; or {MORE_TIME}")
         return Findings(verdict, verdict)
     equal = Verdict(
         Decision.PROVED,
@@ -154,6 +177,7 @@ def by_tracking(game: Game, leader: Player, what: str, max_seconds: float) -> Fi
         "in its favour",
         method,
         witness={"equilibrium": equilibria.found[0].profile, "radius": equilibria.found[0].radius},
+        would_change="the proximal cost, with which a leader also counts what it hears",
     )
     return Findings(equal, equal, equilibria.found, equilibria.found, 0.0)
 
@@ -173,7 +197,10 @@ def by_search(
     commitment = best_commitment(answers, start, rng, deadline - max_seconds / 3)
     profile = answers.profile(commitment, start)
     if profile is None:
-        return undecided("the followers' answers were not found")
+        return undecided(
+            f"the followers' answers to {numbers(commitment)} were not found in floating point",
+            "followers whose couplings have no cycle, or are small enough for their answers to settle",
+        )
     at = played(game, profile)
     value = at.costs[leader]
     balls = CostBalls.of(answers) if answers.unique else None
@@ -187,18 +214,30 @@ def _enclosed(leader: Player, at: PlayedProfile, bound: float | None, why: str, 
     value = float(at.costs[leader])
     found = f"the best commitment found {what} is {shown(at)}, where player {leader} pays {value:.9g}"
     if bound is None:
-        statement = (
-            f"{found}; others were only sampled, since {why}; a bounded action of one number, and followers that "
-        )
-        statement += "answer uniquely, would give a bound"
-        return Verdict(Decision.UNDECIDED, statement, method)
+        statement = f"{found}; others were only sampled, since {why}"
+        change = "a bounded action of one number and followers that answer uniquely, for which there is a bound; or a "
+        change += "better commitment, which would replace this one"
+        return Verdict(Decision.UNDECIDED, statement, method, would_change=change)
     gap = value - bound
     witness = {"profile": at.profile, "cost": value, "lower_bound": bound}
     if gap <= 1e-3 * max(1.0, abs(value)):
         statement = f"{found}, and it is proved that no commitment costs less than {bound:.9g}"
-        return Verdict(Decision.PROVED, statement, method, gap, witness)
-    statement = f"{found}; no commitment costs less than {bound:.6g}, and a larger max_seconds would raise this bound"
-    return Verdict(Decision.UNDECIDED, statement, method, gap, witness)
+        change = f"{OTHER_DATA}; a better commitment can gain at most {_rounded_up(max(gap, 0.0))}"
+        return Verdict(Decision.PROVED, statement, method, gap, witness, would_change=change)
+    statement = f"{found}; it is proved that no commitment costs less than {bound:.6g}"
+    change = f"{MORE_TIME}, which raises this bound, or a better commitment: {_rounded_up(gap)} is between the two"
+    return Verdict(Decision.UNDECIDED, statement, method, gap, witness, would_change=change)
+
+
+def _rounded_down(value: float) -> str:
+    text = f"{value:.3g}"
+    return text if float(text) <= value else f"{value * (1 - 5e-3):.3g}"
+
+
+def _rounded_up(value: float) -> str:
+    """Return a positive number as text of three digits, not smaller than it is."""
+    text = f"{value:.3g}"
+    return text if float(text) >= value else f"{value * (1 + 5e-3):.3g}"
 
 
 def _improved(
@@ -220,10 +259,12 @@ def _improved(
                 "commitment": commitment,
                 "commitment_cost": after,
             }
-            return Verdict(Decision.REFUTED, statement, method, before[0] - after[1], witness)
+            change = f"{OTHER_DATA}; the two costs differ by at least {_rounded_down(before[0] - after[1])}"
+            return Verdict(Decision.REFUTED, statement, method, before[0] - after[1], witness, would_change=change)
     statement = (
         f"it is not decided whether the Stackelberg solutions {what} are the equilibria: "
         + ("no better commitment is proved" if equilibria.found else "no equilibrium is proved to exist")
         + f", and {why}"
     )
-    return Verdict(Decision.UNDECIDED, statement, method)
+    change = "a commitment that is proved to cost less than an equilibrium, " if equilibria.found else f"{_EXISTENCE}, "
+    return Verdict(Decision.UNDECIDED, statement, method, would_change=f"{change}or piecewise linear responses")

@@ -7,11 +7,12 @@ the infimum of the largest of their costs is at an end, at a vertex of one, or w
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations, pairwise
-from math import isqrt
+from math import inf, isqrt
 
 from nngames.checks.leading.patterns import Reaction
 from nngames.core.exact import fraction
@@ -34,7 +35,7 @@ class _Curve:
         return (self.a * z + self.b) * z + self.c
 
 
-def pessimistic_value(reactions: Sequence[Reaction], place: int) -> Fraction | None:
+def pessimistic_value(reactions: Sequence[Reaction], place: int, deadline: float = inf) -> Fraction | None:
     """Return the infimum over commitments of the largest cost of an answer; None where it is not computed.
 
     Parameters
@@ -43,6 +44,8 @@ def pessimistic_value(reactions: Sequence[Reaction], place: int) -> Fraction | N
         All patterns.
     place : int
         Where the leader's number stands in a profile.
+    deadline : float
+        By time.monotonic, after which it is not computed.
 
     Notes
     -----
@@ -60,6 +63,8 @@ def pessimistic_value(reactions: Sequence[Reaction], place: int) -> Fraction | N
     for z in ends:
         values.append(max(curve(z) for curve in curves if _covers(curve, z, z)))
     for low, high in pairwise([None, *ends, None]):
+        if time.monotonic() > deadline:
+            return None
         available = [curve for curve in curves if _covers(curve, low, high)]
         if available:
             if any(_falls(available, upwards) for upwards, end in ((False, low), (True, high)) if end is None):

@@ -108,6 +108,8 @@ def no_universal_functional(m: int) -> Verdict:
         "exact rational arithmetic: the only cycle of each family, and the path of strict decreases",
         witness={"steps": [step.to_dict() for step in steps]},
         references=("baillon2012",),
+        would_change="two sets, for which |x_1 - x_2|^2/2 does it; or a single family with one cycle x*, for which "
+        "|x - x*|^2 does it",
     )
 
 
@@ -137,6 +139,7 @@ def least_distance(first: Interval, second: Interval) -> Verdict:
         "first-order conditions of a convex function on a product; exact rational arithmetic on two intervals",
         witness={"sets": [list(map(str, s)) for s in (first, second)], "cycles": [list(map(str, c)) for c in corners]},
         references=("baillon2012",),
+        would_change="a third set, with which no functional does this for all families; or sets that are not convex",
     )
 
 

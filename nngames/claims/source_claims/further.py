@@ -23,7 +23,7 @@ class Unproved(SourceClaim):
 @claim_named("language_model_figures")
 class LanguageModelFigures(Unproved):
     """A language model for finance has 50 billion parameters and was trained on some 700 billion tokens, more than half
-    of them financial.
+    of them financial, perhaps the largest set of data of one field.
     """
 
     number = 1

@@ -1,0 +1,41 @@
+"""What verdicts about balls around a profile have in common: their norm, figures rounded outwards, and no decision."""
+
+from __future__ import annotations
+
+import decimal
+from typing import Any
+
+from nngames.core.profiles import Array
+from nngames.core.verdicts import BallVerdict, Decision
+
+NORM = "max over i of |x_i|"
+
+
+def larger_radius(without_one: BallVerdict | None) -> str:
+    """Return which radius changes that none of the radius asked for has an equilibrium."""
+    if without_one is None or without_one.radius is None or not without_one.proved:
+        return "a larger radius, or a profile solved to a smaller tolerance"
+    within = ceiled(without_one.radius)
+    return f"a radius of {within}, within which exactly one lies, or a profile solved to a smaller tolerance"
+
+
+def undecided(
+    statement: str, change: str, method: str, centre: Array, witness: dict[str, Any] | None = None
+) -> BallVerdict:
+    """Return the verdict that nothing is decided, and what would change that."""
+    evidence = {"centre": centre, **(witness or {})}
+    return BallVerdict(Decision.UNDECIDED, statement, method, None, evidence, would_change=change)
+
+
+def ceiled(value: float) -> str:
+    """Return six digits of a number, rounded up."""
+    return _digits(value, decimal.ROUND_CEILING)
+
+
+def floored(value: float) -> str:
+    """Return six digits of a number, rounded down."""
+    return _digits(value, decimal.ROUND_FLOOR)
+
+
+def _digits(value: float, rounding: str) -> str:
+    return f"{float(decimal.Context(prec=6, rounding=rounding).create_decimal(value)):.6g}"
