@@ -5,39 +5,36 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from nngames.checks.existence import certify_equilibrium
-from nngames.core.errors import NNGamesError, OptionError
+from nngames.core.errors import OptionError
 from nngames.core.plain import plain
-from nngames.core.verdicts import BallVerdict
 from nngames.games import FiniteGame
-from nngames.results.result import Status
 from nngames.scenario.array_files import ARRAY_BYTES, Folder
+from nngames.scenario.expectations import Statement, same
 from nngames.scenario.loader import checked
 from nngames.scenario.portable import file_names
+from nngames.scenario.problems import Path as Steps
 from nngames.scenario.problems import Problem, ScenarioError, shown
-from nngames.scenario.yaml_reader import parse_document
+from nngames.scenario.saved_expectations import compared_again
+from nngames.scenario.saved_results import CheckedResult, ResultCheck, agree
+from nngames.scenario.yaml_reader import Document, parse_document
 from nngames.solvers import methods
 
 if TYPE_CHECKING:
-    from nngames.games import Game
+    from nngames.scenario.choices import Chosen
     from nngames.scenario.scenario import Scenario
 
 #: The key of a report under which the scenario stands.
 DOCUMENT = "document"
-#: A stated residual or scale may differ by this share from the recomputed one, and by this much of the scale.
-_SHARE, _ROUNDING = 1e-6, 1e-13
-#: The largest float.
-LARGEST = float(np.finfo(np.float64).max)
 
 
 def document_of(scenario: Scenario) -> dict[str, Any]:
@@ -80,61 +77,39 @@ def is_saved_report(file: str) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class CheckedResult:
-    """One result of a saved report, computed again.
-
-    Attributes
-    ----------
-    status : str
-        As the file has it.
-    residual, scale, tolerance : float
-        The first two recomputed; ``converged`` means residual <= tolerance * scale.
-    converged : bool
-    existence : BallVerdict or None
-        Whether an equilibrium is proved near the profile; None where the run did not converge.
-    """
-
-    status: str
-    residual: float
-    scale: float
-    tolerance: float
-    converged: bool
-    existence: BallVerdict | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures and the verdict as plain data."""
-        existence = None if self.existence is None else self.existence.to_dict()
-        return {**plain({k: v for k, v in vars(self).items() if k != "existence"}), "existence": existence}
-
-
-@dataclass(frozen=True, eq=False)
 class SavedCheck:
-    """The check of a saved report: what the file says of its results' profiles, residuals and statuses holds.
+    """The check of a saved report: what the file says of its results and expectations holds.
 
-    What else it holds, such as guarantees and expectations, is derived anew by ``nngames run``.
+    Of its results these are recomputed: residuals, Nash gaps, statuses, guarantees, the ends of the traces, and the
+    kinds of trained networks. The expectations are compared again with what the file holds. Reports of its checks, such
+    as potentials, are derived anew by ``nngames run`` and ``nngames check`` on the scenario.
 
     Attributes
     ----------
     file, scenario : str
     results : mapping label -> CheckedResult
-    expected : mapping label -> str
-        The statuses that the scenario expects; of other results it is ``converged``.
+    expectations : sequence of Statement
+        Those of the scenario, compared again.
+    ok : bool
+        Whether every expectation is met, and every result converged unless an expectation states its status.
     """
 
     file: str
     scenario: str
     results: Mapping[str, CheckedResult]
-    expected: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """Whether every result has the status that the scenario expects, and converged unless it expects another."""
-        return all(result.status == self.expected.get(label, "converged") for label, result in self.results.items())
+    expectations: Sequence[Statement] = ()
+    ok: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was recomputed and proved as plain data."""
-        results = {label: result.to_dict() for label, result in self.results.items()}
-        return {"file": self.file, "scenario": self.scenario, "verified": True, "results": results, "ok": self.ok}
+        return {
+            "file": self.file,
+            "scenario": self.scenario,
+            "verified": True,
+            "results": {label: result.to_dict() for label, result in self.results.items()},
+            "expect": [plain(statement.to_dict()) for statement in self.expectations],
+            "ok": self.ok,
+        }
 
 
 def check_saved(file: str) -> SavedCheck:
@@ -148,8 +123,8 @@ def check_saved(file: str) -> SavedCheck:
     Raises
     ------
     ScenarioError
-        If the file is no such report, or states a residual, a scale or a status that does not hold; every such place is
-        named.
+        If the file is no such report, or states a figure, a status or an expectation that does not hold; every such
+        place is named.
     """
     return _Saved(file).check()
 
@@ -168,7 +143,11 @@ class _Saved:
 
     def check(self) -> SavedCheck:
         if not isinstance(self.data, dict) or not isinstance(self.data.get(DOCUMENT), dict):
-            self.refuse((), f"is no saved report: it has no key {DOCUMENT!r}; write one with 'nngames run FILE --save'")
+            self.refuse(
+                (),
+                f"is no saved report of a solve: it has no key {DOCUMENT!r}, which 'nngames run FILE --save' writes of "
+                "scenarios that solve",
+            )
         if not isinstance(self.data.get("solve"), dict) or not self.data["solve"]:
             self.refuse(("solve",), "holds no result")
         with self.rebuilt() as scenario:
@@ -177,13 +156,57 @@ class _Saved:
             self.asked = self.data[DOCUMENT].get("tolerance", scenario.stopping.tolerance)
             for label, given in self.data["solve"].items():
                 self.check_label(labels, label, given)
-            found = {label: self.result(scenario.game, label, given) for label, given in self.data["solve"].items()}
+            chosen = {method.label: method for method in scenario.methods}
+            found = {
+                label: self.result(scenario, chosen.get(label), label, given)
+                for label, given in self.data["solve"].items()
+            }
+            self.check_words(scenario)
+            if not self.problems:
+                self.check_training(scenario)
+            if not self.problems:
+                expectations, ok = compared_again(scenario, self.data, self.note)
             if self.problems:
                 raise ScenarioError(self.problems)
-            stated = {expectation.what: expectation.equal for expectation in scenario.section.expect}
-            expected = {label: str(stated[what]) for label in found if (what := f"solve.{label}.status") in stated}
             results = {label: result for label, result in found.items() if result is not None}
-            return SavedCheck(self.file, scenario.name, results, expected)
+            return SavedCheck(self.file, scenario.name, results, expectations, ok)
+
+    def result(self, scenario: Scenario, chosen: Chosen | None, label: str, given: Any) -> CheckedResult | None:
+        """Recompute one result and note what does not hold."""
+        if not isinstance(given, dict):
+            self.note(("solve", label), "must be a mapping")
+            return None
+        name = str(given.get("method")) if chosen is None else chosen.name
+        return ResultCheck(scenario.game_of(name), chosen, label, given, self.asked, self.note).checked()
+
+    def check_words(self, scenario: Scenario) -> None:
+        """Note what the file says of the scenario and its game that is not so."""
+        from nngames.scenario.scenario_report import ScenarioReport
+
+        right = ScenarioReport(scenario, {}, {}).findings()
+        for part, keys in (("scenario", ("name", "description", "source", "seed")), ("game", tuple(right["game"]))):
+            stated = self.data.get(part)
+            for key in keys:
+                said = stated.get(key) if isinstance(stated, dict) else None
+                if not same(said, right[part][key]):
+                    self.note((part, key), f"is {shown(said)}; of this scenario it is {shown(right[part][key])}")
+
+    def check_training(self, scenario: Scenario) -> None:
+        """Note what the file says of trained networks that is not so: figures, kinds and the statuses of verdicts."""
+        stated = self.data.get("training", {})
+        if not isinstance(stated, dict) or (stated and scenario.training is None):
+            self.note(("training",), "is of a scenario that trains nothing")
+            return
+        for label, given in stated.items():
+            if label not in self.data["solve"] or not isinstance(given, dict):
+                self.note(("training",), f"holds {shown(label)}, which is no result")
+                continue
+            assert scenario.training is not None  # noqa: S101 - see above
+            profile = np.asarray(self.data["solve"][label]["profile"], dtype=np.float64)
+            outcome = plain(scenario.training.outcome(profile).to_dict())
+            for path, found in _decisions(outcome):
+                if not agree(said := _at(given, path), found):
+                    self.note(("training", label, *path), f"is {shown(said)}; of this network it is {shown(found)}")
 
     @contextmanager
     def rebuilt(self) -> Iterator[Scenario]:
@@ -234,75 +257,47 @@ class _Saved:
         except OSError as error:
             self.refuse(where, f"cannot be a file beside the others: {error.strerror}")
 
-    def result(self, game: Game, label: str, given: Any) -> CheckedResult | None:
-        """Recompute one result and note what does not hold."""
-        where = ("solve", label)
-        if not isinstance(given, dict):
-            self.note(where, "must be a mapping")
-            return None
-        numbers = {key: self.number(where, given, key) for key in ("residual", "scale", "tolerance")}
-        try:
-            x = np.asarray(given.get("profile"), dtype=np.float64)
-        except (TypeError, ValueError, OverflowError):
-            x = np.empty(0)
-        if x.shape != (game.size,):
-            self.note((*where, "profile"), f"must hold {game.size} numbers")
-            return None
-        if None in numbers.values():
-            return None
-        stated, scale, tolerance = (float(value) for value in numbers.values() if value is not None)
-        try:
-            residual = float(game.residual(x)) if np.isfinite(x).all() else math.inf
-        except NNGamesError as error:
-            self.note((*where, "profile"), f"is not a profile of the game: {error}")
-            return None
-        right = float(game.scale)
-        if not 0 < tolerance < 1 or tolerance != self.asked:
-            self.note((*where, "tolerance"), f"is {tolerance:.6g}; the scenario was run with {shown(self.asked)}")
-        if not abs(scale - right) <= _SHARE * right:
-            self.note((*where, "scale"), f"is {scale:.6g}; the game's is {right:.6g}")
-        if math.isfinite(residual) and not abs(stated - residual) <= _SHARE * residual + _ROUNDING * right * game.size:
-            self.note((*where, "residual"), f"is {stated:.6g}; at the profile it is {residual:.6g}")
-        status = given.get("status")
-        if status not in [str(known) for known in Status]:
-            self.note((*where, "status"), f"is {shown(status)}, which is no status")
-        converged = status == "converged"
-        if converged and not residual <= tolerance * right * (1 + _SHARE):
-            message = (
-                f"is 'converged', but the residual {residual:.6g} is above tolerance * scale, {tolerance * right:.6g}"
-            )
-            self.note((*where, "status"), message)
-        if self.problems:
-            return None
-        existence = certify_equilibrium(game, x) if converged else None
-        return CheckedResult(str(status), residual, right, tolerance, converged, existence)
-
-    def number(self, where: tuple[str, ...], given: Mapping[str, Any], key: str) -> float | None:
-        """Return a number that is not negative, as ``plain`` writes it, or note that there is none."""
-        value = given.get(key)
-        if value in ("inf", "nan"):
-            return float(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LARGEST:
-            return float(value)
-        self.note((*where, key), f"must be a number that is not negative; got {shown(value)}")
-        return None
-
     def check_label(self, labels: Collection[str], label: str, given: Any) -> None:
         """Note a result that is neither one of the scenario's methods nor of a method that is known."""
-        known = isinstance(given, dict) and given.get("method") in methods()
+        method = given.get("method") if isinstance(given, dict) else None
+        # What ``auto`` ended with follows its name.
+        known = isinstance(method, str) and (method in methods() or method.startswith("auto:"))
         if not _is_text(label) or not (label in labels or known):
             self.note(("solve",), f"holds {shown(label)}, which is no method of the scenario and names none")
 
-    def note(self, path: tuple[str, ...], message: str) -> None:
+    def note(self, path: Steps, message: str) -> None:
         # JSON is YAML, whose reader knows the places.
-        try:
-            self.problems.append(parse_document(self.text, self.file).problem(path, message))
-        except ScenarioError:
-            self.problems.append(Problem(self.file, 1, 1, ".".join(path), message))
+        if self.places is None:
+            self.problems.append(Problem(self.file, 1, 1, ".".join(map(str, path)), message))
+        else:
+            self.problems.append(self.places.problem(path, message))
 
-    def refuse(self, path: tuple[str, ...], message: str) -> NoReturn:
+    @cached_property
+    def places(self) -> Document | None:
+        try:
+            return parse_document(self.text, self.file)
+        except ScenarioError:
+            return None
+
+    def refuse(self, path: Steps, message: str) -> NoReturn:
         self.note(path, message)
         raise ScenarioError(self.problems)
+
+
+def _decisions(outcome: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the places and values of the figures of plain data, and of all kinds and statuses in it."""
+    if isinstance(outcome, dict):
+        for key, value in outcome.items():
+            if key in ("kind", "status") or (not path and not isinstance(value, dict | list)):
+                yield (*path, key), value
+            else:
+                yield from _decisions(value, (*path, key))
+
+
+def _at(data: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
 
 
 def _is_text(name: str) -> bool:
