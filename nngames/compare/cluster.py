@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ PATIENCE = 10.0
 DESERTED = 60.0
 #: How often a run whose call raised an error is tried again; how often one whose node died is the scheduler's setting.
 RETRIES = 2
+#: What an address looks like. A client to any other one hangs at its end, or begins a cluster of its own.
+_ADDRESS = re.compile(r"(\w+://)?[^\s/]+:\d{1,5}/?")
 
 
 class Cluster:
@@ -34,17 +37,20 @@ class Cluster:
     MissingExtraError
         Without the extra ``dask``.
     InputError
-        If no scheduler with a worker answers at the address.
+        If it is no address, or no scheduler with a worker answers there.
     """
 
     def __init__(self, address: str, patience: float = PATIENCE) -> None:
+        if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
+            raise InputError(f"a cluster is the address of a Dask scheduler, as in tcp://HOST:8786; got {address!r}")
         try:
             from distributed import Client
         except ImportError:
             raise MissingExtraError("a cluster", "dask") from None
         try:
             self._client = Client(address, timeout=patience, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
+        except (OSError, TypeError, ValueError) as error:
+            # A TypeError where the scheme needs keys and certificates that are not there.
             raise InputError(f"no Dask scheduler answers at {address!r}: {_first_line(error)}") from None
         try:
             self._client.wait_for_workers(1, timeout=patience)

@@ -76,25 +76,28 @@ class DenseFactor(Factor):
 class TriangularFactor(Factor):
     """A dense matrix, by LU with partial pivoting: for few solutions, where an inverse costs more than it saves.
 
+    With ``overwrite`` the factors may take the matrix's place.
+
     Raises
     ------
     numpy.linalg.LinAlgError
         If the matrix is singular.
     """
 
-    def __init__(self, matrix: Array) -> None:
+    def __init__(self, matrix: Array, overwrite: bool = False) -> None:
         from scipy.linalg.lapack import get_lapack_funcs
 
         factor, self._substitute = get_lapack_funcs(("getrf", "getrs"), (matrix,))
-        # LAPACK takes columns: the transpose is what it finds in memory.
-        self._triangles, self._pivots, info = factor(matrix.T)
+        # LAPACK takes columns: of rows it finds the transpose in memory.
+        self._transposed = not matrix.flags.f_contiguous
+        self._triangles, self._pivots, info = factor(matrix.T if self._transposed else matrix, overwrite_a=overwrite)
         if info != 0:
             raise np.linalg.LinAlgError("the matrix is singular")
         self.multiplications = matrix.size
 
     def solve(self, rhs: Array) -> Array:
         """Solve with the triangles."""
-        solution: Array = self._substitute(self._triangles, self._pivots, rhs.T, trans=1)[0]
+        solution: Array = self._substitute(self._triangles, self._pivots, rhs.T, trans=int(self._transposed))[0]
         return solution.T
 
 

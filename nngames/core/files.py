@@ -10,13 +10,20 @@ from pathlib import Path
 def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> Path:
     """Write ``content`` to ``path`` through a temporary file in the same folder and a rename.
 
+    A link is followed. What is no file, such as a device or a pipe, is written into: a rename would put a file in its
+    place.
+
     Raises
     ------
     OSError
         If the folder does not exist or is not writable; the old file is then untouched.
     """
-    target = Path(path)
     data = content.encode("utf-8") if isinstance(content, str) else content
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as stream:
+            stream.write(data)
+        return Path(path)
+    target = Path(os.path.realpath(path))
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -28,7 +35,7 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> Path:
     except BaseException:
         os.unlink(temporary)
         raise
-    return target
+    return Path(path)
 
 
 def _umask() -> int:

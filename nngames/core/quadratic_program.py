@@ -33,8 +33,30 @@ def minimise_quadratic(q: Array, u: Array, matrix: Array, lower: Array, upper: A
     Notes
     -----
     daqp's dual active-set method finds the active constraints; the equality-constrained problem on them is then solved
-    once more directly, so that the result is good to rounding and not only to daqp's tolerance of 1e-12.
+    once more directly, so that the result is good to rounding and not only to daqp's tolerance of 1e-12. Its tolerances
+    are absolute, so that coordinates are taken in units in which every curvature is about 1, and the rows of A in units
+    in which their largest entry is.
     """
+    curvature = q.diagonal()
+    stretch = _power_of_two(1 / np.sqrt(np.where(curvature > 0, curvature, 1.0)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        steepness = np.abs(matrix * stretch).max(axis=1, initial=0.0)
+        unit = _power_of_two(1 / np.where(steepness > 0, steepness, 1.0))
+        bounds = lower * unit, upper * unit
+        scaled = q * stretch * stretch[:, None], u * stretch, matrix * stretch * unit[:, None], *bounds
+    given = q, u, matrix, lower, upper
+    if all((np.isfinite(new) == np.isfinite(old)).all() for new, old in zip(scaled, given, strict=True)):
+        return stretch * _minimiser(*scaled)
+    return _minimiser(*given)
+
+
+def _power_of_two(values: Array) -> Array:
+    """Return for each positive number the power of two at or below it, of those that floats hold."""
+    return np.ldexp(1.0, np.frexp(values)[1] - 1)
+
+
+def _minimiser(q: Array, u: Array, matrix: Array, lower: Array, upper: Array) -> Array:
+    """Return the minimiser of a program whose curvatures are about 1."""
     size = max(float(np.abs(t[np.isfinite(t)]).max(initial=0.0)) for t in (u, lower, upper))
     unit = math.ldexp(1.0, math.frexp(size)[1]) if 0 < size < math.inf else 1.0
     # The tolerances are absolute, so that small data are scaled up; large ones only where they prevent a solution.

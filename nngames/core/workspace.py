@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nngames.core.profiles import Array
 
@@ -64,3 +65,27 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
         source = np.empty(room, np.uint8)
     first += -(source.ctypes.data + first) % _LINE
     return source[first : first + size].view(dtype).reshape(shape)
+
+
+class Block:
+    """Room for matrices of so many rows and as many columns as the widest has, one of them at a time, contiguous."""
+
+    def __init__(self, rows: int, dtype: Any) -> None:
+        self._rows, self._dtype = rows, dtype
+        self._entries: Array | None = None
+
+    def of(self, columns: int) -> Array:
+        """Return a matrix with so many columns, not filled, in the place of the last one."""
+        size = self._rows * columns
+        if self._entries is None or self._entries.size < size:
+            self._entries = aligned((size,), self._dtype)
+        return self._entries[:size].reshape(self._rows, columns)
+
+
+def taken(array: Array, indices: NDArray[np.intp], axis: int, out: Array | None = None) -> Array:
+    """Return those columns (axis 1) or rows (axis 0) of a matrix, in ``out`` or in a new array at a cache line."""
+    if out is None:
+        shape = (len(indices), array.shape[1]) if axis == 0 else (array.shape[0], len(indices))
+        out = aligned(shape, array.dtype)
+    # With a mode that looks at no index NumPy writes straight into ``out``.
+    return np.take(array, indices, axis=axis, out=out, mode="clip")

@@ -7,12 +7,13 @@ from nngames.games.network_game import NetworkGame, ProximalGame
 from nngames.games.own_cost import OwnCost
 from nngames.games.quadratic_game import QuadraticGame
 from nngames.games.tracking_game import TrackingGame
-from nngames.games.views import Alternation, BatchView, FixedPoint, Inclusion, Minimisation, ProfileMap
+from nngames.games.views import Alternation, BatchView, Descent, FixedPoint, Inclusion, Minimisation, ProfileMap
 
 __all__ = [
     "Alternation",
     "BatchView",
     "CoupledGame",
+    "Descent",
     "FiniteGame",
     "FixedPoint",
     "Game",

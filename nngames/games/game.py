@@ -11,8 +11,9 @@ import numpy as np
 from nngames.core.errors import InputError, NotApplicableError
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
 from nngames.games.finite_game import refuse_finite
-from nngames.games.views import Alternation, FixedPoint, Inclusion, Minimisation
+from nngames.games.views import Alternation, Descent, FixedPoint, Inclusion, Minimisation
 from nngames.networks.classify import unit_of
+from nngames.results.result import Status
 
 
 class Game(ABC):
@@ -129,6 +130,23 @@ class Game(ABC):
             If the game has none.
         """
         raise NotApplicableError(f"players of a game with the {self.cost_name} cost have no moves to make in turn")
+
+    def descent(self) -> Descent:
+        """Return the view as one differentiable function, a mean over samples, to be lowered by all players together.
+
+        Raises
+        ------
+        NotApplicableError
+            If the game has none.
+        """
+        raise NotApplicableError(f"players of a game with the {self.cost_name} cost do not share one network's loss")
+
+    def advice(self, method: str, ended: Status, more: str) -> str | None:
+        """Return the next thing to try after a run that did not converge; None leaves it to the certificates.
+
+        ``more`` is the option that allows a longer run.
+        """
+        return None
 
     @abstractmethod
     def explain(self, format: str = "text") -> str:

@@ -72,8 +72,9 @@ class DenseResponse:
         if self._polyhedron is not None:
             z = minimise_quadratic(self._metric, u, *self._polyhedron)
             if self._activation.separable:
-                # Coordinates pressed against an end of their interval are put there exactly.
-                pushed = u - self._excess @ z
+                # Coordinates pressed against an end of their interval are put there exactly. A step of 1/q_ii along the
+                # gradient shows them: of a longer one rounding alone would press.
+                pushed = z + (u - self._metric @ z) / self._metric.diagonal()
                 ends = self._activation(pushed)
                 return np.where(pushed == ends, self._activation(z), ends)
             # Rounding alone may leave the set, where the cost is infinite.

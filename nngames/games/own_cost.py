@@ -78,7 +78,7 @@ class OwnCost:
         if self.metric is None:
             return 1 / slope
         curvature = self.metric.min() if self.metric.ndim == 1 else symmetric_extremes(self.metric)[0].lower
-        return 1 / slope + float(curvature) - 1
+        return float(curvature) + (1 / slope - 1)
 
     def quadratic(self, z: Array) -> Array:
         """Return Q z for z (..., n)."""

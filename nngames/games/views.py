@@ -175,9 +175,17 @@ class Inclusion(ABC):
 class Minimisation(ABC):
     """The problem min_{x in C} phi(x), phi convex with Lipschitz gradient; its solutions are the game's equilibria.
 
-    phi = sum_t omega_t phi_t is a sum over samples. With D = diag(``curvature``) and d = x - y,
-    <phi'(x) - phi'(y), d> <= <D d, d>; D is constant on each player's action, and phi and C are sums and products over
-    the players. So R(x) = P_C(x - D^-1 phi'(x)) is averaged, and its fixed points are the solutions.
+    phi = sum_t omega_t phi_t is a sum over samples; phi and C are sums and products over the players. Of the diagonal
+    matrices L (``curvature``), D (``metric``) and kappa D_0 (``dominance``, ``own_curvature``) each M has
+    <phi'(x) - phi'(y), d> <= <M d, d> with d = x - y, and P_C is the projection in the norm of M too: so Id - M^-1 phi'
+    and P_C are firmly nonexpansive in that norm, x -> P_C(x - M^-1 phi'(x)) is averaged with 2/3, without bounds with
+    1/2, and its fixed points are the solutions.
+
+    The residual is that of M = kappa D_0, each coordinate in its unit u and the whole times kappa:
+
+        kappa u [P_C(x - phi'(x) / (kappa D_0)) - x],    without bounds - u phi'(x) / D_0.
+
+    Coordinates of any size count alike in it, and a large curvature of some does not hide how far the others are.
 
     Attributes
     ----------
@@ -217,6 +225,36 @@ class Minimisation(ABC):
 
     @property
     @abstractmethod
+    def units(self) -> Array:
+        """u (size,), positive: what a change of a coordinate by 1 changes of what the samples see, in mean square."""
+
+    @property
+    @abstractmethod
+    def own_curvature(self) -> Array:
+        """D_0 (size,), the curvature along each coordinate by itself."""
+
+    @property
+    @abstractmethod
+    def dominance(self) -> Array:
+        """Safe kappa >= 1 (size,), one number on each player's action, with the curvature of phi at most kappa D_0."""
+
+    @property
+    @abstractmethod
+    def metric(self) -> Array:
+        """D (size,), safe and at most kappa D_0."""
+
+    def residuals(self, x: Array, gradient: Array) -> Array:
+        """Return the vector of the residual at x from phi'(x)."""
+        if not self.constrained:
+            return -(self.units / self.own_curvature) * gradient
+        step = gradient / (self.dominance * self.own_curvature)
+        ahead = x - step
+        moved = self.project(ahead)
+        # Where nothing is projected, the difference of large numbers would lose the step.
+        return self.dominance * self.units * np.where(moved == ahead, -step, moved - x)
+
+    @property
+    @abstractmethod
     def printed_curvature(self) -> Array:
         """2 sum_t omega_t |A_t|^2 (size,) on each player's action, A_t the linear map of its parameters at sample t."""
 
@@ -231,6 +269,32 @@ class Minimisation(ABC):
     @abstractmethod
     def part(self, samples: NDArray[np.intp]) -> Minimisation:
         """Return the problem of the sum over those samples, each with its own omega_t."""
+
+
+class Descent(ABC):
+    """One differentiable function of a whole profile, a mean over samples, which need not be convex.
+
+    Attributes
+    ----------
+    samples : int
+    constrained : bool
+        Whether ``project`` moves anything.
+    """
+
+    samples: int
+    constrained: bool
+
+    @abstractmethod
+    def value_and_gradient(self, x: Array, rows: NDArray[np.intp] | None = None) -> tuple[float, Array]:
+        """Return the function and its gradient, on all samples or on some."""
+
+    @abstractmethod
+    def project(self, x: Array) -> Array:
+        """Return the nearest profile that is allowed."""
+
+    def natural_step(self, x: Array, gradient: Array) -> Array:
+        """Return P(x - E'(x)) - x from E'(x); without constraints it is -E'(x), whatever the size of x."""
+        return np.asarray(self.project(x - gradient) - x) if self.constrained else -gradient
 
 
 class Alternation(ABC):

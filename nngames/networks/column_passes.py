@@ -9,20 +9,55 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nngames.activations import Activation
 from nngames.core.profiles import Array
-from nngames.core.workspace import aligned
+from nngames.core.workspace import MOST_KEPT, Block, aligned, taken
 from nngames.networks.bound_passes import dense_coupling
+from nngames.networks.forms import RECTIFIED, SIGMOID, TANH, form_of
+from nngames.networks.fused import Kernels, kernels
 from nngames.networks.passes import CompositePass, JointPass, Layer
 
+#: Entries of a block of rows whose differences stay in the cache.
+BLOCK = 16384
 
-def squares_of_columns(columns: Array) -> Array:
-    """Return the sums of the squares in the columns."""
-    return np.einsum("ij,ij->j", columns, columns)
+
+def kernels_for(dtype: np.dtype[Any]) -> Kernels | None:
+    """Return the compiled kernels if they are loaded and take that precision."""
+    return kernels(limited=True) if dtype == np.float64 else None
+
+
+class ColumnDistances:
+    """The distances between the columns of two matrices of one shape, no wider than ``like``, block by block."""
+
+    def __init__(self, like: Array) -> None:
+        self._compiled = kernels_for(like.dtype)
+        if self._compiled is None:
+            self._entries = aligned((min(max(BLOCK, like.shape[1]), like.size),), like.dtype)
+
+    def squares(self, x: Array, y: Array) -> Array:
+        """Return the squares of the distances."""
+        rows, columns = x.shape
+        if self._compiled is not None:
+            squares = np.empty(columns)
+            self._compiled.squared_distances(x, y, squares)
+            return squares
+        step = len(self._entries) // columns
+        block = self._entries[: step * columns].reshape(step, columns)
+        squares = np.zeros(columns, dtype=x.dtype)
+        for first in range(0, rows, step):
+            last = min(first + step, rows)
+            differences = np.subtract(x[first:last], y[first:last], out=block[: last - first])
+            squares += np.einsum("ij,ij->j", differences, differences)
+        return squares
+
+    def __call__(self, x: Array, y: Array) -> Array:
+        """Return the distances."""
+        return np.asarray(np.sqrt(self.squares(x, y)))
 
 
 class ColumnPass(ABC):
@@ -75,14 +110,39 @@ class _Stage(NamedTuple):
     activation: Activation
     source: slice
     where: slice
+    #: The form and the scale of an activation that is faster compiled.
+    form: tuple[int, float] | None
 
-    def write(self, argument: Array, block: Array) -> None:
+    def write(self, argument: Array, block: Array, compiled: Kernels | None) -> None:
         """Write the layer's output into ``block`` (n, batch), contiguous."""
         np.matmul(self.weight, argument, out=block)
-        if self.activation.separable and self.activation.size is None:
+        if compiled is not None and self.form is not None:
+            compiled.respond_in_place(*self.form, block)
+        elif self.activation.separable and self.activation.size is None:
             self.activation(block, out=block)
         else:
             block[...] = self.activation(np.array(block.T, order="C")).T
+
+
+class _Examination:
+    """Room for the columns that are examined apart from the others, and for what the map answers to them."""
+
+    def __init__(self, rows: int, dtype: np.dtype[Any]) -> None:
+        self._chosen, self._images = Block(rows, dtype), Block(rows, dtype)
+
+    def chosen(self, columns: Array, those: NDArray[np.intp]) -> Array:
+        """Return ``those`` columns side by side: the array itself where they are all."""
+        if len(those) == columns.shape[1]:
+            return columns
+        return taken(columns, those, axis=1, out=self._chosen.of(len(those)))
+
+    def images(self, chosen: Array) -> Array:
+        """Return the room for the answers to the chosen columns."""
+        return self._images.of(chosen.shape[1])
+
+    def distances(self, images: Array, chosen: Array) -> Array:
+        """Return the distances of the answers to the chosen columns."""
+        return ColumnDistances(chosen)(images, chosen)
 
 
 class JointColumns(ColumnPass):
@@ -90,7 +150,9 @@ class JointColumns(ColumnPass):
 
     def __init__(self, stages: Sequence[_Stage]) -> None:
         self._stages = stages
+        self._compiled = kernels_for(stages[0].weight.dtype)
         self._rows = sum(len(stage.weight) + 1 for stage in stages)
+        self._apart = _Examination(self._rows, stages[0].weight.dtype)
         starts = {stage.where.start: stage.where.start + place for place, stage in enumerate(stages)}
         # By layer: its rows, those of its source with the ones, and the stretch of a profile.
         self._places = []
@@ -116,15 +178,14 @@ class JointColumns(ColumnPass):
 
     def examined(self, columns: Array, those: NDArray[np.intp]) -> tuple[Array, Array]:
         """Return the profiles and the residuals of ``those`` columns."""
-        taken = _taken(columns, those)
-        images = self.evaluate(taken, aligned(taken.shape, taken.dtype))
-        images -= taken
-        return self.leave(taken), np.sqrt(squares_of_columns(images))
+        chosen = self._apart.chosen(columns, those)
+        images = self.evaluate(chosen, self._apart.images(chosen))
+        return self.leave(chosen), self._apart.distances(images, chosen)
 
     def evaluate(self, columns: Array, out: Array) -> Array:
         """Write T of the columns into ``out``."""
         for stage, rows, heard in self._places:
-            stage.write(columns[heard], out[rows])
+            stage.write(columns[heard], out[rows], self._compiled)
             out[rows.stop] = 1.0
         return out
 
@@ -134,8 +195,11 @@ class CompositeColumns(ColumnPass):
 
     def __init__(self, stages: Sequence[_Stage]) -> None:
         self._stages = stages
-        # The argument of the last pass, and what the layers between answered to it.
-        self._argument: Array | None = None
+        self._compiled = kernels_for(stages[0].weight.dtype)
+        dtype = stages[0].weight.dtype
+        self._blocks = [Block(len(stage.weight) + 1, dtype) for stage in stages[:-1]]
+        self._apart = _Examination(len(stages[-1].weight) + 1, dtype)
+        #: What the layers between answered to the last argument, with rows of ones.
         self._between: list[Array] = []
 
     def enter(self, x: Array) -> Array:
@@ -150,60 +214,66 @@ class CompositeColumns(ColumnPass):
 
     def evaluate(self, columns: Array, out: Array) -> Array:
         """Write O of the columns into ``out``."""
-        self._argument = columns
-        for stage, buffer in zip(self._stages, (*self._buffers(columns), out), strict=True):
-            stage.write(columns, buffer[:-1])
+        return self._evaluate(columns, out)
+
+    def _evaluate(self, columns: Array, out: Array) -> Array:
+        if not self._between or self._between[0].shape[1] != columns.shape[1]:
+            self._between = [block.of(columns.shape[1]) for block in self._blocks]
+            for between in self._between:
+                between[-1] = 1.0
+        for stage, buffer in zip(self._stages, (*self._between, out), strict=True):
+            stage.write(columns, buffer[:-1], self._compiled)
             columns = buffer
         out[-1] = 1.0
         return out
 
     def examined(self, columns: Array, those: NDArray[np.intp]) -> tuple[Array, Array]:
-        """Return the outputs of the layers between and the columns themselves, and the residuals of all layers."""
-        if columns is not self._argument:
-            self.evaluate(columns, aligned(columns.shape, columns.dtype))
-        blocks = [_taken(block, those) for block in (*self._between, columns)]
-        batch, heard = blocks[-1].shape[1], blocks[-1]
-        profiles = np.empty((batch, sum(len(stage.weight) for stage in self._stages)), dtype=columns.dtype)
-        squares = np.zeros(batch, dtype=columns.dtype)
-        for stage, block in zip(self._stages, blocks, strict=True):
+        """Return the answers of the layers between and the columns themselves, and the residuals.
+
+        Those of the layers between are 0, for what they hear is in the profile too.
+        """
+        last = self._apart.chosen(columns, those)
+        images = self._evaluate(last, self._apart.images(last))
+        profiles = np.empty((len(those), sum(len(stage.weight) for stage in self._stages)), dtype=last.dtype)
+        for stage, block in zip(self._stages, (*self._between, last), strict=True):
             profiles[:, stage.where] = block[:-1].T
-            answers = aligned((len(block) - 1, batch), columns.dtype)
-            stage.write(heard, answers)
-            answers -= block[:-1]
-            squares += squares_of_columns(answers)
-            heard = block
-        return profiles, np.sqrt(squares)
-
-    def _buffers(self, columns: Array) -> list[Array]:
-        """Return the arrays of the layers between, which are made anew when columns were dropped."""
-        batch = columns.shape[1]
-        if not self._between or self._between[0].shape[1] != batch:
-            shapes = ((len(stage.weight) + 1, batch) for stage in self._stages[:-1])
-            self._between = [aligned(shape, columns.dtype) for shape in shapes]
-            for between in self._between:
-                between[-1] = 1.0
-        return self._between
+        return profiles, self._apart.distances(images, last)
 
 
-def _taken(columns: Array, those: NDArray[np.intp]) -> Array:
-    """Return ``those`` columns side by side: the array itself where they are all."""
-    if len(those) == columns.shape[1]:
-        return columns
-    return np.take(columns, those, axis=1, out=aligned((len(columns), len(those)), columns.dtype), mode="clip")
+_stages: WeakKeyDictionary[JointPass | CompositePass, dict[np.dtype[Any], list[_Stage] | None]] = WeakKeyDictionary()
 
 
 def joint_columns(joint: JointPass, dtype: np.dtype[Any]) -> ColumnPass:
     """Return the joint map on batches of that precision."""
-    stages = None if joint.assembled else _dense_stages(joint.layers(dtype), dtype)
+    stages = None if joint.assembled else _stages_of(joint, dtype)
     return TransposedPass(joint) if stages is None else JointColumns(stages)
 
 
 def composite_columns(composite: CompositePass, dtype: np.dtype[Any]) -> ColumnPass:
     """Return the composite map on batches of that precision."""
-    stages = _dense_stages(composite.layers(dtype), dtype)
+    stages = _stages_of(composite, dtype)
     if stages is not None:
         return CompositeColumns(stages)
     return TransposedPass(lambda state: composite(state)[..., composite.state])
+
+
+def _stages_of(source: JointPass | CompositePass, dtype: np.dtype[Any]) -> list[_Stage] | None:
+    """Return the stages of a map, which keeps them where its weights with the biases take little memory."""
+    known = _stages.setdefault(source, {})
+    if dtype in known:
+        return known[dtype]
+    stages = _dense_stages(source.layers(dtype), dtype)
+    if sum(stage.weight.nbytes for stage in stages or ()) <= MOST_KEPT:
+        known[dtype] = stages
+    return stages
+
+
+def _compiled_form(activation: Activation) -> tuple[int, float] | None:
+    """Return the form and the scale of an activation that takes columns compiled; None for others."""
+    form, first, second = form_of(activation) or (None, 0.0, 0.0)
+    if form in (TANH, SIGMOID) or (form == RECTIFIED and first == 1.0 and second == 0.0):
+        return form, float(first)
+    return None
 
 
 def _dense_stages(layers: Sequence[Layer], dtype: np.dtype[Any]) -> list[_Stage] | None:
@@ -218,5 +288,5 @@ def _dense_stages(layers: Sequence[Layer], dtype: np.dtype[Any]) -> list[_Stage]
         # Rows that begin at multiples of eight numbers make the product a little faster.
         widened = np.empty((rows, -(-(columns + 1) // 8) * 8), dtype=dtype)[:, : columns + 1]
         widened[:, :-1], widened[:, -1] = matrix, layer.bias
-        stages.append(_Stage(widened, layer.activation, source, layer.where))
+        stages.append(_Stage(widened, layer.activation, source, layer.where, _compiled_form(layer.activation)))
     return stages

@@ -112,6 +112,8 @@ class Kernels(NamedTuple):
 
     relaxed_steps: Callable[..., int]
     anderson_steps: Callable[..., int]
+    respond_in_place: Callable[..., None]
+    squared_distances: Callable[..., None]
 
 
 class _Process:
@@ -126,13 +128,22 @@ class _Process:
     def load(self) -> None:
         """Load the kernels from disk, or compile them and keep them there."""
         _drop_stale()
-        from nngames.networks import fused_anderson, fused_kernels
+        from nngames.networks import fused_anderson, fused_columns, fused_kernels
 
-        for kernel, signature in (*fused_kernels.signatures(), *fused_anderson.signatures()):
+        for kernel, signature in (
+            *fused_kernels.signatures(),
+            *fused_anderson.signatures(),
+            *fused_columns.signatures(),
+        ):
             kernel.compile(signature)
             # An array of another type shall be an error, not seconds of compilation.
             kernel.disable_compile()
-        self.kernels = Kernels(fused_kernels.relaxed_steps, fused_anderson.anderson_steps)
+        self.kernels = Kernels(
+            fused_kernels.relaxed_steps,
+            fused_anderson.anderson_steps,
+            fused_columns.respond_in_place,
+            fused_columns.squared_distances,
+        )
 
     def wanted(self) -> bool:
         """Whether runs have taken as long without the kernels as loading or compiling them takes."""

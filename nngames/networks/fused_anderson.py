@@ -9,7 +9,8 @@ import numpy as np
 
 from nngames.core.profiles import Array
 from nngames.networks.fused import GRAM_INDEPENDENCE
-from nngames.networks.fused_kernels import compiled, distance, evaluate
+from nngames.networks.fused_kernels import distance, evaluate
+from nngames.networks.fused_scalars import compiled
 
 _plain = compiled()
 _summing = compiled(fastmath={"reassoc", "contract"}, forceinline=True)

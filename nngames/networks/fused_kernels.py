@@ -1,7 +1,7 @@
 """The compiled passes: small dense networks, and the steps of schemes on them, as loops over numbers.
 
 With Numba these functions are compiled and kept on disk; without it they are ordinary functions, which serve to check
-them. Numba compares the cache of a function with this file alone, so all that is compiled together lives here.
+them.
 
 A map is given by ``weights`` (L, rows / 4, 4, columns) and ``biases`` (L, rows / 4, 4), in blocks of four rows, which
 load x once; ``parameters`` (2, L, rows), those of each coordinate's activation; and ``stages`` (L, 4): for each layer
@@ -16,10 +16,7 @@ cannot prove nonnegative are kept out of inner loops, which it would otherwise n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from nngames.core.profiles import Array
 from nngames.networks.forms import (
@@ -36,58 +33,12 @@ from nngames.networks.forms import (
     TWO_SLOPES,
 )
 from nngames.networks.fused import RECURRENCE
-
-try:
-    from numba import njit
-except ImportError:
-    njit = None
-
-_LOG2_E = 1.4426950408889634
-#: ln 2 in two parts, the first of which has trailing zeros: its product with an integer is exact.
-_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-#: Added to a number below 2^51 it leaves the nearest integer in the last bits.
-_ROUND = 6755399441055744.0
-_ONE_BITS = np.int64(4607182418800017408)
-_C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9, _C10, _C11, _C12, _C13 = (1 / math.factorial(k) for k in range(2, 14))
-
-
-def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return the decorator that compiles a function where Numba is installed, with its cache where there is a place."""
-
-    def decorate(function: Callable[..., Any]) -> Any:
-        if njit is None:
-            return function
-        try:
-            return njit(cache=True, error_model="numpy", **options)(function)
-        except RuntimeError:
-            # No folder for the cache can be written.
-            return njit(error_model="numpy", **options)(function)
-
-    return decorate
-
+from nngames.networks.fused_scalars import compiled, exponential, hyperbolic_tangent
 
 #: Sums in any order, so that they can be made several terms at a time; NaN and infinities keep their meaning.
 _inlined_sum = compiled(fastmath={"reassoc", "contract"}, forceinline=True)
 #: Term by term as written.
 _plain = compiled()
-_inlined = compiled(forceinline=True)
-
-
-@_inlined
-def _exponential(y: float) -> tuple[float, float]:
-    """Return (s, p) with e^y = s (1 + p), s a power of two and |p| < 1/2, for y in [-708, 0].
-
-    Without a branch, so that several are made at a time. y = k ln 2 + r with |r| <= ln(2)/2, s = 2^k and p = e^r - 1 by
-    its Taylor polynomial of degree 13, the rest of which is below 5e-18 r.
-    """
-    shifted = y * _LOG2_E + _ROUND
-    k = shifted - _ROUND
-    r = (y - k * _LN2_HIGH) - k * _LN2_LOW
-    q = r * r
-    low = _C2 + r * _C3 + q * (_C4 + r * _C5)
-    high = (_C6 + r * _C7) + q * (_C8 + r * _C9) + (q * q) * ((_C10 + r * _C11) + q * (_C12 + r * _C13))
-    bits = (np.float64(shifted).view(np.int64) << 52) + _ONE_BITS
-    return np.int64(bits).view(np.float64), r + q * (low + (q * q) * high)
 
 
 @_plain
@@ -108,15 +59,11 @@ def respond(form: int, parameters: Array, layer: int, rows: int, v: Array, out: 
             out[row, i] = (parameters[0, layer, i] if v[i] < 0.0 else 1.0) * v[i]
     elif form == TANH:
         for i in range(rows):
-            y = -2.0 * abs(v[i])
-            s, p = _exponential(-80.0 if y < -80.0 else y)
-            # e^y - 1 without cancellation, for s - 1 is exact.
-            t = s * p + (s - 1.0)
-            out[row, i] = parameters[0, layer, i] * math.copysign(t / (2.0 + t), v[i])
+            out[row, i] = parameters[0, layer, i] * hyperbolic_tangent(v[i])
     elif form == SIGMOID:
         for i in range(rows):
             y = -abs(v[i])
-            s, p = _exponential(-708.0 if y < -708.0 else y)
+            s, p = exponential(-708.0 if y < -708.0 else y)
             # Where e^y is no normal number, it is nothing.
             e = 0.0 if y < -708.0 else s + s * p
             out[row, i] = (e if v[i] < 0.0 else 1.0) / (1.0 + e)

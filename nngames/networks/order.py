@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from nngames.core.operators import DenseMap
+from nngames.core.operators import DenseMap, SparseMap
 
 if TYPE_CHECKING:
     from nngames.networks.network import Network
@@ -46,14 +46,23 @@ def _may_be_acyclic(network: Network) -> bool:
     return bool(entries <= n * (n - 1) / 2)
 
 
+def _pattern(network: Network) -> Any:
+    """Return a sparse matrix whose entries stand where those of W that are not 0 do: of one player W itself."""
+    from nngames.networks.passes import assembled_weight
+
+    alone = next(iter(network.weights.values())) if len(network.players) == 1 else None
+    weight: Any = alone if isinstance(alone, SparseMap) else assembled_weight(network)
+    if weight.matrix.data.all():
+        return weight.matrix
+    matrix = weight.matrix.copy()
+    matrix.eliminate_zeros()
+    return matrix
+
+
 def _without_cycles(network: Network) -> bool:
     from scipy.sparse.csgraph import connected_components
 
-    from nngames.networks.passes import assembled_weight
-
-    weight: Any = assembled_weight(network)
-    matrix = weight.matrix
-    matrix.eliminate_zeros()
+    matrix = _pattern(network)
     if matrix.diagonal().any():
         return False
     count, _ = connected_components(matrix, directed=True, connection="strong")

@@ -73,7 +73,7 @@ def print_groups(console: Any, groups: Sequence[Group], reasons: bool) -> None:
             line(console, reason if reason.startswith(group.method) else f"{group.method}: {reason}", indent=4)
         if len(group.reasons) > SHOWN_REASONS:
             more = len(group.reasons) - SHOWN_REASONS
-            line(console, f"{group.method}: and {more} more reasons; all are in --json", indent=4)
+            line(console, f"{group.method}: and {more} more reason{'s' * (more > 1)}; all are in --json", indent=4)
 
 
 def _group(group: Group) -> list[Cell]:

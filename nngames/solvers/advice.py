@@ -72,9 +72,12 @@ def existence_proved(guarantee: Guarantee) -> bool:
 
 def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> str:
     """Return the next thing to try, with its reason."""
+    more = "a larger --max-seconds" if status is Status.MAX_SECONDS else f"--max-iterations {10 * max(iterations, 100)}"
+    own = game.advice(solver.name, status, more)
+    if own is not None:
+        return own
     if game.size > LARGEST_ADVISED:
         return "see nngames certify for what is proved about this game"
-    more = "a larger --max-seconds" if status is Status.MAX_SECONDS else f"--max-iterations {10 * max(iterations, 100)}"
     if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS) and convergence_proved(game, solver):
         if existence_proved(solver.guarantee(game)):
             return f"convergence is proved, so allow more: {more}"
@@ -94,9 +97,7 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> st
         return f"{reason}: try --method {name}"
     if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS):
         return f"no certificate licenses a scheme here: try {more}"
-    others = [name for name in ("km", "extragradient", "best_response") if name != solver.name]
-    applicable = [name for name in others if registry.create(name).applies(game) is None]
-    return f"no certificate licenses a scheme here: try --method {applicable[0] if applicable else 'km'}"
+    return "no certificate licenses a scheme here: try --method auto"
 
 
 def licensed_methods(game: Game, besides: str) -> Iterator[tuple[str, str]]:

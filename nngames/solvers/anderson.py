@@ -224,7 +224,7 @@ class AndersonProblem(SafeguardedProblem):
 
     def know(self, displacements: Array) -> None:
         """Begin with the differences of plain passes, whose displacements (count, n) are given in their order."""
-        self._differences.fill(displacements[:-1], np.diff(displacements, axis=0))
+        self._differences.fill(displacements)
 
     @property
     def fused(self) -> FusedMap | None:

@@ -12,8 +12,9 @@ from nngames.core.errors import DomainError, NotApplicableError, ShapeError
 from nngames.core.profiles import Array
 from nngames.core.seeds import generator
 from nngames.core.threads import blas_threads
-from nngames.core.workspace import workspace
+from nngames.core.workspace import taken, workspace
 from nngames.games import Game
+from nngames.networks.fused import installed, kernels, ran_without
 from nngames.results.batch import BatchResult, batch_message
 from nngames.results.result import Status
 from nngames.solvers.advice import convergence_proved, existence_proved
@@ -24,6 +25,8 @@ from nngames.solvers.solver import Problem, Solver, State, registry, row_norms
 
 #: The block is made smaller once this share of its starts is done: each time it is copied.
 DROPPED_SHARE = 1 / 4
+#: The share of a run that compiled kernels save: only that counts for when they are loaded.
+COMPILED_SHARE = 0.1
 
 
 def check_starts(game: Game, starts: Any) -> Array:
@@ -54,6 +57,8 @@ class BatchRun:
         self._iterations, self._evaluations = np.zeros(count, np.int64), np.zeros(count, np.int64)
         #: Of the starts still in the block: which start it is, and whether it still goes on.
         self._rows, self._active = np.arange(count), np.ones(count, bool)
+        #: Whether the run could use the compiled kernels and has none.
+        self._without = False
 
     def run(self) -> BatchResult:
         """Run the scheme and return its result.
@@ -95,7 +100,10 @@ class BatchRun:
                 f"{able} and best_response with order='simultaneous'"
             )
         try:
-            return self.solver.problem(self.game, generator(None)).batched(self.starts.dtype)
+            problem = self.solver.problem(self.game, generator(None))
+            if installed() and isinstance(problem, FixedPointProblem) and self.starts.dtype == np.float64:
+                self._without = kernels(limited=self.max_seconds is not None) is None
+            return problem.batched(self.starts.dtype)
         except NotApplicableError as error:
             raise NotApplicableError(f"{name} does not apply: {error}") from None
 
@@ -184,18 +192,19 @@ class BatchRun:
         kept = np.flatnonzero(self._active)
         axis, count = self._problem.batch_axis, len(self._rows)
 
-        def taken(part: Any) -> Any:
+        def shorter(part: Any) -> Any:
             if isinstance(part, tuple):
-                return tuple(map(taken, part))
+                return tuple(map(shorter, part))
             batch = isinstance(part, np.ndarray) and part.ndim == 2 and part.shape[axis] == count
-            return np.take(part, kept, axis=axis) if batch else part
+            return taken(part, kept, axis) if batch else part
 
         residuals: Any = state.residual
-        shorter = State(taken(state.x), residuals[kept], state.evaluations, taken(state.memory))
+        iterate = self._problem.kept_iterate(state.x, kept)
+        following = State(iterate, residuals[kept], state.evaluations, shorter(state.memory))
         self._problem.keep(kept)
         self._watch.keep(kept)
         self._rows, self._active = self._rows[kept], np.ones(len(kept), bool)
-        return shorter
+        return following
 
     def _budget(self, iteration: int) -> Status | None:
         if iteration >= self.max_iterations:
@@ -233,13 +242,16 @@ class BatchRun:
 
     def _result(self) -> BatchResult:
         solver, game = self.solver, self.game
+        seconds = time.perf_counter() - self._began
+        if self._without:
+            ran_without(COMPILED_SHARE * seconds)
         return BatchResult(
             profiles=self._profiles,
             statuses=self._statuses,
             residuals=self._residuals,
             iterations=self._iterations,
             evaluations=self._evaluations,
-            seconds=time.perf_counter() - self._began,
+            seconds=seconds,
             message=batch_message(solver.name, self._statuses, self.tolerance * self._scale),
             scale=self._scale,
             tolerance=self.tolerance,

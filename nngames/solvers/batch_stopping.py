@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.profiles import Array
-from nngames.core.workspace import aligned
+from nngames.core.workspace import aligned, taken
 from nngames.networks.fused import RECURRENCE
 from nngames.results.result import Status
 from nngames.solvers.stopping import DIVERGENCE, STALL_FACTOR, STALL_ITERATIONS
@@ -49,7 +49,9 @@ class BatchWatch:
         self._checkpoint_x: Array | None = None
         # Which starts the rule for cycles is applied to, and what it keeps of each.
         self._watched, self._watches = np.full(count, autonomous), autonomous
+        # Starts that are done leave their places in it.
         self._anchor: Array | None = None
+        self._places = np.arange(count)
         # No start has a stored iterate yet, and none is near it.
         self._anchor_residual, self._allowed = np.full(count, np.inf), np.full(count, -1.0)
         self._anchor_at, self._renew_at = np.zeros(count, np.int64), np.ones(count, np.int64)
@@ -129,14 +131,14 @@ class BatchWatch:
             "_first_steps",
             "_first_miss",
             "_allowed",
+            "_places",
         ]:
             setattr(self, name, getattr(self, name)[kept])
         self._set_bounds(self._bounds[kept])
         self._set_range()
         self._watches = bool(self._watched.any())
-        for name in ("_anchor", "_checkpoint_x"):
-            if getattr(self, name) is not None:
-                setattr(self, name, np.take(getattr(self, name), kept, axis=self._axis))
+        if self._checkpoint_x is not None:
+            self._checkpoint_x = taken(self._checkpoint_x, kept, self._axis)
 
     def _returned(self, x: Array, residuals: Array, iteration: int, going: NDArray[np.bool_], apart: bool) -> list[int]:
         """Return the indices of the starts to which the rule for cycles applies."""
@@ -162,7 +164,7 @@ class BatchWatch:
         back, misses = np.zeros(len(steps), bool), np.zeros(len(steps))
         if near.size and self._anchor is not None:
             there = np.take(x, near, axis=self._axis)
-            misses[near] = self._norms(there - np.take(self._anchor, near, axis=self._axis))
+            misses[near] = self._norms(there - np.take(self._anchor, self._places[near], axis=self._axis))
             back[near] = misses[near] <= RECURRENCE * np.maximum(self._scale, self._norms(there))
         returned = back & self._away
         for k in np.flatnonzero(returned):
@@ -178,14 +180,15 @@ class BatchWatch:
         return found
 
     def _renew(self, x: Array, residuals: Array, iteration: int, due: NDArray[np.bool_]) -> None:
-        if self._anchor is None:
-            self._anchor = _copy(x)
-        elif due.all():
-            np.copyto(self._anchor, x)
+        if self._anchor is None or due.all():
+            if self._anchor is not None:
+                # The place of the last one, for as many starts as are left.
+                self._anchor = self._anchor.reshape(-1)[: x.size].reshape(x.shape)
+            self._anchor, self._places = _copy(x, self._anchor), np.arange(len(due))
         elif self._axis:
-            self._anchor[:, due] = x[:, due]
+            self._anchor[:, self._places[due]] = x[:, due]
         else:
-            self._anchor[due] = x[due]
+            self._anchor[self._places[due]] = x[due]
         self._anchor_residual = np.where(due, residuals, self._anchor_residual)
         self._allowed = RECURRENCE * np.maximum(self._anchor_residual, self._scale)
         self._set_range()
@@ -206,7 +209,7 @@ class BatchWatch:
         return np.linalg.norm(x, axis=1 - self._axis)
 
 
-def _copy(x: Array) -> Array:
-    copy = aligned(x.shape, x.dtype)
+def _copy(x: Array, out: Array | None = None) -> Array:
+    copy = aligned(x.shape, x.dtype) if out is None else out
     np.copyto(copy, x)
     return copy

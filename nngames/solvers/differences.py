@@ -142,14 +142,16 @@ class Differences:
                 target += ((1 - beta) * weights).dot(self.changes[used, piece])
         return result
 
-    def fill(self, moves: Array, changes: Array) -> None:
-        """Take the last of so many differences, in the order in which they were made; none were known before."""
-        known = min(self.most, len(moves))
-        if not known:
+    def fill(self, displacements: Array) -> None:
+        """Take the last differences of plain steps with these displacements, in their order; none were known before."""
+        known = min(self.most, len(displacements) - 1)
+        if known < 1:
             return
-        self.make_room(moves[0])
+        self.make_room(displacements[0])
         self.head, self.count = self.head - known, known
-        self.moves[self.used], self.changes[self.used] = moves[::-1][:known], changes[::-1][:known]
+        newest = displacements[::-1]
+        self.moves[self.used] = newest[1 : known + 1]
+        np.subtract(newest[:known], newest[1 : known + 1], out=self.changes[self.used])
         if self.long:
             self.moves[self.used] += self.changes[self.used]
         if self.keeps_gram:

@@ -16,9 +16,10 @@ from nngames.certificates.figures import round_down, shown
 from nngames.core.errors import check_choice
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
-from nngames.core.workspace import aligned
+from nngames.core.workspace import aligned, taken
 from nngames.games import BatchView, FixedPoint, Game
 from nngames.networks import Constant
+from nngames.networks.column_passes import ColumnDistances
 from nngames.networks.fused import FusedMap, Kernels
 from nngames.solvers.solver import Guarantee, Problem, Rate, State, column_norms, no_guarantee, norm
 from nngames.solvers.stopping import Stretch
@@ -41,10 +42,11 @@ class FixedPointProblem(Problem):
     def __init__(self, view: FixedPoint) -> None:
         self.view = view
         self._evaluate = view.evaluate
-        self._norm: Callable[[Array], Any] = norm
         self._made: Callable[[Array], Array] = np.empty_like
-        #: Whether an iterate stays whole during the step from it; of a batch that would take room in the cache.
-        self._keeps = True
+        #: Of a batch, where all steps are R(x): no iterate stays whole during the step from it, and no difference is
+        #: kept, which would take room in the cache.
+        self._distances: ColumnDistances | None = None
+        self._batched = False
         self.difference: Array
         self._spare: Array
 
@@ -52,8 +54,8 @@ class FixedPointProblem(Problem):
         """Return the problem with the map on columns."""
         batched: Any = copy(self)
         batched.view = BatchView(self.view, dtype)
-        batched._evaluate, batched._norm = batched.view.evaluate, column_norms
-        batched._made, batched._keeps = lambda like: aligned(like.shape, like.dtype), False
+        batched._evaluate, batched._batched = batched.view.evaluate, True
+        batched._made = lambda like: aligned(like.shape, like.dtype)
         return batched
 
     def profiles(self, x: Array, those: NDArray[np.intp]) -> Array:
@@ -66,10 +68,17 @@ class FixedPointProblem(Problem):
         batched: Any = self.view
         return batched.examined(x, those)
 
+    def kept_iterate(self, x: Array, kept: NDArray[np.intp]) -> Array:
+        """Return those columns; where R(x) takes the place of x, only a place for as many."""
+        if self._distances is None:
+            return super().kept_iterate(x, kept)
+        return x.reshape(-1)[: len(x) * len(kept)].reshape(len(x), -1)
+
     def keep(self, kept: NDArray[np.intp]) -> None:
         """Drop columns of the buffers."""
-        self.difference = np.take(self.difference, kept, axis=1)
-        self._spare = self._made(self.difference)
+        if self._distances is None:
+            self.difference = taken(self.difference, kept, axis=1)
+            self._spare = self._made(self.difference)
 
     @property
     def fused(self) -> FusedMap | None:
@@ -99,8 +108,9 @@ class FixedPointProblem(Problem):
         return following, residuals[:made], evaluations
 
     def restrict(self, profile: Array) -> Array:
-        """Return the map's argument."""
-        return np.array(self.view.restrict(profile))
+        """Return the map's argument, a fresh array."""
+        argument = self.view.restrict(profile)
+        return argument if self._batched else np.array(argument)
 
     def profile(self, x: Array) -> Array:
         """Return the profile of the map's argument."""
@@ -108,7 +118,10 @@ class FixedPointProblem(Problem):
 
     def start(self, x0: Array) -> State:
         """Return the state at x0; its memory is the map's value there."""
-        self.difference, self._spare = self._made(x0), self._made(x0)
+        if self._batched and self.constant == 1.0:
+            self._distances = ColumnDistances(x0)
+        else:
+            self.difference, self._spare = self._made(x0), self._made(x0)
         return self._state(x0, self._made(x0), 0)
 
     def resume(self, state: State) -> State:
@@ -122,9 +135,9 @@ class FixedPointProblem(Problem):
         Of a batch, which no interruption leaves a result of, R(x) takes the place of x.
         """
         x, image = state.x, state.memory
+        if self._distances is not None:
+            return self._state(image, x, state.evaluations)
         if relaxation == 1.0:
-            if not self._keeps:
-                return self._state(image, x, state.evaluations)
             following, free = image, self._spare
         else:
             # The difference of the last residual is still in the buffer.
@@ -134,9 +147,13 @@ class FixedPointProblem(Problem):
         return self._state(following, free, state.evaluations)
 
     def _state(self, x: Array, spare: Array, evaluations: int) -> State:
-        image, difference = self._evaluate(x, spare), self.difference
-        np.subtract(image, x, difference)
-        return State(x, self._norm(difference), evaluations + 1, image)
+        image = self._evaluate(x, spare)
+        if self._distances is not None:
+            residual: Any = self._distances(image, x)
+        else:
+            difference = np.subtract(image, x, self.difference)
+            residual = column_norms(difference) if self._batched else norm(difference)
+        return State(x, residual, evaluations + 1, image)
 
 
 class Accumulated:

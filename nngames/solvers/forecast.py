@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -21,6 +21,7 @@ from nngames.core.operators import SparseMap
 from nngames.core.profiles import Array
 from nngames.games import CoupledGame, Game, NetworkGame
 from nngames.networks.couplings import LinearCoupling
+from nngames.solvers.differences import LONG
 from nngames.solvers.newton import DENSE_SIZE
 
 #: Displacements of plain passes from which the schemes are judged.
@@ -39,6 +40,8 @@ EXHAUSTED = 1e-14
 FORECAST = 1.5e-4
 #: Seconds for a multiplication and addition in a dense product with a vector, a sparse one, and a product of matrices.
 DENSE_PRODUCT, SPARSE_PRODUCT, MATRIX_PRODUCT = 3e-10, 1.5e-9, 6e-11
+#: For one in a sparse product with a vector of at least ``LONG`` entries, which does not fit into the cache.
+SCATTERED_PRODUCT = 3.5e-9
 #: Seconds for a call into compiled code, for an entry of a separable response, and for a response that is an algorithm.
 CALL, ENTRY, ALGORITHM = 1.5e-6, 4e-9, 1e-4
 #: Seconds that the loop takes for a plain step, and an accelerated one beside the products of its memory.
@@ -67,13 +70,36 @@ class Costs:
         return self.plain > FORECAST
 
 
-@dataclass(frozen=True)
 class Factors:
-    """By how much a step lowers the residual in the mean: plain, with relaxation 1/2, and accelerated."""
+    """By how much a step lowers the residual in the mean: plain, with relaxation 1/2, and accelerated.
 
-    plain: float
-    relaxed: float
-    accelerated: float
+    They follow from the last displacements g_0, ..., g_m of plain passes. The factor is that of the last two steps,
+    since the first ones of a scheme that averages pay more than the later ones; those of relaxed and accelerated steps
+    still do, so they are taken to the power ``CAUTION``. All figures come from the Gram matrix of the displacements.
+    """
+
+    def __init__(self, displacements: Array | Sequence[Array]) -> None:
+        last = np.asarray(displacements[-JUDGED - 1 :])
+        self._gram = last.dot(last.T)
+        self._first, self._m = float(self._gram[0, 0]), len(last) - 1
+
+    @cached_property
+    def plain(self) -> float:
+        """The factor of a plain step."""
+        m, gram = self._m, self._gram
+        return _mean_factor(self._first, float(gram[m - 2, m - 2]), float(gram[m, m]))
+
+    @cached_property
+    def relaxed(self) -> float:
+        """The factor of a step with relaxation 1/2."""
+        m, gram = self._m, self._gram
+        return _mean_factor(self._first, _averaged(gram[: m - 1, : m - 1]), _averaged(gram)) ** CAUTION
+
+    @cached_property
+    def accelerated(self) -> float:
+        """The factor of an accelerated step."""
+        least = _least(self._gram)
+        return _mean_factor(self._first, least[self._m - 2], least[self._m]) ** CAUTION
 
 
 _costs: WeakKeyDictionary[Game, dict[bool, Costs]] = WeakKeyDictionary()
@@ -110,12 +136,13 @@ def pass_seconds(game: Game) -> float:
     if not isinstance(game, NetworkGame | CoupledGame):
         return ALGORITHM
     network, total = game.network, 0.0
+    entry = SCATTERED_PRODUCT if network.size >= LONG else SPARSE_PRODUCT
     if network.joint.assembled:
-        total = CALL + SPARSE_PRODUCT * network.joint.multiplications
+        total = CALL + entry * network.joint.multiplications
     else:
         for coupling in network.couplings:
             sparse = isinstance(coupling, LinearCoupling) and isinstance(coupling.weight, SparseMap)
-            total += 2 * CALL + coupling.multiplications * (SPARSE_PRODUCT if sparse else DENSE_PRODUCT)
+            total += 2 * CALL + coupling.multiplications * (entry if sparse else DENSE_PRODUCT)
     for where, activation in network.joint.runs:
         total += CALL + ENTRY * (where.stop - where.start) if activation.separable else ALGORITHM
     return total if isinstance(game, NetworkGame) else total + 2e-5 * len(game.own)
@@ -138,26 +165,6 @@ def _newton_seconds(game: Game, size: int, once: float) -> float:
     jacobian = MATRIX_PRODUCT * size * products * (layers - 1) / layers + 2e-9 * size**2
     factors = MATRIX_PRODUCT * size**3 * 2 / 3
     return directions * (6e-5 + jacobian + factors + 4 * once)
-
-
-def factors_of(displacements: Array | Sequence[Array]) -> Factors:
-    """Return what the last displacements g_0, ..., g_m of plain passes say about each scheme.
-
-    The factor is that of the last two steps, since the first ones of a scheme that averages pay more than the later
-    ones; those of relaxed and accelerated steps still do, so they are taken to the power ``CAUTION``. All figures come
-    from the Gram matrix of the displacements.
-    """
-    last = np.array(displacements[-JUDGED - 1 :])
-    m = len(last) - 1
-    gram = last @ last.T
-    squares, least = gram.diagonal().tolist(), _least(gram)
-    pairs = (
-        (squares[m - 2], squares[m]),
-        (_averaged(gram[: m - 1, : m - 1]), _averaged(gram)),
-        (least[m - 2], least[m]),
-    )
-    plain, relaxed, accelerated = (_mean_factor(squares[0], *pair) for pair in pairs)
-    return Factors(plain, relaxed**CAUTION, accelerated**CAUTION)
 
 
 def plain_factor(displacements: Sequence[Array]) -> float:

@@ -34,8 +34,10 @@ DESCENT = 0.1
 GROWTH = 1.0
 #: The step is halved at most this often.
 HALVINGS = 3
-#: A factorised Jacobian is used again as long as each step with it lowers the residual by this factor.
+#: A factorised Jacobian is used again if the step with which it was made lowers the residual by this factor.
 REUSE = 0.3
+#: And for as long as its n/20 steps that cost what the next one does would lower the residual by this.
+WORTH = 1e-3
 #: After the j-th direction in a row that fails, min(2^j, this) relaxed steps are taken before the next is computed.
 MOST_RELAXED = 64
 
@@ -50,8 +52,8 @@ class Newton(Solver):
     factor 1 - t/10; where none down to 1/8 does, or the system has no finite solution, relaxed steps
     lambda (R(x_k) - x_k), lambda <= 1/2, follow: 2, then 4, ..., at most 64, until a direction succeeds. A singular
     system is solved in the least-squares sense. A dense Jacobian is factorised once and serves the following steps too,
-    each of which costs one pass, as long as each step with it, the first one too, lowers the residual by a factor of
-    0.3 (Shamanskii's method).
+    each of which costs one pass, if the first step with it lowers the residual by a factor of 0.3, and as long as each
+    of the others does by max(0.3, 10^(-60/n)), n the size of the map's argument (Shamanskii's method).
 
     Every direction to which J is applied counts as one evaluation, in a batch or not: a dense Jacobian costs as many
     as the map's argument has entries, and one more prepares it. So does each trial of the line search.
@@ -113,6 +115,7 @@ class NewtonProblem(SafeguardedProblem):
     def __init__(self, view: FixedPoint, dense: bool) -> None:
         super().__init__(view, GROWTH)
         self._dense = dense
+        self._reuse = max(REUSE, WORTH ** (20 / view.size))
         self._failures = self._relaxed_steps = 0
         self._factorised: Callable[[Array], Array] | None = None
 
@@ -148,7 +151,7 @@ class NewtonProblem(SafeguardedProblem):
         direction = self._factorised(state.memory)
         if np.isfinite(direction).all() and self.licensed(state, direction):
             trial, evaluations = self.attempt(state, direction)
-            if trial is not None and trial.residual <= REUSE * state.residual:
+            if trial is not None and trial.residual <= self._reuse * state.residual:
                 return self.accept(trial), evaluations
         self._factorised = None
         return None, evaluations
@@ -172,16 +175,23 @@ class NewtonProblem(SafeguardedProblem):
 
 def factorised(jacobian: Array) -> Callable[[Array], Array] | None:
     """Return g -> d with (Id - J) d = g, a shortest least-squares one if Id - J is singular; None if not finite."""
-    system = np.eye(len(jacobian), dtype=jacobian.dtype) - jacobian
+    system = _identity_minus(jacobian)
     if not np.isfinite(system).all():
         return None
+    if len(system) <= SMALL:
+        return partial(_eliminated, system)
     try:
-        if len(system) <= SMALL:
-            return partial(_eliminated, system)
         with blas_threads(system.size):
-            return TriangularFactor(system).solve
+            return TriangularFactor(system, overwrite=True).solve
     except np.linalg.LinAlgError:
-        return partial(_shortest, system)
+        return partial(_shortest, _identity_minus(jacobian))
+
+
+def _identity_minus(jacobian: Array) -> Array:
+    """Return Id - J, with the entries in the order in which those of J lie."""
+    system = np.negative(jacobian)
+    np.einsum("ii->i", system)[...] += 1.0
+    return system
 
 
 def _eliminated(system: Array, g: Array) -> Array:

@@ -17,6 +17,7 @@ from nngames.core.profiles import Array
 from nngames.core.registry import Registry
 from nngames.core.seeds import Seed, generator
 from nngames.core.verdicts import Decision, Verdict
+from nngames.core.workspace import taken
 from nngames.games import Game, required_game
 from nngames.networks.fused import FusedMap, Kernels
 from nngames.results.result import Status
@@ -150,6 +151,9 @@ class Iterate:
 class Problem(ABC):
     """A problem view bound to one run: it turns profiles into the scheme's variables and back."""
 
+    #: Whether a step depends on the state and the generator alone, so that a checkpoint holds all that a run needs.
+    resumable: ClassVar[bool] = False
+
     @property
     def fused(self) -> FusedMap | None:
         """The map for which ``several_steps`` makes compiled steps; None where the scheme goes step by step."""
@@ -178,6 +182,10 @@ class Problem(ABC):
     def profiles(self, x: Array, those: NDArray[np.intp]) -> Array:
         """Return the profiles (batch, N) of ``those`` starts of a batched problem's iterate."""
         return self.profile(np.take(x, those, axis=self.batch_axis))
+
+    def kept_iterate(self, x: Array, kept: NDArray[np.intp]) -> Array:
+        """Return a batched problem's iterate with the starts ``kept`` only, as the next step needs it."""
+        return taken(x, kept, self.batch_axis)
 
     def keep(self, kept: NDArray[np.intp]) -> None:  # noqa: B027  (most problems have no buffers)
         """Drop the starts of a batched problem but for those at the indices ``kept``."""

@@ -16,18 +16,19 @@ from nngames.networks.fused import FusedMap, Kernels
 from nngames.networks.order import is_acyclic
 from nngames.results.result import Status
 from nngames.solvers.anderson import AndersonProblem
+from nngames.solvers.differences import LONG
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.forecast import (
     BEGINNING,
     CAUTION,
     DISPLACEMENTS,
     FORECAST,
+    JUDGED,
     SHORT,
     SHORT_PASS,
     Costs,
     Factors,
     costs_of,
-    factors_of,
     passes_before_forecast,
     plain_factor,
     steps_to,
@@ -50,12 +51,14 @@ WINDOW, NEWTON_WINDOW, DEAR_WINDOW = 16, 6, 5
 LOOK = 4e-5
 #: A scheme that keeps its promise is left alone for a quarter of the steps it still promises, for no more than these.
 LONGEST_WINDOW = 256
+#: From this many entries on ten differences leave no room in the cache, and anderson keeps fewer.
+LITTLE_MEMORY = 2**15
 #: In a window the smallest residual has to fall by this factor, with Newton's method by the other one.
 FALL, NEWTON_FALL = 0.99, 0.5
 #: A scheme whose residual exceeds this multiple of the smallest one so far is left.
 BLOW_UP = 1e6
 #: A profile is remembered where its residual is below this share of the smallest remembered one, and at each judgement.
-REMEMBERED = 0.1
+REMEMBERED = 0.01
 #: Why a scheme was left, where an activation is not defined.
 CANNOT_START, OUTSIDE = "cannot start", "left the set where an activation is defined"
 
@@ -83,6 +86,7 @@ class Course(Problem):
         self.turn: Turn
         self.left: dict[str, str] = {}
         self._factors: Factors | None = None
+        self._rows: Array = np.empty((0, 0))
         self._resorts: Iterator[Resort] | None = None
         self._suspended: tuple[Turn, State] | None = None
         self._refusal: DomainError | None = None
@@ -111,13 +115,23 @@ class Course(Problem):
             self._refusal, self.left[first.name] = error, CANNOT_START
             return self._resort(0)
         if first.name == "picard":
-            self.turn.displacements = [known_displacement(self.turn.problem, state)]
+            self._keep_displacements()
             self.turn.check = passes_before_forecast(self._costs)
         return state
+
+    def _keep_displacements(self) -> None:
+        """Let the plain passes of this turn write each displacement beside the last one."""
+        problem: Any = self.turn.problem
+        if not len(self._rows):
+            self._rows = np.empty((DISPLACEMENTS + 1, problem.difference.size), dtype=problem.difference.dtype)
+        self._rows[0] = problem.difference
+        self.turn.displacements = [self._rows[0]]
 
     def advance(self, state: State) -> State:
         """Return the next state of the scheme whose turn it is, or the first one of the next scheme."""
         turn = self.turn
+        if turn.displacements is not None:
+            return self._advance_plainly(state, turn.displacements)
         try:
             following = turn.scheme.step(turn.problem, state)
         except DomainError as error:
@@ -131,9 +145,29 @@ class Course(Problem):
                 raise
             return self._leave(state.evaluations, "came to no end")
         turn.count += 1
-        quiet = turn.count < turn.check and turn.displacements is None
-        if quiet and REMEMBERED * self._smallest <= following.residual <= BLOW_UP * self._smallest:
+        if turn.count < turn.check and REMEMBERED * self._smallest <= following.residual <= BLOW_UP * self._smallest:
             return following
+        return self._next(following)
+
+    def _advance_plainly(self, state: State, kept: list[Any]) -> State:
+        """Return what follows one of the first plain passes, of which only the last profile is remembered."""
+        turn, problem = self.turn, self.turn.problem
+        problem.difference = row = self._rows[len(kept)]  # type: ignore[attr-defined]
+        try:
+            following = problem.relax(state, 1.0)  # type: ignore[attr-defined]
+        except DomainError as error:
+            self._refusal = error
+            self._remember(state)
+            return self._leave(state.evaluations, OUTSIDE)
+        turn.count += 1
+        falls = following.residual <= state.residual
+        if falls and turn.count < turn.check:
+            kept.append(row)
+            return following
+        if not falls:
+            # It is whole until the step after the next one.
+            self._remember(state)
+        kept.append(row)
         return self._next(following)
 
     @property
@@ -147,7 +181,7 @@ class Course(Problem):
         if kept is not None:
             self._costs = costs_of(self.game, compiled=True)
             turn.check = DISPLACEMENTS
-            stretch.displacements = np.empty((DISPLACEMENTS - turn.count, state.x.size))
+            stretch.displacements = self._rows[turn.count + 1 :]
             if turn.count == 0:
                 # Quick passes are not even interrupted for a look at them.
                 turn.check += int(steps_to(self.target, state.residual, QUICK))
@@ -158,10 +192,9 @@ class Course(Problem):
         turn.count += len(residuals)
         if kept is not None and stretch.displacements is not None:
             if turn.count > DISPLACEMENTS:
-                self._known, turn.displacements = np.vstack((kept[0], stretch.displacements)), None
+                self._known, turn.displacements = self._rows, None
             else:
-                # The last one is kept with the state.
-                kept.extend(stretch.displacements[: len(residuals) - 1])
+                kept.extend(stretch.displacements[: len(residuals)])
                 turn.check = DISPLACEMENTS
         return self._next(following), residuals, evaluations
 
@@ -170,8 +203,6 @@ class Course(Problem):
         turn, residual = self.turn, following.residual
         if not residual <= self._bound():
             return self._leave(following.evaluations, f"residual {residual:.1e} after {turn.count} steps")
-        if turn.displacements is not None:
-            turn.displacements.append(known_displacement(turn.problem, following))
         if residual < REMEMBERED * self._smallest or turn.count == turn.check:
             self._remember(following)
         if turn.count < turn.check or residual <= self.target:
@@ -193,11 +224,13 @@ class Course(Problem):
         turn.check, turn.checked, turn.before = turn.count + window, turn.count, self._smallest
         if turn.displacements is not None:
             kept, turn.displacements = turn.displacements, None
+            # The next steps shall not write into the last one.
+            turn.problem.difference = np.array(turn.problem.difference)  # type: ignore[attr-defined]
             factor = plain_factor(kept)
             seconds = steps_to(self.target, state.residual, factor) * self._costs.plain
             if seconds <= FORECAST:
                 return state
-            self._known = np.array(kept)
+            self._known, self._factors = self._rows[: len(kept)], None
             if factor <= QUICK and not self._costs.dear and self._costs.newton >= GAIN * seconds:
                 turn.check += int(seconds / self._costs.plain)
                 return state
@@ -228,16 +261,31 @@ class Course(Problem):
             gain = 1.0
         if name == turn.scheme.name or promised[name] >= gain * promised[turn.scheme.name]:
             # A run that keeps its promise is not judged all the time.
-            if not (self._costs.dear and turn.scheme.name == "picard"):
+            if self._costs.dear and turn.scheme.name == "picard":
+                self._forecast_again()
+            else:
                 turn.check += int(min(steps_to(self.target, self._smallest, factor) / 4, LONGEST_WINDOW))
             return state
         expected = steps_to(self.target, self._smallest, factor)
         return self._leave(state.evaluations, _promised(expected, turn.count), name)
 
+    def _forecast_again(self) -> None:
+        """Let a new forecast follow after a few more dear passes: the first ones often tell little."""
+        turn = self.turn
+        if turn.problem.fused is None:
+            self._release_rows()
+            self._keep_displacements()
+            turn.check = turn.count + JUDGED
+
+    def _release_rows(self) -> None:
+        """Let nothing but the last forecast remain of the displacements."""
+        problem, x, displacement = self._best
+        self._best, self._known = (problem, x, None if displacement is None else np.array(displacement)), None
+
     def _promises(self) -> dict[str, float]:
         """Return the seconds that each scheme which was not left promises to need."""
         if self._factors is None and self._known is not None:
-            self._factors = factors_of(self._known)
+            self._factors = Factors(self._known)
         factors = self._factors
         promised = {}
         if "newton" not in self.left:
@@ -282,7 +330,8 @@ class Course(Problem):
                 if name is None or math.isinf(promised[name]):
                     return self._resort(evaluations)
             try:
-                return self._enter(fast_scheme(name), evaluations, self._window(name))
+                long = self.game.fixed_point().size >= LITTLE_MEMORY
+                return self._enter(fast_scheme(name, long), evaluations, self._window(name))
             except DomainError as error:
                 self._refusal, self.left[name], name = error, CANNOT_START, None
 
@@ -294,6 +343,11 @@ class Course(Problem):
             state = problem.resume(State(x, self._smallest, evaluations, displacement))
             if self._known is not None and isinstance(problem, AndersonProblem):
                 problem.know(self._known)
+                if x.size >= LONG:
+                    # They would take as much room again.
+                    self._release_rows()
+                    self._rows = self._rows[:0].copy()
+                    state.memory = self._best[2]
         else:
             state = scheme.start(problem, problem.restrict(self._start() if profile is None else profile))
             state.evaluations += evaluations

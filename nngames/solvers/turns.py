@@ -11,6 +11,7 @@ import numpy as np
 
 from nngames.core.profiles import Array
 from nngames.games import Game, NetworkGame
+from nngames.networks import Constant
 from nngames.networks.order import answers_in_order
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.safeguard import SafeguardedProblem
@@ -64,7 +65,13 @@ def first_scheme(game: Game) -> Solver:
 
 
 @cache
-def fast_scheme(name: str) -> Solver:
-    """Return the scheme of that name with the options that serve a short run."""
-    solver: Solver = registry.create(name, **({"memory": 10} if name == "anderson" else {}))
+def fast_scheme(name: str, long: bool = False) -> Solver:
+    """Return the scheme of that name with the options that serve a short run, or one on ``long`` iterates.
+
+    What anderson remembers of these does not fit into the cache, so that it had better be little.
+    """
+    # A relaxation that is one already takes no reading.
+    known: dict[str, dict[str, Any]] = {"anderson": {} if long else {"memory": 10}, "km": {"relaxation": Constant(0.5)}}
+    options = known.get(name, {})
+    solver: Solver = registry.create(name, **options)
     return solver
