@@ -9,6 +9,10 @@
 
 from __future__ import annotations
 
+# Before the rest, which takes a while.
+import nngames.core.loading  # noqa: F401
+
+# isort: split
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -15,6 +15,7 @@ import typer
 
 from nngames.cli.app import app
 from nngames.core.errors import NNGamesError
+from nngames.core.loading import loaded
 
 #: The class of typer's complaints about arguments; typer exports its subclass only.
 _USAGE_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -22,6 +23,7 @@ _USAGE_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.
 
 def main() -> None:
     """Run the command with the process's arguments and exit."""
+    loaded()
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding cannot show is shown escaped.
         if isinstance(stream, io.TextIOWrapper):

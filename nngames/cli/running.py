@@ -147,6 +147,11 @@ def check_file(file: str, option: str) -> None:
     path = Path(file)
     if path.is_dir():
         raise InputError(f"{option} {file}: that is a folder; give the name of a file")
+    if path.exists() and not path.is_file():
+        # A device or a pipe is written into as it is.
+        if not os.access(path, os.W_OK):
+            raise InputError(f"{option} {file}: it is not writable")
+        return
     if not path.parent.is_dir():
         raise InputError(f"{option} {file}: there is no folder {str(path.parent)!r} to write into")
     # It is written beside its place and renamed, so the folder's permission decides.

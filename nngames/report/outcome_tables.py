@@ -36,7 +36,11 @@ def print_outcomes(console: Any, report: OutcomeReport) -> None:
     if not report.equilibria:
         line(console, "No equilibrium was found, by the feeds or by any other method.", indent=2)
         return
-    line(console, f"Equilibria found ({len(report.equilibria)}), each tested by minimising the costs:", indent=2)
+    untested = sum(equilibrium.untested for equilibrium in report.equilibria)
+    tested = "each tested by minimising the costs"
+    if untested:
+        tested = f"{len(report.equilibria) - untested} of them tested by minimising the costs before the time was up"
+    line(console, f"Equilibria found ({len(report.equilibria)}), {tested}:", indent=2)
     header = ["stable", "isolated", "residual", "most to gain", "profile", "found by"]
     columns(console, [_equilibrium(e) for e in report.equilibria[:SHOWN]], header, right=(2, 3), indent=4)
     _count_more(console, report.equilibria)

@@ -325,14 +325,14 @@ def plot_field_split(game: Game, path: Path = None, box: Any = None) -> Any:
     return save(figure, path)
 
 
-def plot_learning_curve(curve: LearningCurve, result: Result, path: Path = None) -> Any:
-    """Draw the loss of a training run and the residual of its variational inequality against its passes.
+def plot_learning_curves(curves: Mapping[str, LearningCurve], results: Mapping[str, Result], path: Path = None) -> Any:
+    """Draw the losses of training runs and the residuals of their variational inequality against their passes.
 
     Parameters
     ----------
-    curve : LearningCurve
-    result : Result
-        The run that it is about.
+    curves : mapping label -> LearningCurve
+    results : mapping label -> Result
+        The runs that they are about.
     path : path, optional
         Where to save the picture: .png, .svg or .pdf.
 
@@ -343,18 +343,19 @@ def plot_learning_curve(curve: LearningCurve, result: Result, path: Path = None)
     Raises
     ------
     InputError
-        If the curve has no point.
+        If no curve has a point.
     OptionError
         If the suffix is not supported.
     """
-    from nngames.report.learning_drawing import draw_learning_curve
+    from nngames.report.learning_drawing import draw_learning_curves
 
     check_path(path)
-    if not curve.loss.size:
+    shown = {label: curve for label, curve in curves.items() if curve.loss.size}
+    if not shown:
         raise InputError("there is no iterate to draw")
     with style():
         figure = new_figure(11.0, 4.4)
-        draw_learning_curve(figure, curve, result)
+        draw_learning_curves(figure, shown, results)
     return save(figure, path)
 
 

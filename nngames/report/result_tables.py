@@ -87,6 +87,8 @@ def _print_found(console: Any, converged: Mapping[str, Result]) -> None:
     columns(console, shown, indent=4)
     if len(players) > SHOWN_PLAYERS:
         line(console, f"and {len(players) - SHOWN_PLAYERS} more players; all are in .actions and in --json", indent=4)
+    # Training by different games ends at profiles of different sizes.
+    converged = {name: result for name, result in converged.items() if result.profile.size == first.profile.size}
     if len(converged) > 1:
         apart = {name: float(np.linalg.norm(result.profile - first.profile)) for name, result in converged.items()}
         far = [

@@ -64,7 +64,7 @@ def build_game(scenario: Scenario) -> Any:
     """
     section = scenario.section
     if scenario.training is not None:
-        return scenario.training.problem.game()
+        return scenario.training.game
     if section.game is not None:
         if isinstance(section.game, Finite):
             return _finite(section.game, Parts(scenario))
@@ -84,7 +84,12 @@ def build_start(scenario: Scenario) -> Array | None:
     ScenarioError
         If it does not fit the game.
     """
-    solve = scenario.section.solve
+    solve, training = scenario.section.solve, scenario.training
+    said = solve is not None and "start" in solve.model_fields_set
+    if training is not None and (solve is None or not said or solve.start == "random"):
+        drawn = training.drawn_start(scenario.seed)
+        if drawn is not None:
+            return drawn
     if solve is None or solve.start == "zero":
         return None
     parts, path = Parts(scenario), ("solve", "start")

@@ -138,9 +138,9 @@ def _check_folders(scenario: Scenario) -> None:
 def _solve(scenario: Scenario, method: Chosen, gaps: bool) -> Result:
     stopping = scenario.section.stopping
     comparison = compare(
-        {scenario.name: scenario.game},
+        {scenario.name: scenario.game_of(method.name)},
         [{"method": method.name, "label": method.label, **method.options}],
-        start=scenario.start,
+        start=scenario.start_of(method.name),
         tolerance=stopping.tolerance,
         max_iterations=stopping.max_iterations,
         max_seconds=stopping.max_seconds,

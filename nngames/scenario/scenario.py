@@ -21,7 +21,7 @@ from nngames.scenario.solve_sections import Stopping
 from nngames.scenario.yaml_reader import Document
 
 if TYPE_CHECKING:
-    from nngames.training.prepared import PreparedTraining
+    from nngames.training.prepared import PreparedSamples
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +76,7 @@ class Scenario:
     def summary(self) -> str:
         """What it describes, in a few words."""
         if self.training is not None:
-            count, problem = len(self.training.test), self.training.problem
-            tested = f", {count} more to test on" if count else ""
-            layers = f"{len(problem.players)} layer{'s' * (len(problem.players) != 1)}"
-            return f"training of {layers}, {self.game.size} parameters, {len(problem.inputs)} samples{tested}"
+            return self.training.summary
         given = self.section.network or self.section.game
         kind = f"{given.kind} network" if self.section.network else f"{given.kind} game"  # type: ignore[union-attr]
         if isinstance(self.game, FiniteGame):
@@ -126,7 +123,7 @@ class Scenario:
         return build_network(self)
 
     @cached_property
-    def training(self) -> PreparedTraining | None:
+    def training(self) -> PreparedSamples | None:
         """The samples and the training problem; None where the scenario gives a network or a game.
 
         Raises
@@ -152,6 +149,14 @@ class Scenario:
         from nngames.scenario.builder import build_game
 
         return build_game(self)
+
+    def game_of(self, method: str) -> Any:
+        """Return the game that a method plays: the scenario's, but for training by back-propagation."""
+        return self.game if self.training is None else self.training.game_of(method)
+
+    def start_of(self, method: str) -> NDArray[np.floating[Any]] | None:
+        """Return the profile of that game to start from; None for zero."""
+        return self.start if self.training is None else self.training.start_of(method, self.start)
 
     @cached_property
     def start(self) -> NDArray[np.floating[Any]] | None:

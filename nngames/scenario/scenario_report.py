@@ -21,7 +21,6 @@ from nngames.results.result import Result
 from nngames.scenario.expectations import Statement
 from nngames.scenario.saved import DOCUMENT, document_of
 from nngames.scenario.scenario import Scenario
-from nngames.training.prepared import TrainingOutcome
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class ScenarioReport:
             return ()
         return tuple(label for label, result in self.results.items() if np.isfinite(result.profile).all())
 
-    def outcome(self, label: str) -> TrainingOutcome:
+    def outcome(self, label: str) -> Any:
         """Return what a training run came to."""
         if label not in self._outcomes:
             training = self.scenario.training
@@ -138,7 +137,7 @@ class ScenarioReport:
         return self._outcomes[label]
 
     @cached_property
-    def _outcomes(self) -> dict[str, TrainingOutcome]:
+    def _outcomes(self) -> dict[str, Any]:
         return {}
 
     def _training_words(self, labels: Iterable[str]) -> dict[str, Any]:

@@ -176,12 +176,12 @@ training:
     targets: [[0], [0], [1], [1], [0], [1]]                      # {file: data.npz, key: inputs}, or dataset: digits
     standardize: {inputs: true, targets: false}    # or true, false: by mean and standard deviation
     test: {last: 1}          # rows kept back to test on; or {fraction: 0.2, seed: 3}
-  layers:                    # more layers need data.hidden, targets for each but the last
+  layers:                    # more layers need data.hidden: found, and widths; or hidden targets, a list of arrays
     - activation: logistic   # nngames list activations
       ridge: 0.01            # optional; ridge |W|^2/2 is added to the loss
 
 solve:
-  methods:                   # nngames train FILE takes the first, nngames run FILE all
+  methods:                   # nngames list methods
     - newton_descent
     - accelerated_gradient
 stopping: {tolerance: 1e-9, max_iterations: 10000}

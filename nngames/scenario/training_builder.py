@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.seeds import generator
-from nngames.scenario.parts import Parts
+from nngames.scenario.parts import TOTAL_ENTRIES, Parts
 from nngames.scenario.problems import Path
 from nngames.scenario.training_section import TableColumns, Training
 from nngames.training.data import check_reach, sample_rows, sample_weights
 from nngames.training.datasets import load_dataset
-from nngames.training.prepared import PreparedTraining, split_rows
+from nngames.training.lifted import LiftedTraining
+from nngames.training.prepared import PreparedSamples, PreparedTraining, split_rows
+from nngames.training.prepared_lift import PreparedLift
 from nngames.training.problem import TrainingProblem
 from nngames.training.standardization import Standardization
 
@@ -26,7 +28,7 @@ _DATA: Path = ("training", "data")
 _LAYERS: Path = ("training", "layers")
 
 
-def build_training(scenario: Scenario) -> PreparedTraining | None:
+def build_training(scenario: Scenario) -> PreparedSamples | None:
     """Return the scenario's training problem with its samples; None where it gives a network or a game.
 
     Raises
@@ -57,6 +59,18 @@ def build_training(scenario: Scenario) -> PreparedTraining | None:
     }
     parts.finish()
     seen = inputs if input_units is None else input_units.apply(inputs)
+    rows: Any = {
+        "inputs": inputs,
+        "targets": targets,
+        "train": train,
+        "test": test,
+        "input_units": input_units,
+        "target_units": target_units,
+    }
+    if given.finds:
+        _check_size(given, parts, len(train), seen.shape[1])
+        lift = parts.built(("training",), lambda: _lift(given, seen[train], wanted[train], weights, train))
+        return PreparedLift(lift=lift, **rows)
     problem = parts.built(
         ("training",),
         lambda: TrainingProblem(
@@ -69,10 +83,41 @@ def build_training(scenario: Scenario) -> PreparedTraining | None:
             bounds=[layer.bound for layer in given.layers],
             masks=masks,
             convolutions=convolutions,
+            certificate=given.certificate,
+            margin=given.margin,
         ),
     )
     _check_layers(problem, given, parts)
-    return PreparedTraining(problem, inputs, targets, train, test, input_units, target_units)
+    return PreparedTraining(problem=problem, **rows)
+
+
+def _check_size(given: Training, parts: Parts, samples: int, before: int) -> None:
+    """Report the layer at which weights and hidden targets become too many."""
+    entries = 0
+    for i, layer in enumerate(given.layers[:-1]):
+        width = layer.width or 0
+        entries += width * (before + 1 + samples)
+        before = width
+        if entries > TOTAL_ENTRIES:
+            found = f"{entries} weights and hidden targets to find up to this layer"
+            parts.report((*_LAYERS, i, "width"), f"makes {found}; at most {TOTAL_ENTRIES} are allowed")
+            break
+    parts.finish()
+
+
+def _lift(given: Training, inputs: Array, targets: Array, weights: Array | None, train: Any) -> LiftedTraining:
+    return LiftedTraining(
+        inputs,
+        targets,
+        [layer.activation.entry for layer in given.layers],
+        [layer.width or 0 for layer in given.layers[:-1]],
+        weights=None if weights is None else weights[train],
+        ridge=[layer.ridge for layer in given.layers],
+        bounds=[layer.bound for layer in given.layers],
+        certificate=given.certificate,
+        margin=given.margin,
+        shares=[1.0 if layer.share is None else layer.share for layer in given.layers],
+    )
 
 
 def _samples(given: Training, parts: Parts) -> tuple[Array, Array, list[Array], Array | None]:
@@ -85,7 +130,8 @@ def _samples(given: Training, parts: Parts) -> tuple[Array, Array, list[Array], 
     else:
         inputs = parts.matrix(data.inputs, (*_DATA, "inputs"))
         targets = parts.matrix(data.targets, (*_DATA, "targets"))
-    hidden: list[Any] = [parts.matrix(rows, (*_DATA, "hidden", i)) for i, rows in enumerate(data.hidden)]
+    sources: Any = [] if given.finds else data.hidden
+    hidden: list[Any] = [parts.matrix(rows, (*_DATA, "hidden", i)) for i, rows in enumerate(sources)]
     weights: Any = parts.vector(data.weights, (*_DATA, "weights"))
     if inputs is not None:
         places: list[tuple[Path, str, Any]] = [((*_DATA, "inputs"), "the inputs", inputs)]
@@ -135,6 +181,14 @@ def _reached(given: Training, parts: Parts, wanted: Array, hidden: list[Array]) 
         if not response.monotone:
             parts.report((*_LAYERS, i, "activation"), f"{response.penalty_obstacle}: its layer has no convex problem")
             continue
+        if given.finds:
+            if not np.isfinite(response.lipschitz):
+                message = f"{response.name!r} has no Lipschitz constant, so no step is safe where targets are found"
+                parts.report((*_LAYERS, i, "activation"), message)
+            elif i < last:
+                parts.check_size(response, layer.width, (*_LAYERS, i, "activation"))
+        if given.finds and i < last:
+            continue
         rows = wanted if i == last else hidden[i]
         place: Path = (*_DATA, "targets") if i == last else (*_DATA, "hidden", i)
         if given.data.dataset is not None and i == last:
@@ -144,7 +198,7 @@ def _reached(given: Training, parts: Parts, wanted: Array, hidden: list[Array]) 
             what += ", standardized"
         found.append(parts.tried(place, partial(check_reach, rows, response, what)))
     parts.finish()
-    return found[last], found[:last]
+    return found[-1], found[:-1]
 
 
 def _check_layers(problem: TrainingProblem, given: Training, parts: Parts) -> None:

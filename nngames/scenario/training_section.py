@@ -48,6 +48,9 @@ def _samples(value: Any, handler: Any) -> Any:
 
 #: Samples, one a row: a matrix, or columns of a table by name.
 Samples = Annotated[TableColumns | Matrix, WrapValidator(_samples)]
+_HIDDEN: TypeAdapter[Any] = TypeAdapter(list[Samples])
+#: What stands in place of hidden targets that are to be found.
+FOUND = "found"
 
 
 class Standardize(Section):
@@ -63,6 +66,14 @@ def _standardize(value: Any, handler: Any) -> Any:
     if not isinstance(value, dict):
         raise wrong(f"must be true, false, or a mapping with the keys inputs, targets; got {shown(value)}")
     return Standardize.model_validate(value)
+
+
+def _hidden(value: Any, handler: Any) -> Any:
+    if value == FOUND:
+        return value
+    if not isinstance(value, list):
+        raise wrong(f"must be {FOUND}, or a list with one array for each layer but the last; got {shown(value)}")
+    return _HIDDEN.validate_python(value)
 
 
 class TestRows(Section):
@@ -91,8 +102,9 @@ class Data(Section):
     )
     inputs: Samples | None = None
     targets: Samples | None = Field(default=None, description="What the last layer is to answer.")
-    hidden: list[Samples] = Field(
-        default=[], description="What the other layers are to answer, one array for each of them."
+    hidden: Annotated[list[Samples] | Literal["found"], WrapValidator(_hidden)] = Field(
+        default=[],
+        description="What the other layers are to answer, one array for each of them; or found, with the weights.",
     )
     weights: Vector | None = Field(default=None, description="How much each sample counts; by default all alike.")
     standardize: Annotated[Standardize, WrapValidator(_standardize)] = Field(
@@ -143,6 +155,10 @@ class TrainedLayer(Section):
     activation: ActivationChoice
     ridge: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="ridge |W|^2 / 2 is added to its loss.")
     bound: Positive | None = Field(default=None, description="The largest spectral norm its weight may have.")
+    width: Count | None = Field(default=None, description="Of a hidden layer whose targets are found.")
+    share: Positive | None = Field(
+        default=None, description="How much its loss counts where hidden targets are found; by default 1."
+    )
     mask: Matrix | None = Field(default=None, description="Ones where there is a weight, zeros where it stays 0.")
     convolution: ConvolutionSection | None = None
 
@@ -152,17 +168,73 @@ class Training(Section):
 
     data: Data
     layers: list[TrainedLayer] = Field(min_length=1)
+    certificate: Literal["contraction", "averaged", "monotone"] | None = Field(
+        default=None, description="What is to hold of the ring that feeds the trained layers' answers back to them."
+    )
+    margin: Positive | None = Field(default=None, description="Of the certificate.")
+
+    @property
+    def finds(self) -> bool:
+        """Whether hidden targets are to be found too."""
+        return self.data.hidden == FOUND
+
+    @model_validator(mode="after")
+    def _held(self) -> Any:
+        if self.certificate is None:
+            if self.margin is not None:
+                raise wrong_inside([(("margin",), "belongs to a certificate: say certificate, or leave it out")])
+            return self
+        findings: list[Any] = [
+            (("layers", i, key), "does not go with a certificate, which holds the weights of dense layers itself")
+            for i, layer in enumerate(self.layers)
+            for key in ("bound", "mask", "convolution")
+            if getattr(layer, key) is not None
+        ]
+        if findings:
+            raise wrong_inside(findings)
+        return self
 
     @model_validator(mode="after")
     def _hidden_targets(self) -> Any:
+        if self.finds:
+            self._check_widths()
+            return self
+        findings: list[Any] = [
+            (("layers", i, key), f"belongs to hidden targets that are found; say data: hidden: {FOUND}")
+            for i, layer in enumerate(self.layers)
+            for key in ("width", "share")
+            if getattr(layer, key) is not None
+        ]
+        if findings:
+            raise wrong_inside(findings)
         needed, given = len(self.layers) - 1, len(self.data.hidden)
         if needed != given:
             raise wrong_inside(
                 [
                     (
                         ("data", "hidden"),
-                        f"has {given} arrays; {len(self.layers)} layers need {needed}, one for each but the last",
+                        f"has {given} arrays; {len(self.layers)} layers need {needed}, one for each but the last; "
+                        f"or say {FOUND}, to find them too",
                     )
                 ]
             )
         return self
+
+    def _check_widths(self) -> None:
+        last = len(self.layers) - 1
+        findings: list[Any] = []
+        if not last:
+            findings.append((("data", "hidden"), "is for two layers or more: a single layer has the targets alone"))
+        for i, layer in enumerate(self.layers):
+            place = ("layers", i)
+            if i < last and layer.width is None:
+                findings.append(((*place, "width"), "is missing: how many numbers the layer answers"))
+            if i == last and layer.width is not None:
+                findings.append(((*place, "width"), "the last layer has the targets' width; leave it out"))
+            findings += [
+                ((*place, key), "is for layers whose targets are given; where they are found, layers are dense")
+                for key in ("mask", "convolution")
+                if getattr(layer, key) is not None
+            ]
+        if findings:
+            raise wrong_inside(findings)

@@ -17,11 +17,11 @@ from nngames.solvers.solver import Guarantee, Solver, State, no_guarantee, solve
 @solver_named("accelerated_gradient")
 @dataclass(frozen=True)
 class AcceleratedGradient(Solver):
-    """x_{k+1} = P_C(y_k - phi'(y_k)/L), y_{k+1} = x_{k+1} + (t_k - 1)/t_{k+1} (x_{k+1} - x_k).
+    """x_{k+1} = P_C(y_k - phi'(y_k)/D), y_{k+1} = x_{k+1} + (t_k - 1)/t_{k+1} (x_{k+1} - x_k).
 
-    t_0 = 1 and t_{k+1} = (1 + sqrt(1 + 4 t_k^2))/2. Where <y_k - x_{k+1}, x_{k+1} - x_k> > 0 in the metric of the L_l,
-    the step leads uphill: then t_{k+1} = 1 and y_{k+1} = x_{k+1} (the restart by the gradient). The iterate is y_k, and
-    the residual |x_{k+1} - y_k| is its own.
+    D is the diagonal metric of the loss, by which features of any size count alike. t_0 = 1 and
+    t_{k+1} = (1 + sqrt(1 + 4 t_k^2))/2. Where <y_k - x_{k+1}, x_{k+1} - x_k> > 0 in the metric, the step leads uphill:
+    then t_{k+1} = 1 and y_{k+1} = x_{k+1} (the restart by the gradient). The iterate is y_k, with its own residual.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class AcceleratedGradient(Solver):
 
     Guarantee
     ---------
-    Without restarts, phi(x_k) - phi(x*) <= 2 |x_0 - x*|_L^2 / (k + 1)^2 for any minimiser x*, |d|_L^2 = sum L_l |d_l|^2
+    Without restarts, phi(x_k) - phi(x*) <= 2 |x_0 - x*|_D^2 / (k + 1)^2 for any minimiser x*, |d|_D^2 = <D d, d>
     (Beck and Teboulle). Where actions are bounded y_{k+1} is projected on C, which keeps the bound: their proof needs
     |y_{k+1} - w| with w = ((t - 1) x_k + x*)/t in C, t = t_{k+1}, and no projection raises it. x_k is bounded and
     y_k - x_k tends to 0, so the residual does too. With restarts it is linear on quadratic functions and usually
@@ -51,11 +51,11 @@ class AcceleratedGradient(Solver):
     def guarantee(self, game: Game) -> Guarantee:
         """Return that the loss converges, without restarts."""
         view = game.minimisation()
-        if self.restart or not np.isfinite(view.curvature).all():
+        if self.restart or not np.isfinite(view.metric).all():
             return no_guarantee("convergence is proved without restarts only: accelerated_gradient, restart=False")
         return Guarantee(
             Decision.PROVED,
-            "if there is a minimiser, the loss exceeds the least one by at most 2 |x_0 - x*|_L^2 / (k + 1)^2",
+            "if there is a minimiser, the loss exceeds the least one by at most 2 |x_0 - x*|_D^2 / (k + 1)^2",
             "safe bounds on the curvature, Beck and Teboulle's theorem",
             witness={"map": "gradient step", "exists": False},
             references=("beck2009",),
@@ -72,11 +72,12 @@ class AcceleratedGradient(Solver):
     def step(self, problem: MinimisationProblem, state: State) -> State:
         """Return the state at y_{k+1}."""
         y, (gradient, (before, t)) = state.x, state.memory
-        x = y + problem.shortest_step(y, gradient)
+        view = problem.view
+        x = view.project(y - gradient / view.metric)
         moved = x - before
-        if self.restart and float(np.dot((y - x) / problem.inverse_curvature, moved)) > 0:
+        if self.restart and float(np.dot(view.metric * (y - x), moved)) > 0:
             return problem.state(x, state.evaluations, (x, 1.0))
         following = (1 + math.sqrt(1 + 4 * t * t)) / 2
         ahead = x + (t - 1) / following * moved
         # A point beyond C is no profile of the game.
-        return problem.state(problem.view.project(ahead), state.evaluations, (x, following))
+        return problem.state(view.project(ahead), state.evaluations, (x, following))

@@ -15,6 +15,8 @@ from nngames.solvers.solver import Guarantee, Problem, Solver, State, no_guarant
 class AlternatingProblem(Problem):
     """The players' moves with the game that tells the residual."""
 
+    resumable = True
+
     def __init__(self, game: Game) -> None:
         self.view: Alternation = game.alternation()
         self._game = game

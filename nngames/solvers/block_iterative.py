@@ -24,8 +24,8 @@ class BlocksProblem(MinimisationProblem):
     ----------
     parts : list of Minimisation
         One for each block.
-    shares : ndarray
-        The share of each block in the weights.
+    step : ndarray
+        1 / max_i (B L_i), L_i the curvature of block i's sum.
     """
 
     def __init__(self, game: Game, blocks: int, rng: np.random.Generator) -> None:
@@ -35,7 +35,6 @@ class BlocksProblem(MinimisationProblem):
         self.rng = rng
         self.parts: list[Minimisation] = [self.view.part(rows) for rows in np.array_split(np.arange(count), blocks)]
         largest = np.max([part.curvature for part in self.parts], axis=0)
-        #: 1 / max_i (L_i / share_i): each block's operator is rescaled to weigh 1.
         self.step = 1 / (len(self.parts) * largest)
 
 

@@ -25,8 +25,7 @@ from nngames.core.seeds import generator
 from nngames.games import Game
 from nngames.results.result import Result
 from nngames.solvers.loop import Callback, Interrupted, Run, check_stopping
-from nngames.solvers.minimisation import MinimisationProblem
-from nngames.solvers.solver import Solver, State, check_game, registry
+from nngames.solvers.solver import Problem, Solver, State, check_game, registry
 
 FORMAT = "nngames checkpoint 1"
 
@@ -88,9 +87,8 @@ def solve_with_checkpoints(
     Parameters
     ----------
     game : Game
-        With a minimisation view.
     method : Solver
-        Of that view.
+        One whose state is all that a step depends on: ``check_resumable`` tells.
     checkpoints : Checkpoints
     start, tolerance, max_iterations, max_seconds, seed, callback
         As of ``solve``.
@@ -98,7 +96,7 @@ def solve_with_checkpoints(
     Raises
     ------
     NotApplicableError
-        If the method does not work on the minimisation view: others keep state in buffers of their own.
+        If the method cannot run on the game, or keeps state in buffers of its own.
     InputError
         If the file is no checkpoint, or that of another run.
     Interrupted
@@ -106,6 +104,7 @@ def solve_with_checkpoints(
     """
     check_game(game)
     check_stopping(tolerance, max_iterations, max_seconds)
+    check_resumable(game, method)
     given = start is not None
     profile = game.space.array(np.zeros(game.size) if start is None else start, what="start")
     run = _KeptRun(
@@ -146,10 +145,6 @@ class _KeptRun(Run):
         return replace(result, seed=self._seed)
 
     def _iterate(self, state: State, iteration: int = 0) -> Result:
-        if not isinstance(self._problem, MinimisationProblem):
-            raise NotApplicableError(
-                f"no checkpoints are kept of {self.solver.name}; they are of {', '.join(_resumable(self.game))}"
-            )
         if self._stored is not None:
             state, iteration = self._restored(self._stored, state)
         return super()._iterate(state, iteration)
@@ -206,18 +201,31 @@ class _KeptRun(Run):
         return state, stored["iteration"]
 
 
-def _resumable(game: Game) -> list[str]:
-    found = []
-    for name in registry.names():
-        if registry[name].external:
-            continue
-        try:
-            problem = registry[name]().problem(game, np.random.default_rng(0))
-        except NotApplicableError:
-            continue
-        if isinstance(problem, MinimisationProblem):
-            found.append(name)
-    return found
+def check_applies(game: Game, method: Solver) -> Problem:
+    """Return the method's problem, or raise NotApplicableError, before a run, if it cannot run on the game."""
+    try:
+        return method.problem(game, np.random.default_rng(0))
+    except NotApplicableError as error:
+        raise NotApplicableError(f"{method.name} does not apply: {error}") from None
+
+
+def check_resumable(game: Game, method: Solver) -> None:
+    """Raise NotApplicableError, before a run, if no checkpoints are kept of it, or the method cannot run."""
+    # Of another package's run there is nothing between its start and its end.
+    if check_applies(game, method).resumable and not method.external:
+        return
+    others = [name for name in registry.names() if _keeps(game, registry[name]())]
+    raise NotApplicableError(
+        f"no checkpoints are kept of {method.name}, so it cannot resume"
+        + (f"; they are of {', '.join(others)}" if others else "")
+    )
+
+
+def _keeps(game: Game, method: Solver) -> bool:
+    try:
+        return not method.external and method.problem(game, np.random.default_rng(0)).resumable
+    except NotApplicableError:
+        return False
 
 
 def _read(path: Path, identity: Mapping[str, str]) -> dict[str, Any]:

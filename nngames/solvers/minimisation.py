@@ -16,13 +16,12 @@ class MinimisationProblem(Problem):
     Attributes
     ----------
     view : Minimisation
-    inverse_curvature : ndarray (size,)
-        1/L_l on each player's action.
     """
+
+    resumable = True
 
     def __init__(self, game: Game) -> None:
         self.view: Minimisation = game.minimisation()
-        self.inverse_curvature = 1 / self.view.curvature
 
     def refuse_bounds(self) -> None:
         """Raise NotApplicableError if actions are bounded, for schemes that minimise over the whole space."""
@@ -41,14 +40,8 @@ class MinimisationProblem(Problem):
         """Return phi'(x) as a fresh array."""
         return self.view.gradient(x, np.empty_like(x))
 
-    def shortest_step(self, x: Array, gradient: Array) -> Array:
-        """Return R(x) - x, the projected gradient step with 1/L_l, from the gradient at x."""
-        if not self.view.constrained:
-            return -self.inverse_curvature * gradient
-        return self.view.project(x - self.inverse_curvature * gradient) - x
-
     def state(self, x: Array, evaluations: int, memory: object = None) -> State:
         """Return the state at x with its residual; its memory is the gradient, or the pair of it and ``memory``."""
         gradient = self.gradient(x)
         kept = gradient if memory is None else (gradient, memory)
-        return State(x, norm(self.shortest_step(x, gradient)), evaluations + 1, kept)
+        return State(x, norm(self.view.residuals(x, gradient)), evaluations + 1, kept)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from nngames.core.profiles import Array
-from nngames.games import Game
+from nngames.games import Game, Minimisation
 from nngames.results.result import Status
 from nngames.solvers.minimisation import MinimisationProblem
 from nngames.solvers.options import integer_from
-from nngames.solvers.solver import Ended, Guarantee, Solver, State, no_guarantee, norm, solver_named
+from nngames.solvers.solver import Ended, Guarantee, Solver, State, no_guarantee, solver_named
 
 #: The share of the predicted fall of the loss that a step must bring (Armijo).
 SUFFICIENT = 1e-4
@@ -26,9 +24,9 @@ class NewtonDescent(Solver):
     """Newton descent x + s d with H d = -phi'(x), H the Hessian, in Clarke's sense at kinks.
 
     d comes from conjugate gradients, preconditioned with the Hessian of slopes 1, and ends at |H d + phi'(x)| <=
-    min(1/2, sqrt|phi'(x)|) |phi'(x)| in the preconditioner's norm, which makes the last steps superlinear, or at a
-    direction without curvature. s is the first of 1, 1/2, 1/4, ... with phi(x + s d) <= phi(x) + 1e-4 s <phi'(x), d>,
-    or, where rounding hides that fall, with a smaller gradient.
+    min(1/2, sqrt r) |phi'(x)| in the preconditioner's norm, r the residual, which makes the last steps superlinear, or
+    at a direction without curvature. s is the first of 1, 1/2, 1/4, ... with phi(x + s d) <= phi(x) + 1e-4 s
+    <phi'(x), d>, or, where rounding hides that fall, with a smaller residual.
 
     Parameters
     ----------
@@ -69,7 +67,7 @@ class NewtonDescent(Solver):
     def step(self, problem: MinimisationProblem, state: State) -> State:
         """Return the state after one Newton step."""
         x, gradient, view = state.x, state.memory, problem.view
-        d, products = self._direction(view.hessian(x), gradient, view.precondition)
+        d, products = self._direction(view, state)
         fall = float(np.dot(gradient, d))
         if not fall < 0:
             raise Ended(Status.STALLED, "newton_descent finds no direction in which the loss falls")
@@ -90,20 +88,20 @@ class NewtonDescent(Solver):
             size /= 2
         raise Ended(Status.STALLED, "newton_descent finds no step that lowers the loss: rounding hides the rest")
 
-    def _direction(
-        self, product: Callable[[Array], Array], gradient: Array, precondition: Callable[[Array], Array]
-    ) -> tuple[Array, int]:
+    def _direction(self, view: Minimisation, state: State) -> tuple[Array, int]:
         """Return d with H d = -gradient by preconditioned conjugate gradients, and the products made."""
+        x, gradient = state.x, state.memory
+        product, precondition, own = view.hessian(x), view.precondition, view.own_curvature
         d, r = np.zeros_like(gradient), -gradient
         z = precondition(r)
         p, square = z, float(np.dot(r, z))
-        aim = min(0.25, norm(gradient)) * square
+        aim = min(0.25, state.residual) * square
         for made in range(self.inner_iterations):
             if square <= aim:
                 return d, made
             bent = product(p)
             curvature = float(np.dot(p, bent))
-            if not curvature > 1e-14 * float(np.dot(p, p)) * math.sqrt(float(np.dot(bent, bent)) or 1.0):
+            if not curvature > 1e-14 * float(np.dot(own * p, p)):
                 # Flat: the loss falls along p without end, or down to rounding.
                 return (p if made == 0 else d), made + 1
             alpha = square / curvature

@@ -78,7 +78,7 @@ class StochasticGradient(Solver):
         """Return the state after one epoch, which is two passes and that of the residual."""
         view, count = problem.view, problem.view.samples
         batches = np.array_split(problem.rng.permutation(count), max(1, round(count / self.batch)))
-        sizes = self.step_size * problem.inverse_curvature
+        sizes = self.step_size / view.curvature
         z, anchor, full = state.x, state.x, state.memory
         for rows in batches:
             part = view.part(rows)

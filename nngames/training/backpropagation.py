@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,16 +18,17 @@ from nngames.core.errors import OptionError, check_choice, check_positive
 from nngames.core.profiles import Array
 from nngames.core.seeds import Seed, generator
 from nngames.core.threads import blas_threads
+from nngames.core.verdicts import Verdict
 from nngames.results.result import Status
+from nngames.solvers.backpropagation import OPTIMISERS, Backpropagation
 from nngames.solvers.options import integer_from
+from nngames.solvers.solver import Ended
 from nngames.training.chain import ChainShape, initial_parameters
+from nngames.training.chain_game import ChainGame
 from nngames.training.chain_loss import ChainLoss
 from nngames.training.data import read_numbers
+from nngames.training.ring_sets import ring_set
 from nngames.training.trained import TrainedNetwork
-
-METHODS = ("lbfgs", "adam", "projected_gradient")
-#: Adam's decay of the means of the gradient and of its square, and what keeps its quotient finite [kingma2015].
-DECAY, SQUARE_DECAY, SMALL = 0.9, 0.999, 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,8 @@ class BackpropagationResult:
         Steps, of Adam epochs.
     seconds : float
     message : str
+    verdicts : mapping name -> Verdict
+        The package's own verdicts on the ring of the network, where a certificate was asked for.
     """
 
     network: TrainedNetwork
@@ -59,6 +61,7 @@ class BackpropagationResult:
     iterations: int
     seconds: float
     message: str
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
 
 
 def train_by_backpropagation(
@@ -71,6 +74,8 @@ def train_by_backpropagation(
     weights: ArrayLike | None = None,
     ridge: Any = 0.0,
     bounds: Any = None,
+    certificate: str | None = None,
+    margin: float | None = None,
     start: Sequence[ArrayLike] | None = None,
     seed: Seed = None,
     tolerance: float = 1e-6,
@@ -90,12 +95,17 @@ def train_by_backpropagation(
     widths : sequence of L - 1 int
         The sizes of the hidden layers.
     method : {"lbfgs", "adam", "projected_gradient"}
-        SciPy's L-BFGS-B on all samples; Adam on random batches; or gradient steps with a line search, which keep
+        L-BFGS on all samples; Adam on random batches; or gradient steps with a line search, which keep
         bounds.
     weights : array_like (T,), optional
     ridge : float or sequence of L floats
     bounds : float or sequence of L floats or None, optional
         Bounds on |W_l|_2, for ``projected_gradient``.
+    certificate : {"contraction", "averaged", "monotone"}, optional
+        What is to hold of the ring that feeds its answers back, in place of bounds and for ``projected_gradient``: the
+        weights are held in a jointly convex set in which it does (``ring_sets``). The result has the verdicts.
+    margin : float, optional
+        Of the certificate.
     start : sequence of L arrays (n_l, n_{l-1} + 1), optional
         The first matrices (W, b); default: drawn.
     seed : int or Generator, optional
@@ -118,7 +128,7 @@ def train_by_backpropagation(
     ShapeError, InputError, UnknownNameError, OptionError, NotApplicableError
         If the data do not fit each other, or an option is not usable.
     """
-    check_choice("train_by_backpropagation: method", method, METHODS)
+    check_choice("train_by_backpropagation: method", method, OPTIMISERS)
     check_positive("tolerance", tolerance)
     check_positive("step_size", step_size)
     limit = integer_from("train_by_backpropagation", "max_iterations", max_iterations, 1)
@@ -127,23 +137,19 @@ def train_by_backpropagation(
         check_positive("max_seconds", max_seconds)
     shape = ChainShape(inputs, targets, activations, widths, weights=weights, ridge=ridge)
     shape.activations[-1].require_penalty()
-    loss = ChainLoss(shape, read_numbers("bounds", bounds, shape.depth, none=True))
-    if method != "projected_gradient" and any(bound is not None for bound in loss.bounds):
-        raise OptionError(f"bounds are kept by method='projected_gradient'; got method={method!r}")
+    limits = read_numbers("bounds", bounds, shape.depth, none=True)
+    loss = ChainLoss(shape, limits, ring_set(certificate, margin, limits, shape.sizes, shape.activations))
+    if method != "projected_gradient" and loss.constrained:
+        what = "bounds are" if certificate is None else "a certificate is"
+        raise OptionError(f"{what} kept by method='projected_gradient'; got method={method!r}")
     rng = generator(seed)
-    theta = loss.project(_first(loss, start, rng))
+    theta = _first(loss, start, rng)
     with (
         blas_threads(len(shape.inputs) * max(shape.sizes) ** 2, loss.size),
         np.errstate(over="ignore", invalid="ignore"),
     ):
-        run = _Run(loss, theta, tolerance, limit, max_seconds)
-        if method == "lbfgs":
-            run.lbfgs()
-        elif method == "adam":
-            run.adam(rng, rows, float(step_size))
-        else:
-            run.projected_gradient()
-        return run.result(method)
+        run = _Run(Backpropagation(method, rows, step_size), loss, rng, theta)
+        return run.go(tolerance, limit, max_seconds)
 
 
 def _first(loss: ChainLoss, start: Sequence[ArrayLike] | None, rng: np.random.Generator) -> Array:
@@ -161,131 +167,58 @@ def _first(loss: ChainLoss, start: Sequence[ArrayLike] | None, rng: np.random.Ge
     return theta
 
 
-class _Enough(Exception):
-    """Ends SciPy's run: the residual is met, or the time is up."""
-
-
 class _Run:
-    """One run: its best parameters, the losses on the way, and how it ended."""
+    """One run: its state, the losses on the way, and how it ended."""
 
-    def __init__(self, loss: ChainLoss, theta: Array, tolerance: float, limit: int, max_seconds: float | None) -> None:
-        self.loss, self.theta, self.limit = loss, theta, limit
-        self.began = time.perf_counter()
-        self.deadline = math.inf if max_seconds is None else self.began + max_seconds
-        value, gradient = loss.value_and_gradient(theta)
-        self.target = tolerance * max(1.0, loss.residual(theta, gradient))
-        self.value, self.gradient, self.losses, self.iterations, self.said = value, gradient, [value], 0, ""
+    def __init__(self, scheme: Backpropagation, loss: ChainLoss, rng: np.random.Generator, theta: Array) -> None:
+        self.scheme, self.loss, self.began = scheme, loss, time.perf_counter()
+        self.problem = scheme.problem(ChainGame(loss), rng)
+        self.state = scheme.start(self.problem, self.problem.restrict(theta))
+        self.losses, self.said = [self.state.memory["value"]], ""
 
-    def late(self) -> bool:
-        return time.perf_counter() > self.deadline
+    def go(self, tolerance: float, limit: int, max_seconds: float | None) -> BackpropagationResult:
+        deadline = math.inf if max_seconds is None else self.began + max_seconds
+        target = tolerance * max(1.0, self.state.residual)
+        iterations = 0
+        status = None
+        while status is None:
+            state = self.state
+            if not (np.isfinite(state.memory["value"]) and np.isfinite(state.residual)):
+                status = Status.NOT_FINITE
+            elif state.residual <= target:
+                status = Status.CONVERGED
+            elif time.perf_counter() > deadline:
+                status = Status.MAX_SECONDS
+            elif iterations == limit:
+                status = Status.MAX_ITERATIONS
+            else:
+                try:
+                    self.state = self.scheme.step(self.problem, state)
+                except Ended as end:
+                    status, self.said = end.status, end.said
+                    continue
+                iterations += 1
+                memory = self.state.memory
+                self.losses.append(memory.get("passed", memory["value"]))
+        return self._result(status, target, iterations)
 
-    def take(self, theta: Array, value: float, gradient: Array) -> None:
-        self.theta, self.value, self.gradient = theta, value, gradient
-        self.losses.append(value)
-        self.iterations += 1
-
-    def met(self) -> bool:
-        return self.loss.residual(self.theta, self.gradient) <= self.target
-
-    def lbfgs(self) -> None:
-        from scipy.optimize import minimize
-
-        latest: dict[str, Any] = {}
-
-        def values(theta: Array) -> tuple[float, Array]:
-            value, gradient = self.loss.value_and_gradient(theta)
-            latest.update(theta=theta.copy(), value=value, gradient=gradient)
-            if self.late():
-                raise _Enough
-            return value, gradient
-
-        def note(theta: Array) -> None:
-            if not np.array_equal(latest["theta"], theta):
-                values(theta)
-            self.take(theta.copy(), latest["value"], latest["gradient"])
-            if self.met():
-                raise _Enough
-
-        options = {"maxiter": self.limit, "maxfun": 20 * self.limit, "gtol": 0.0, "ftol": 0.0, "maxcor": 20}
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found = minimize(values, self.theta, method="L-BFGS-B", jac=True, callback=note, options=options)
-            self.said = " ".join(str(found.message).split())
-        except _Enough:
-            pass
-
-    def adam(self, rng: np.random.Generator, batch: int, size: float) -> None:
-        theta, count = self.theta.copy(), len(self.loss.shape.inputs)
-        mean, square, step = np.zeros_like(theta), np.zeros_like(theta), 0
-        for _ in range(self.limit):
-            values = []
-            for rows in np.array_split(rng.permutation(count), max(1, round(count / batch))):
-                value, gradient = self.loss.value_and_gradient(theta, rows)
-                values.append(value)
-                step += 1
-                mean = DECAY * mean + (1 - DECAY) * gradient
-                square = SQUARE_DECAY * square + (1 - SQUARE_DECAY) * gradient**2
-                corrected = mean / (1 - DECAY**step)
-                theta = theta - size * corrected / (np.sqrt(square / (1 - SQUARE_DECAY**step)) + SMALL)
-            value, gradient = self.loss.value_and_gradient(theta)
-            self.take(theta, value, gradient)
-            self.losses[-1] = float(np.mean(values))
-            if not np.isfinite(value) or self.met() or self.late():
-                return
-
-    def projected_gradient(self) -> None:
-        size = 1.0
-        before: tuple[Array, Array] | None = None
-        while self.iterations < self.limit and not self.met() and not self.late():
-            if before is not None:
-                moved, bent = self.theta - before[0], self.gradient - before[1]
-                curvature = float(np.dot(moved, bent))
-                # The step of Barzilai and Borwein, where it is one.
-                size = float(np.dot(moved, moved)) / curvature if curvature > 0 else 2 * size
-            size = min(max(size, 1e-10), 1e10)
-            following = self._lower(size)
-            if following is None:
-                self.said = "no step lowers the loss: rounding hides the rest"
-                return
-            before = (self.theta, self.gradient)
-            self.take(*following)
-
-    def _lower(self, size: float) -> tuple[Array, float, Array] | None:
-        """Return the first of the steps size, size/2, ... that lowers the largest of the last losses enough."""
-        highest = max(self.losses[-10:])
-        while size > 1e-16:
-            theta = self.loss.project(self.theta - size * self.gradient)
-            moved = theta - self.theta
-            value, gradient = self.loss.value_and_gradient(theta)
-            if value <= highest - 1e-4 / size * float(np.dot(moved, moved)) and np.any(moved):
-                return theta, value, gradient
-            size /= 2
-        return None
-
-    def result(self, method: str) -> BackpropagationResult:
-        residual = self.loss.residual(self.theta, self.gradient)
-        finite = np.isfinite(self.value) and np.isfinite(residual)
-        if not finite:
-            status = Status.NOT_FINITE
-        elif residual <= self.target:
-            status = Status.CONVERGED
-        elif self.late():
-            status = Status.MAX_SECONDS
-        else:
-            status = Status.MAX_ITERATIONS if self.iterations >= self.limit else Status.STALLED
+    def _result(self, status: Status, target: float, iterations: int) -> BackpropagationResult:
+        residual = self.state.residual
         words = {
-            Status.CONVERGED: f"residual {residual:.2e} <= {self.target:.2e}",
+            Status.CONVERGED: f"residual {residual:.2e} <= {target:.2e}",
             Status.NOT_FINITE: "it left the finite numbers: a smaller step_size may keep it",
         }
-        said = words.get(status, f"residual {residual:.2e} > {self.target:.2e}; {self.said or 'allow more iterations'}")
+        said = words.get(status, f"residual {residual:.2e} > {target:.2e}; {self.said or 'allow more iterations'}")
+        network = TrainedNetwork.of_matrices(self.loss.matrices(self.state.x), self.loss.shape.activations)
+        ring = self.loss.ring
         return BackpropagationResult(
-            TrainedNetwork.of_matrices(self.loss.matrices(self.theta), self.loss.shape.activations),
+            network,
             status,
-            float(self.value),
+            self.state.memory["value"],
             residual,
             np.array(self.losses),
-            self.iterations,
+            iterations,
             time.perf_counter() - self.began,
-            f"back-propagation with {method}: {status} after {self.iterations} iterations; {said}",
+            f"back-propagation with {self.scheme.optimiser}: {status} after {iterations} iterations; {said}",
+            {} if ring is None else ring.verdicts(network.weights, network.biases, network.activations),
         )

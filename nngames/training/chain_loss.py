@@ -14,26 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.profiles import Array
+from nngames.games import Descent
 from nngames.training.chain import ChainShape, forward_pass
 from nngames.training.constraints import project_spectral
+from nngames.training.ring_sets import RingSet
 
 
-class ChainLoss:
+class ChainLoss(Descent):
     """E and its gradient for one chain, with bounds on the spectral norms of its weights.
 
     Parameters
     ----------
     shape : ChainShape
     bounds : sequence of L floats or None
+    ring : RingSet, optional
+        The set that the weights are held in, in place of bounds.
     """
 
-    def __init__(self, shape: ChainShape, bounds: Sequence[float | None]) -> None:
-        self.shape, self.bounds = shape, tuple(bounds)
+    def __init__(self, shape: ChainShape, bounds: Sequence[float | None], ring: RingSet | None = None) -> None:
+        self.shape, self.bounds, self.ring = shape, tuple(bounds), ring
         sizes = shape.sizes
         self._shapes = [(after, before + 1) for before, after in pairwise(sizes)]
         ends = np.cumsum([rows * columns for rows, columns in self._shapes])
         self._places = [slice(end - r * c, end) for end, (r, c) in zip(ends.tolist(), self._shapes, strict=True)]
         self.size = int(ends[-1])
+        self.samples = len(shape.inputs)
+        self.constrained = ring is not None or any(bound is not None for bound in self.bounds)
 
     def matrices(self, theta: Array) -> list[Array]:
         """Return the matrices (W, b), views of the vector theta."""
@@ -64,15 +70,30 @@ class ChainLoss:
         return value, gradient
 
     def project(self, theta: Array) -> Array:
-        """Return the nearest parameters whose weights keep their bounds."""
-        if all(bound is None for bound in self.bounds):
+        """Return the nearest parameters whose weights are allowed."""
+        if not self.constrained:
             return theta
         moved = theta.copy()
+        if self.ring is not None:
+            matrices = self.matrices(moved)
+            nearest = self.ring.project([matrix[:, :-1] for matrix in matrices])
+            for matrix, weight in zip(matrices, nearest, strict=True):
+                matrix[:, :-1] = weight
+            return moved
         for matrix, bound in zip(self.matrices(moved), self.bounds, strict=True):
             if bound is not None:
                 matrix[:, :-1] = project_spectral(matrix[:, :-1], bound)
         return moved
 
-    def residual(self, theta: Array, gradient: Array) -> float:
-        """Return |theta - P(theta - dE(theta))|."""
-        return float(np.linalg.norm(theta - self.project(theta - gradient)))
+    def natural_step(self, theta: Array, gradient: Array) -> Array:
+        """Return P(theta - dE(theta)) - theta; where nothing is clipped it is -dE(theta) exactly."""
+        step = -gradient
+        if not self.constrained:
+            return step
+        moved = theta - gradient
+        nearest = self.project(moved)
+        blocks = zip(*(self.matrices(each) for each in (step, theta, moved, nearest)), strict=True)
+        for own, here, ahead, allowed in blocks:
+            if not np.array_equal(ahead, allowed):
+                own[:, :-1] = allowed[:, :-1] - here[:, :-1]
+        return step

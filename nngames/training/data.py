@@ -41,10 +41,11 @@ def sample_rows(value: ArrayLike, what: str, samples: int | None = None) -> Arra
         raise ShapeError(f"{what} has shape {array.shape}; at least one sample with one number is needed")
     if samples is not None and len(array) != samples:
         raise ShapeError(f"{what} has {len(array)} rows, and the inputs have {samples}: a sample is a row of each")
-    if not np.isfinite(array).all():
+    largest = np.maximum(array.max(), -array.min())
+    if not np.isfinite(largest):
         row, column = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(f"{what}: row {row}, column {column} is {array[row, column]}; every entry must be finite")
-    if np.abs(array).max() > LARGEST:
+    if largest > LARGEST:
         row, column = (int(i) for i in np.argwhere(np.abs(array) > LARGEST)[0])
         raise InputError(
             f"{what}: row {row}, column {column} is {array[row, column]:.3g}; squares of entries above {LARGEST:g} are "
@@ -142,7 +143,11 @@ def read_numbers(what: str, value: Any, layers: int, none: bool) -> list[Any]:
 
 def constant_columns(inputs: Array) -> list[int]:
     """Return the columns of the inputs that do not vary: the bias does the same, so their weights are not unique."""
-    return np.flatnonzero((inputs == inputs[0]).all(axis=0)).tolist() if len(inputs) > 1 else []
+    if len(inputs) < 2:
+        return []
+    # Most columns vary from the first row to the last.
+    alike = np.flatnonzero(inputs[0] == inputs[-1])
+    return alike[(inputs[:, alike] == inputs[0, alike]).all(axis=0)].tolist()
 
 
 def read_csv(path: str | Path, columns: Sequence[str | int]) -> Array:
@@ -195,7 +200,11 @@ def _place(path: str | Path, names: list[str], column: str | int) -> int:
         raise InputError(f"{path}: there is no column {column}; there are {len(names)}, counted from 0")
     if column not in names:
         raise UnknownNameError(f"column of {path}", column, names)
-    return names.index(str(column))
+    places = [place for place, name in enumerate(names, start=1) if name == column]
+    if len(places) > 1:
+        shown = ", ".join(map(str, places[:-1])) + f" and {places[-1]}"
+        raise InputError(f"{path}:1: {len(places)} columns are called {column!r}, numbers {shown}; rename all but one")
+    return places[0] - 1
 
 
 def _number(path: str | Path, line: int, name: str, text: str) -> float:

@@ -21,7 +21,7 @@ from nngames.core.profiles import Array, Profile
 from nngames.core.threads import blas_threads
 from nngames.core.verdicts import Verdict
 from nngames.networks import Network
-from nngames.training.designing.certificate_sets import CertificateSet, SpectralBalls, certificate_set
+from nngames.training.designing.certificate_sets import CertificateSet, Norms, SpectralBalls, certificate_set
 from nngames.training.designing.entries import Entries, stored_entries
 from nngames.training.designing.equilibrium_set import EquilibriumSet, Parameters
 from nngames.training.designing.imposing import check_ring, imposed, needed_norms, on_support, pulled_inside
@@ -187,26 +187,37 @@ def _certified(
             )
     allowed = certificate_set(network, certificate, margin)
     equilibria = _equilibria(network, x, allowed.entries, change_biases)
-    tries = [allowed]
+    tries: list[tuple[float | None, Norms | None]] = [(margin, None)]
     if not change_biases and isinstance(allowed, SpectralBalls) and not allowed.centre:
         check_ring(equilibria, allowed)
         # What the template's norms leave too little room for, the norms that the profile needs may have.
-        tries.append(certificate_set(network, certificate, margin, needed_norms(equilibria)))
+        tries.append((margin, needed_norms(equilibria)))
     failures: list[InfeasibleError] = []
-    for chosen in tries:
+    for asked, norms in tries:
+        chosen = certificate_set(network, certificate, asked, norms)
         try:
-            return _within(equilibria, chosen, objective, max_seconds)
+            if objective == "sparse":
+                return _sparse(equilibria, chosen, max_seconds)
+            return _within(equilibria, chosen, max_seconds)
         except InfeasibleError as error:
             failures.append(error)
     raise failures[-1]
 
 
-def _within(equilibria: EquilibriumSet, allowed: CertificateSet, objective: str, max_seconds: float | None) -> Design:
-    """Return the design nearest to the template under a certificate's set of weights."""
-    if objective == "sparse":
-        point = sparse_certified(equilibria, allowed, max_seconds)
-        how = "the least sum of absolute changes under the certificate's bounds, by a convex program"
+def _sparse(equilibria: EquilibriumSet, allowed: CertificateSet, max_seconds: float | None) -> Design:
+    """Return the design with the least sum of absolute changes under a certificate's set of weights."""
+    how = "the least sum of absolute changes under the certificate's bounds, by a convex program"
+    point = sparse_certified(equilibria, allowed, max_seconds)
+    try:
         return _finished(on_support(equilibria, point), point, allowed, how)
+    except InfeasibleError:
+        # An interior point meets the bounds up to its own tolerance: those of a smaller set are met well enough.
+        point = sparse_certified(equilibria, allowed.inner(), max_seconds)
+        return _finished(on_support(equilibria, point), point, allowed, how)
+
+
+def _within(equilibria: EquilibriumSet, allowed: CertificateSet, max_seconds: float | None) -> Design:
+    """Return the design nearest to the template under a certificate's set of weights."""
     found = nearest_common_point(equilibria.start, equilibria.project, allowed.project, max_seconds)
     if found.converged:
         how = "the least change in the Frobenius norm under the certificate's bounds"

@@ -17,13 +17,14 @@ def explain_layers(layers: Mapping[Player, LayerProblem], format: str) -> str:
         outputs, features = layer.features.shape
         ridge = f" + {layer.ridge:g} |W|^2/2" if layer.ridge else ""
         space = f"(W, b) in R^({outputs} x {features - 1}) x R^{outputs}"
-        if layer.bound is not None:
-            space += f", |W|_2 <= {layer.bound:g}"
+        if layer.allowed is not None:
+            space += f", {layer.allowed.formula('text')}"
         if format == "latex":
             cost = r"\sum_t \omega_t \left[g(A_t\theta) - \langle A_t\theta, y_t\rangle\right]"
             ridge = rf" + \frac{{{layer.ridge:g}}}{{2}}\|W\|^2" if layer.ridge else ""
+            held = "" if layer.allowed is None else rf",\quad {layer.allowed.formula('latex')}"
             gradient = rf"\nabla g = \text{{{layer.activation.name}}}"
-            lines.append(rf"\text{{player {player}}}:\quad J(\theta) = {cost}{ridge},\quad {gradient}")
+            lines.append(rf"\text{{player {player}}}:\quad J(\theta) = {cost}{ridge},\quad {gradient}{held}")
             continue
         lines.append(f"player {player}: {space}")
         lines.append(

@@ -17,6 +17,9 @@ from nngames.core.bounds import largest_eigenvalue_bound
 from nngames.core.errors import InputError, ShapeError
 from nngames.core.profiles import Array
 
+#: Features of a smaller size are not squared.
+_SMALL = 1e-100
+
 
 @dataclass(frozen=True)
 class Convolution:
@@ -137,6 +140,11 @@ class LayerFeatures:
         """Return v (T, n) for parameters (channels, features); masked ones do not count."""
         return (self.rows @ self.kept(theta).T).reshape(self.samples, self.outputs)
 
+    def preactivation_rounding(self, theta: Array) -> Array:
+        """Return bounds (T, n) on the rounding of the pre-activations: a sum of products, for any order of its terms."""
+        sizes = (np.abs(self.rows) @ np.abs(self.kept(theta)).T).reshape(self.samples, self.outputs)
+        return 1.1 * (self.shape[1] + 2) * 2.0**-53 * sizes
+
     def adjoint(self, u: Array) -> Array:
         """Return sum_t A_t' u_t (channels, features) for u (T, n)."""
         return self.kept(u.reshape(-1, self.channels).T @ self.rows)
@@ -148,14 +156,45 @@ class LayerFeatures:
         half = self.rows * np.sqrt(np.repeat(weights, self.positions))[:, None]
         return half.T @ half
 
-    def gram_norm(self, weights: Array) -> float:
+    def sizes(self, weights: Array) -> Array:
+        """Return the root mean square of each feature (features,), the root of the Gram matrix's diagonal; 1 for 0."""
+        found = self._root_mean_squares(self.rows, weights)
+        small = np.flatnonzero(found < _SMALL)
+        if small.size:
+            # Squares of tiny entries underflow.
+            columns = np.abs(self.rows[:, small]).max(axis=0)
+            unit = np.where(columns > 0, columns, 1.0)
+            found[small] = unit * np.where(
+                columns > 0, self._root_mean_squares(self.rows[:, small] / unit, weights), 1.0
+            )
+        return found
+
+    def _root_mean_squares(self, rows: Array, weights: Array) -> Array:
+        if (weights == weights[0]).all():
+            squares = weights[0] * np.einsum("tf,tf->f", rows, rows)
+        else:
+            squares = np.repeat(weights, self.positions) @ (rows * rows)
+        return np.asarray(np.sqrt(squares))
+
+    def gram_norm(self, weights: Array, units: Array | None = None) -> float:
         """Return a safe upper bound on the largest eigenvalue of the Gram matrix of the given rows.
 
         The computed matrix is off by at most a sum's rounding: entrywise by gamma sqrt(g_ii g_jj), by Cauchy and
         Schwarz, in norm by gamma times the trace.
+
+        Parameters
+        ----------
+        weights : ndarray (T,)
+        units : ndarray (features,), optional
+            By which the features are divided, no less than their ``sizes`` up to rounding.
         """
+        if units is not None and (units.min() < _SMALL or units.max() > 1 / _SMALL):
+            # By the trace: each of these features has a mean square of at most 1.
+            return len(units) * (1 + 1e-9)
         gram = self.gram(weights)
         terms = len(self.rows) + 8
+        if units is not None:
+            gram /= units * units[:, None]
         return float(np.nextafter(largest_eigenvalue_bound(gram) + 1.1 * terms * 2.0**-53 * np.trace(gram), np.inf))
 
     def squared_norms(self) -> Array:

@@ -15,20 +15,24 @@ from numpy.typing import NDArray
 
 from nngames.core.errors import NotApplicableError
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
-from nngames.games import Minimisation, ProfileMap
+from nngames.games import FixedPoint, Minimisation
 from nngames.games.game import scalar
+from nngames.results.result import Status
 from nngames.training.duality import regret_bound
 from nngames.training.explain import explain_layers
 from nngames.training.layer_problem import LayerProblem
-from nngames.training.training_game import TrainingGame
+from nngames.training.training_game import SCALE, TrainingGame
 
 
 class LayerGame(TrainingGame):
     """The game whose players are layers, with J_l = sum_t omega_t [g_l(A_t theta_l) - <A_t theta_l, y_t>].
 
-    A player's action is its matrix (W, b) row by row, the bias at each row's end. R, the map of the residual, is a
-    projected gradient step of each layer, R(theta) = P(theta - F(theta)/L): its fixed points are the equilibria, the
-    solutions of the variational inequality.
+    A player's action is its matrix (W, b) row by row, the bias at each row's end. The residual is kappa u (R(theta) -
+    theta), R(theta) = P(theta - F(theta) / (kappa D_0)) a projected gradient step with D_0 = S u^2 + ridge of each
+    parameter (biases have no ridge), u the root mean square of its feature: what the step changes in the
+    pre-activations. Without bounds it is u F / D_0, whatever kappa. Fixed points of R are the equilibria, the solutions
+    of the variational inequality. Neither a large ridge nor features of very different size make the residual small
+    where a parameter is far from where it should be.
 
     Parameters
     ----------
@@ -71,17 +75,27 @@ class LayerGame(TrainingGame):
         """Return the sum of the losses."""
         return self._minimisation.value(self.space.array(profile))
 
+    @np.errstate(over="ignore", invalid="ignore")
+    def residuals(self, profile: Profile) -> Array:
+        """Return kappa u (R(theta) - theta), in units of the pre-activations."""
+        given = self.space.array(profile, batch=True, finite=False)
+        view = self._minimisation
+        found = [view.residuals(x, view.gradient(x, np.empty_like(x))) for x in np.atleast_2d(given)]
+        return np.array(found).reshape(given.shape)
+
     def regret_bounds(self, profile: Profile) -> dict[Player, tuple[Any, Any]]:
         """Return, in place of each layer's regret, an upper bound on it by duality, with its rounding error.
 
-        The bound is 0 at a minimiser and inf where duality gives none.
+        The bound is 0 at a minimiser and inf where duality gives none. With the rounding error it is proved for
+        deviations that change no parameter by more than its size and what makes its feature 1; those k times as far
+        gain at most k times as much.
         """
         x = self.space.array(profile)
         return {player: regret_bound(self.layers[player], theta) for player, theta in self.matrices(x).items()}
 
     @cached_property
     def map(self) -> GradientMap:
-        """The projected gradient step."""
+        """The projected gradient step, on parameters in their units."""
         return GradientMap(self.minimisation())
 
     @cached_property
@@ -91,6 +105,18 @@ class LayerGame(TrainingGame):
     def minimisation(self) -> LayersMinimisation:
         """Return the sum of the layers' problems."""
         return self._minimisation
+
+    def advice(self, method: str, ended: Status, more: str) -> str:
+        """Return a faster scheme, or what keeps the losses from having minimisers."""
+        view = self._minimisation
+        faster = "accelerated_gradient" if view.constrained else "newton_descent"
+        tries = [] if method == faster else [f"--method {faster}"]
+        if ended in (Status.MAX_ITERATIONS, Status.MAX_SECONDS):
+            tries.append(more)
+        remedies = [f"try {' or '.join(tries)}", SCALE] if tries else [SCALE]
+        if any(not layer.ridge and layer.allowed is None for layer in self.layers.values()):
+            remedies.append("without a ridge a layer whose classes are separable has no minimiser")
+        return "; ".join(remedies)
 
     def explain(self, format: str = "text") -> str:
         """Return the players, action spaces and costs, as ``"text"`` or ``"latex"``."""
@@ -140,8 +166,8 @@ class LayersMinimisation(Minimisation):
 
     @cached_property
     def constrained(self) -> bool:
-        """Whether a layer's weight is bounded."""
-        return any(layer.bound is not None for layer in self._layers.values())
+        """Whether a layer's weight is held in a set."""
+        return any(layer.allowed is not None for layer in self._layers.values())
 
     @cached_property
     def curvature(self) -> Array:
@@ -153,8 +179,34 @@ class LayersMinimisation(Minimisation):
         """2 sum_t omega_t |A_t|^2 of each layer."""
         return self._each([layer.printed_curvature for layer in self._layers.values()])
 
+    @cached_property
+    def dominance(self) -> Array:
+        """kappa of each layer."""
+        return self._each([layer.dominance for layer in self._layers.values()])
+
+    @cached_property
+    def units(self) -> Array:
+        """u of each parameter."""
+        return self._of_features([layer.units for layer in self._layers.values()])
+
+    @cached_property
+    def own_curvature(self) -> Array:
+        """D_0 of each parameter."""
+        return self._of_features([layer.own_curvature for layer in self._layers.values()])
+
+    @cached_property
+    def metric(self) -> Array:
+        """D of each parameter."""
+        return self._of_features([layer.metric for layer in self._layers.values()])
+
     def _each(self, values: list[float]) -> Array:
         return np.repeat(values, self._space.sizes)
+
+    def _of_features(self, values: list[Array]) -> Array:
+        layers = self._layers.values()
+        return np.concatenate(
+            [np.tile(value, layer.features.channels) for value, layer in zip(values, layers, strict=True)]
+        )
 
     def hessian(self, x: Array) -> Callable[[Array], Array]:
         """Return d -> H d, layer by layer."""
@@ -185,23 +237,36 @@ class LayersMinimisation(Minimisation):
         return LayersMinimisation(parts, self._space)
 
 
-class GradientMap(ProfileMap):
-    """R(theta) = P(theta - D^-1 phi'(theta)): a projected gradient step with each layer's safe step."""
+class GradientMap(FixedPoint):
+    """theta -> P(theta - F(theta) / (kappa D_0)) on z = kappa u theta, whose displacement is the game's residual.
+
+    Schemes that extrapolate leave the set of the allowed weights: there the map is that at the nearest theta of it.
+    """
+
+    name = "joint"
 
     def __init__(self, problem: Minimisation) -> None:
         self._problem, self.size = problem, problem.size
+        self._scale = problem.dominance * problem.units
+
+    def restrict(self, profile: Array) -> Array:
+        """Return z."""
+        return profile * self._scale
+
+    def profile(self, x: Array) -> Array:
+        """Return theta, the nearest within the bounds: the game's residual there is at most |map(x) - x|."""
+        return self._problem.project(x / self._scale)
 
     def evaluate(self, x: Array, out: Array) -> Array:
-        """Write R(x) into ``out``."""
-        gradient = self._problem.gradient(x, np.empty_like(x))
-        gradient /= self._problem.curvature
-        np.subtract(x, gradient, out=out)
+        """Write the map's value into ``out``."""
+        theta = self.profile(x)
+        step = self._problem.residuals(theta, self._problem.gradient(theta, np.empty_like(theta)))
         if self._problem.constrained:
-            out[:] = self._problem.project(out)
-        return out
+            x = np.where(theta == x / self._scale, x, self._scale * theta)
+        return np.add(x, step, out=out)
 
     def linearise(self, x: Array) -> Callable[[Array], Array]:
-        """Return d -> d - D^-1 H d.
+        """Return d -> d - u/D_0 H (d / (kappa u)).
 
         Raises
         ------
@@ -210,11 +275,11 @@ class GradientMap(ProfileMap):
         """
         if self._problem.constrained:
             raise NotApplicableError("the projected gradient step is not linearised where weights are bounded")
-        product, curvature = self._problem.hessian(x), self._problem.curvature
+        product, steps = self._problem.hessian(self.profile(x)), self._problem.units / self._problem.own_curvature
 
         def linear(d: Array) -> Array:
             if d.ndim == 1:
-                return d - product(d) / curvature
-            return np.array([row - product(row) / curvature for row in d])
+                return d - steps * product(d / self._scale)
+            return np.array([row - steps * product(row / self._scale) for row in d])
 
         return linear

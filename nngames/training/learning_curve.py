@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nngames.core.profiles import Array
 from nngames.solvers.solver import Iterate
-from nngames.training.problem import TrainingProblem
 
 #: Every iterate up to this one is on the curve, and as many between each power of two and the next.
 DENSE = 64
@@ -19,11 +19,11 @@ class LearningCurve:
 
     Parameters
     ----------
-    problem : TrainingProblem
+    point : callable profile -> (loss, residual)
     """
 
-    def __init__(self, problem: TrainingProblem) -> None:
-        self._problem, self._minimisation = problem, problem.game().minimisation()
+    def __init__(self, point: Callable[[Array], tuple[float, float]]) -> None:
+        self._point = point
         self._points: list[tuple[int, int, float, float]] = []
 
     def __call__(self, iterate: Iterate) -> None:
@@ -39,7 +39,7 @@ class LearningCurve:
             return
         if np.isfinite(profile).all():
             with np.errstate(over="ignore", invalid="ignore"):
-                loss, residual = self._minimisation.value(profile), self._problem.residual(profile)
+                loss, residual = self._point(profile)
             self._points.append((iteration, evaluations, loss, residual))
 
     @property
@@ -54,7 +54,7 @@ class LearningCurve:
 
     @property
     def loss(self) -> Array:
-        """The sum of the layers' losses."""
+        """The sum of the layers' losses, or the network's own where hidden targets are found."""
         return self._column(2)
 
     @property

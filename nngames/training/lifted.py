@@ -12,10 +12,13 @@ from nngames.core.errors import InputError, NotApplicableError, ShapeError
 from nngames.core.profiles import Array, Profile
 from nngames.core.seeds import Seed, generator
 from nngames.training.chain import ChainShape, forward_pass, initial_parameters
+from nngames.training.chain_game import ChainGame
+from nngames.training.chain_loss import ChainLoss
 from nngames.training.constraints import project_spectral
 from nngames.training.data import read_numbers
 from nngames.training.lifted_game import LiftedGame
 from nngames.training.lifted_report import EquilibriumReport, report_on_profile
+from nngames.training.ring_sets import ring_set
 from nngames.training.trained import TrainedNetwork
 
 
@@ -37,6 +40,11 @@ class LiftedTraining:
         ridge_l |W_l|^2/2 is added to the cost of layer l's weights.
     bounds : float or sequence of L floats or None, optional
         Bounds on the spectral norms |W_l|_2. Default: none.
+    certificate : {"contraction", "averaged", "monotone"}, optional
+        What is to hold of the ring that feeds its answers back, in place of bounds. Layers that choose their weights
+        each on their own keep norms that suffice for it; ``chain`` keeps the whole set (``ring_sets``).
+    margin : float, optional
+        Of the certificate.
     shares : float or sequence of L floats
         c_l > 0, how much the loss of a layer counts. The larger c_l is against c_{l+1}, the closer the hidden answers
         stay to what the layer would answer by itself.
@@ -57,6 +65,8 @@ class LiftedTraining:
         weights: ArrayLike | None = None,
         ridge: Any = 0.0,
         bounds: Any = None,
+        certificate: str | None = None,
+        margin: float | None = None,
         shares: Any = 1.0,
     ) -> None:
         self.shape = ChainShape(inputs, targets, activations, widths, weights=weights, ridge=ridge)
@@ -74,6 +84,8 @@ class LiftedTraining:
             if not number or not 0 < share < np.inf:
                 raise InputError(f"shares must be positive numbers; got {share!r}")
         shape = self.shape
+        limits = read_numbers("bounds", bounds, shape.depth, none=True)
+        self.ring_set = ring_set(certificate, margin, limits, shape.sizes, shape.activations)
         self._game = LiftedGame(
             shape.inputs,
             shape.targets,
@@ -82,7 +94,7 @@ class LiftedTraining:
             shape.weights,
             shape.ridge,
             tuple(float(share) for share in given),
-            tuple(read_numbers("bounds", bounds, shape.depth, none=True)),
+            tuple(limits if self.ring_set is None else self.ring_set.norm_bounds),
         )
 
     def game(self) -> LiftedGame:
@@ -101,6 +113,19 @@ class LiftedTraining:
         for matrix, bound in zip(matrices, self._game.bounds, strict=True):
             if bound is not None:
                 matrix[:, :-1] = project_spectral(matrix[:, :-1], bound)
+        return self.lifted(matrices)
+
+    def chain(self) -> ChainGame:
+        """Return the game of the same network in which its layers pay its own loss, for ``method="backpropagation"``.
+
+        Its profile holds W and b of each layer. Ridges and bounds are the same, and shares play no part.
+        """
+        if self.ring_set is not None:
+            return ChainGame(ChainLoss(self.shape, [None] * self.shape.depth, self.ring_set))
+        return ChainGame(ChainLoss(self.shape, self._game.bounds))
+
+    def lifted(self, matrices: Sequence[Array]) -> Array:
+        """Return the profile of the matrices (W, b) in which every hidden layer holds what the network answers."""
         _, answers = forward_pass(self.shape, matrices, self.shape.inputs)
         parts = []
         for layer, matrix in enumerate(matrices, start=1):
@@ -115,6 +140,9 @@ class LiftedTraining:
 
     def trained(self, profile: Profile) -> TrainedNetwork:
         """Return the chain with the profile's weights; its hidden answers are those of its forward pass."""
+        return TrainedNetwork.of_matrices(self.matrices(profile), self.shape.activations)
+
+    def matrices(self, profile: Profile) -> list[Array]:
+        """Return the matrices (W, b) of the profile."""
         x = self._game.space.array(profile)
-        matrices = [self._game.matrix(layer, x) for layer in range(1, self.shape.depth + 1)]
-        return TrainedNetwork.of_matrices(matrices, self.shape.activations)
+        return [self._game.matrix(layer, x) for layer in range(1, self.shape.depth + 1)]

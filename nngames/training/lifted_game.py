@@ -26,8 +26,9 @@ import numpy as np
 from nngames.activations import Activation
 from nngames.core.errors import NotApplicableError, check_choice
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
-from nngames.games import Alternation, ProfileMap
+from nngames.games import Alternation, Descent, ProfileMap
 from nngames.games.game import scalar
+from nngames.results.result import Status
 from nngames.training.duality import regret_bound
 from nngames.training.layer_features import LayerFeatures
 from nngames.training.layer_problem import LayerProblem
@@ -39,7 +40,7 @@ from nngames.training.lifted_rounding import (
     rounding_of_pulled,
 )
 from nngames.training.lifted_slopes import LinearisedLift
-from nngames.training.training_game import TrainingGame
+from nngames.training.training_game import SCALE, TrainingGame
 
 
 def role(player: Player) -> tuple[str, int]:
@@ -87,6 +88,7 @@ class LiftedGame(TrainingGame):
         self.weights, self.ridge, self.shares, self.bounds = weights, ridge, shares, bounds
         self.sizes = (inputs.shape[1], *widths, targets.shape[1])
         self.depth = len(activations)
+        self._metric: Array | None = None
         players: list[Player] = []
         dims: list[int] = []
         for layer in range(1, self.depth + 1):
@@ -124,10 +126,20 @@ class LiftedGame(TrainingGame):
 
     def layer_problem(self, layer: int, x: Array) -> LayerProblem:
         """Return the problem of ("weights", l) among the others' actions, divided by c_l."""
-        features = LayerFeatures(self.answers_held(layer - 1, x), self.sizes[layer])
+        features = self._first if layer == 1 else LayerFeatures(self.answers_held(layer - 1, x), self.sizes[layer])
         held = self.answers_held(layer, x)
         ridge = self.ridge[layer - 1] / self.shares[layer - 1]
-        return LayerProblem(features, held, self.activations[layer - 1], self.weights, ridge, self.bounds[layer - 1])
+        problem = LayerProblem(features, held, self.activations[layer - 1], self.weights, ridge, self.bounds[layer - 1])
+        if layer == 1:
+            # Of the inputs alone, which stay as they are.
+            if self._metric is None:
+                self._metric = problem.metric
+            problem.metric = self._metric
+        return problem
+
+    @cached_property
+    def _first(self) -> LayerFeatures:
+        return LayerFeatures(self.inputs, self.sizes[1])
 
     def loss(self, layer: int, x: Array) -> float:
         """Return c_l times the layer's loss, without the ridge."""
@@ -196,7 +208,35 @@ class LiftedGame(TrainingGame):
 
     def alternation(self) -> Alternation:
         """Return the players' moves in turn, each of which lowers E."""
+        return self._moves
+
+    @cached_property
+    def _moves(self) -> LiftedMoves:
         return LiftedMoves(self)
+
+    def advice(self, method: str, ended: Status, more: str) -> str:
+        """Return what moves in turn need to settle."""
+        if method != "alternating":
+            return "try --method alternating, whose moves never raise the sum of all losses"
+        if ended not in (Status.MAX_ITERATIONS, Status.MAX_SECONDS):
+            return f"begin elsewhere: --seed; {SCALE}"
+        obstacle = self.alternation().obstacle
+        if obstacle is None:
+            return f"the residual is proved to tend to 0, so allow more: {more}"
+        return f"the sum of all losses never increases, but {obstacle}, so nothing more is proved: allow more, {more}"
+
+    def descent(self) -> Descent:
+        """Refuse: the network's own loss is paid in another game.
+
+        Raises
+        ------
+        NotApplicableError
+            Always.
+        """
+        raise NotApplicableError(
+            "the players of the lifted game do not share one loss; nngames train and run let it play the game of the "
+            "whole network, LiftedTraining.chain()"
+        )
 
     @cached_property
     def map(self) -> LiftedMap:
@@ -244,7 +284,7 @@ class LiftedMap(ProfileMap):
             kind, layer = role(player)
             if kind == "weights":
                 problem, theta = game.layer_problem(layer, x), game.matrix(layer, x)
-                out[where] = problem.project(theta - problem.gradient(theta) / problem.curvature).ravel()
+                out[where] = problem.project(theta - problem.gradient(theta) / problem.steady_metric).ravel()
             else:
                 out[where] = game.activations[layer - 1](game.pulled(layer, x)).ravel()
         return out

@@ -1,7 +1,7 @@
 """The moves of the lifted game's players: a few steps down each player's own convex cost, none of which raises it.
 
 Weights. Accelerated steps Theta - H^-1 F in the metric H = S_l sum_t omega_t z z' + ridge, z = (z_{l-1,t}, 1), which is
-above the Hessian; where |W_l| is bounded, projected steps with a bound on its largest eigenvalue. The first step is a
+above the Hessian; where |W_l| is bounded, projected steps with a diagonal above it. The first step is a
 plain one and lowers the cost by at least c_l <F, H^-1 F>/2. A later one from Y to Theta+ lowers that of the last Theta
 by at least -<H (Y - Theta+), Theta+ - Theta + (Y - Theta+)/2>; where that is negative it is not taken, and the momentum
 starts anew.
@@ -26,7 +26,6 @@ limit point is an equilibrium. Without these conditions the same holds where the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +52,7 @@ class LiftedMoves(Alternation):
         weights = (("weights", layer) for layer in range(1, game.depth + 1))
         self._order = [*weights, *(("activations", layer) for layer in range(1, game.depth))]
         self.turns = len(self._order)
+        self._first: Metric | None = None
 
     @property
     def obstacle(self) -> str | None:
@@ -75,10 +75,21 @@ class LiftedMoves(Alternation):
         following = x.copy()
         where = self._game.space.slices[(kind, layer)]
         if kind == "weights":
-            following[where] = better_weights(self._game.layer_problem(layer, x), self._game.matrix(layer, x)).ravel()
+            problem = self._game.layer_problem(layer, x)
+            following[where] = better_weights(
+                problem, self._game.matrix(layer, x), self._metric(layer, problem)
+            ).ravel()
         else:
             following[where] = self._better_answers(layer, x).ravel()
         return following
+
+    def _metric(self, layer: int, problem: LayerProblem) -> Metric:
+        """Return H; that of the first layer, whose features are the inputs, is made once."""
+        if layer > 1:
+            return Metric(problem)
+        if self._first is None:
+            self._first = Metric(problem)
+        return self._first
 
     def _better_answers(self, layer: int, x: Array) -> Array:
         game = self._game
@@ -100,9 +111,42 @@ class LiftedMoves(Alternation):
         return z
 
 
-def better_weights(problem: LayerProblem, theta: Array) -> Array:
+class Metric:
+    """H, in which the steps of a layer's weights are made: it depends on the layer's features, not on its targets."""
+
+    def __init__(self, problem: LayerProblem) -> None:
+        self._diagonal = problem.steady_metric if problem.bound is not None else None
+        if self._diagonal is not None:
+            return
+        from scipy.linalg import cho_factor
+
+        bend = problem.activation.lipschitz * problem.features.gram(problem.weights)
+        ridge = np.full(len(bend), problem.ridge)
+        ridge[-1] = 0.0
+        # Features that depend on each other, and rounding, leave H singular.
+        bend[np.diag_indices_from(bend)] += ridge + 1e-10 * max(float(np.trace(bend)), 1e-290)
+        self._bend, self._factor = bend, cho_factor(bend)
+
+    def step(self, problem: LayerProblem, theta: Array) -> Array:
+        """Return theta - H^-1 F, projected where weights are bounded."""
+        if self._diagonal is not None:
+            return problem.project(theta - problem.gradient(theta) / self._diagonal)
+        from scipy.linalg import cho_solve
+
+        return np.asarray(theta - cho_solve(self._factor, problem.gradient(theta).T).T)
+
+    def __call__(self, d: Array) -> Array:
+        """Return H d."""
+        return d @ self._bend if self._diagonal is None else self._diagonal * d
+
+
+def better_weights(problem: LayerProblem, theta: Array, metric: Metric | None = None) -> Array:
     """Return parameters (n, m + 1) whose loss is lower, unless theta solves the layer's problem, after a few steps."""
-    step, metric = _steps(problem)
+    metric = metric or Metric(problem)
+
+    def step(at: Array) -> Array:
+        return metric.step(problem, at)
+
     here = ahead = step(theta)
     t = 1.0
     for _ in range(STEPS - 1):
@@ -114,19 +158,3 @@ def better_weights(problem: LayerProblem, theta: Array) -> Array:
         longer = (1 + math.sqrt(1 + 4 * t * t)) / 2
         here, ahead, t = following, following + (t - 1) / longer * moved, longer
     return here
-
-
-def _steps(problem: LayerProblem) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
-    """Return the step and the product with its metric."""
-    if problem.bound is not None:
-        curvature = problem.curvature
-        return lambda theta: problem.project(theta - problem.gradient(theta) / curvature), lambda d: curvature * d
-    from scipy.linalg import cho_factor, cho_solve
-
-    bend = problem.activation.lipschitz * problem.features.gram(problem.weights)
-    ridge = np.full(len(bend), problem.ridge)
-    ridge[-1] = 0.0
-    # Features that depend on each other, and rounding, leave H singular.
-    bend[np.diag_indices_from(bend)] += ridge + 1e-10 * max(float(np.trace(bend)), 1e-290)
-    factor = cho_factor(bend)
-    return lambda theta: theta - cho_solve(factor, problem.gradient(theta).T).T, lambda d: d @ bend

@@ -27,7 +27,9 @@ class EquilibriumReport:
     Attributes
     ----------
     equilibrium : Verdict
-        Whether every player's regret is at most the tolerance. REFUTED with a player and a gain above it.
+        Whether every player's regret is at most the tolerance, of weights that change by their own size, and what
+        makes their feature 1, at most: those k times as far gain at most k times as much. REFUTED with a player and a
+        gain above it.
     regrets : mapping player -> (float, float)
         A gain that a move brings the player, and a bound on all its gains, each with its rounding error counted against
         it.
@@ -111,7 +113,8 @@ def _cost(game: LiftedGame, player: Player, x: Array) -> tuple[float, float]:
 def _verdict(below: Mapping[Player, float], above: Mapping[Player, float], tolerance: float) -> Verdict:
     worst = max(above, key=lambda player: above[player])
     tempted = max(below, key=lambda player: below[player])
-    method = "regrets bounded from above by weak duality, and from below by a move"
+    method = "regrets bounded from above by weak duality, of weights that change by their own size at most, and from "
+    method += "below by a move; weights k times as far gain at most k times as much"
     if above[worst] <= tolerance:
         return Verdict(
             Decision.PROVED,

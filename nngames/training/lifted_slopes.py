@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LinearisedLift:
-    """d -> J d at a profile x, the curvatures of the layers' problems held fixed.
+    """d -> J d at a profile x, the metrics of the layers' problems held fixed.
 
     With dv = dW z + db + W dz of each layer, its gradient changes by sum omega [(r'(v) dv - dz) (z, 1)' + (r(v) - z)
     (dz, 0)'] and the ridge's part, and u, of the answers r(u), by dv less what the next layer's misses and weights add.
@@ -26,7 +26,7 @@ class LinearisedLift:
         self._misses = {
             layer: game.activations[layer - 1](self._v[layer]) - game.answers_held(layer, x) for layer in layers
         }
-        self._curvature = {layer: game.layer_problem(layer, x).curvature for layer in layers}
+        self._metric = {layer: game.layer_problem(layer, x).steady_metric for layer in layers}
         self._pulled = {layer: game.pulled(layer, x) for layer in layers[:-1]}
 
     def __call__(self, d: Array) -> Array:
@@ -50,7 +50,7 @@ class LinearisedLift:
                 slope[:, :-1] += (omega * self._misses[layer]).T @ game.answers_held(layer - 1, d)
             slope[:, :-1] += game.ridge[layer - 1] / game.shares[layer - 1] * turned[:, :-1]
             where = game.space.slices[("weights", layer)]
-            result[where] = (turned - slope / self._curvature[layer]).ravel()
+            result[where] = (turned - slope / self._metric[layer]).ravel()
         for layer in range(1, game.depth):
             ratio = game.shares[layer] / game.shares[layer - 1]
             after = bent[layer + 1] @ game.matrix(layer + 1, x)[:, :-1]

@@ -21,8 +21,10 @@ from numpy.typing import ArrayLike
 
 from nngames.activations import Activation
 from nngames.core.errors import InputError, ShapeError
-from nngames.core.profiles import Array, Player, Profile, float_array
+from nngames.core.profiles import Array, Player, Profile
+from nngames.core.verdicts import Verdict
 from nngames.networks import Network
+from nngames.training.constraints import WeightSet
 from nngames.training.data import (
     check_reach,
     constant_columns,
@@ -36,6 +38,8 @@ from nngames.training.data import (
 from nngames.training.layer_features import Convolution, LayerFeatures
 from nngames.training.layer_game import LayerGame
 from nngames.training.layer_problem import LayerProblem
+from nngames.training.parameters import stacked
+from nngames.training.ring_sets import ring_set
 from nngames.training.solutions import SolutionReport, report_on
 from nngames.training.trained import TrainedNetwork
 from nngames.training.verification import VerificationReport, preactivation_game, verify
@@ -64,6 +68,11 @@ class TrainingProblem:
         The weights there are; others stay 0.
     convolutions : mapping player -> Convolution, optional
         Layers whose weights are those of a convolution.
+    certificate : {"contraction", "averaged", "monotone"}, optional
+        What is to hold of the ring that the trained layers make when they are fed their own answers: every layer's
+        weight is held in a convex set in which it does (``ring_sets``). In place of bounds.
+    margin : float, optional
+        Of the certificate; default: that of ``design_network``.
 
     Attributes
     ----------
@@ -74,7 +83,7 @@ class TrainingProblem:
 
     Raises
     ------
-    ShapeError, InputError, UnknownNameError
+    ShapeError, InputError, UnknownNameError, OptionError
         If rows do not match, an entry is not finite, or a target lies outside the closure of its activation's range:
         the message names the row.
     NotApplicableError
@@ -93,6 +102,8 @@ class TrainingProblem:
         bounds: Any = None,
         masks: Mapping[Any, ArrayLike] | None = None,
         convolutions: Mapping[Any, Convolution] | None = None,
+        certificate: str | None = None,
+        margin: float | None = None,
     ) -> None:
         chosen = [activations] if isinstance(activations, str | Mapping | Activation) else activations
         if not isinstance(chosen, list | tuple):
@@ -128,6 +139,11 @@ class TrainingProblem:
         for player, shape in self.convolutions.items():
             if not isinstance(shape, Convolution):
                 raise InputError(f"convolutions[{player}] must be a Convolution; got {shape!r}")
+        sizes = (self.inputs.shape[1], *(y.shape[1] for y in self.targets.values()))
+        self.ring_set = ring_set(certificate, margin, self.bounds.values(), sizes, list(self.activations.values()))
+        self._allowed: dict[Player, float | WeightSet | None] = dict(self.bounds)
+        if self.ring_set is not None:
+            self._allowed = dict(zip(self.players, self.ring_set.own_sets, strict=True))
         self._layers: dict[Player, LayerProblem] = {}
         constant = constant_columns(self.inputs)
         self.notes: tuple[str, ...] = ()
@@ -186,7 +202,7 @@ class TrainingProblem:
             seen = self.inputs if place == 0 else self.targets[self.players[place - 1]]
             features = LayerFeatures(seen, targets.shape[1], self.masks.get(player), self.convolutions.get(player))
             self._layers[player] = LayerProblem(
-                features, targets, self.activations[player], self.weights, self.ridge[player], self.bounds[player]
+                features, targets, self.activations[player], self.weights, self.ridge[player], self._allowed[player]
             )
         return self._layers[player]
 
@@ -210,18 +226,10 @@ class TrainingProblem:
         ``printed`` makes the steps of the source. Its equilibria fit each sample by itself and say nothing about
         common parameters.
         """
-        problems: dict[Player, LayerProblem] = {}
-        for player, layer in self.layers.items():
-            for t in range(len(self.inputs)):
-                rows = np.array([t])
-                problems[(player, t)] = LayerProblem(
-                    layer.features.part(rows),
-                    layer.targets[rows],
-                    layer.activation,
-                    np.ones(1),
-                    layer.ridge,
-                    layer.bound,
-                )
+        samples = range(len(self.inputs))
+        problems: dict[Player, LayerProblem] = {
+            (player, t): layer.alone(t) for player, layer in self.layers.items() for t in samples
+        }
         return LayerGame(problems)
 
     # The variational inequality
@@ -237,8 +245,7 @@ class TrainingProblem:
         total = 0.0
         for player, layer in self.layers.items():
             here = matrices[player]
-            moved = layer.features.kept(layer.project(here - layer.gradient(here)) - here)
-            total += float(np.sum(moved**2))
+            total += float(np.sum(layer.natural_step(here, layer.gradient(here))[0] ** 2))
         return float(np.sqrt(total))
 
     def report(self, theta: Profile, tolerance: float = 1e-8) -> SolutionReport:
@@ -260,6 +267,19 @@ class TrainingProblem:
         return verify(self._game, theta, tolerance)
 
     # The network
+
+    def certificates(self, theta: Profile) -> dict[str, Verdict]:
+        """Return the package's own verdicts on the certificate, of the ring of these parameters.
+
+        Raises
+        ------
+        InputError
+            If the problem was posed without a certificate.
+        """
+        if self.ring_set is None:
+            raise InputError("the problem was posed without a certificate: TrainingProblem(..., certificate=...)")
+        trained = self.trained(theta)
+        return self.ring_set.verdicts(trained.weights, trained.biases, trained.activations)
 
     def trained(self, theta: Profile) -> TrainedNetwork:
         """Return the trained chain."""
@@ -283,23 +303,7 @@ class TrainingProblem:
         InputError, ShapeError
             If a layer is missing or is a convolution, or a shape does not fit.
         """
-        parts = []
-        if not isinstance(pairs, Mapping):
-            raise InputError(f"parameters are a mapping layer -> (weight, bias); got {type(pairs).__name__}")
-        for player, layer in self.layers.items():
-            if player in pairs and (not isinstance(pairs[player], tuple | list) or len(pairs[player]) != 2):
-                raise InputError(f"layer {player}: parameters are a pair (weight, bias)")
-            if player not in pairs or layer.features.convolution is not None:
-                raise InputError(f"dense weights of layer {player} are needed, and it must not be a convolution")
-            weight, bias = (np.asarray(float_array(a, f"layer {player}"), dtype=float) for a in pairs[player])
-            channels, features = layer.features.shape
-            if weight.shape != (channels, features - 1) or bias.shape != (channels,):
-                raise ShapeError(
-                    f"layer {player} has weight {weight.shape} and bias {bias.shape}; expected "
-                    f"({channels}, {features - 1}) and ({channels},)"
-                )
-            parts.append(np.concatenate([weight, bias[:, None]], axis=1).ravel())
-        return np.concatenate(parts)
+        return stacked(self.layers, pairs)
 
     def predict(self, theta: Profile, inputs: ArrayLike | None = None) -> Array:
         """Return the network's answers (T', n_L) to inputs (T', n_0), by default the samples'."""

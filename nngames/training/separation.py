@@ -47,6 +47,8 @@ def separating_direction(layers: Mapping[Player, LayerProblem], matrices: Mappin
     open_questions = []
     for player, layer in layers.items():
         answer = _of_layer(layer, matrices[player])
+        if layer.allowed is not None and not layer.allowed.bounded and isinstance(answer, tuple) and not layer.ridge:
+            answer = "the classes are separable, and whether the allowed weights reach as far as that is not decided"
         if isinstance(answer, str):
             open_questions.append(f"layer {player}: {answer}")
         elif answer is not None:
@@ -83,7 +85,7 @@ def _of_layer(layer: LayerProblem, theta: Array) -> Answer:
         return None
     domain = activation.domain
     rows = features.rows
-    if layer.ridge > 0 or layer.bound is not None:
+    if layer.ridge > 0 or (layer.allowed is not None and layer.allowed.bounded):
         # The weight has no way to infinity: only the bias, the last feature.
         rows, theta = rows[:, -1:], theta[:, -1:]
     if isinstance(domain, Simplex) and activation.name == "softmax":

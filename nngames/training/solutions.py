@@ -83,13 +83,13 @@ def report_on(
         for player, layer in layers.items():
             theta = matrices[player]
             gradient = layer.gradient(theta)
-            moved = layer.features.kept(layer.project(theta - gradient) - theta)
+            moved, blur = layer.natural_step(theta, gradient)
             misses = np.linalg.norm(layer.errors(theta), axis=1)
             margins[player] = _rounding_of_answers(layer, theta)
             residuals[player] = float(np.linalg.norm(moved))
             errors[player] = misses
-            roundings[player] = _rounding(layer, theta, misses, margins[player])
-            if layer.bound is None and layer.ridge == 0 and math.isfinite(layer.activation.lipschitz):
+            roundings[player] = _rounding(layer, theta, misses, margins[player]) + blur
+            if layer.allowed is None and layer.ridge == 0 and math.isfinite(layer.activation.lipschitz):
                 sure = np.maximum(misses - margins[player], 0.0)
                 square = float(np.dot(layer.weights, sure**2)) * (1 - 1e-9)
                 reach = layer.activation.lipschitz * (residuals[player] + roundings[player])
@@ -109,8 +109,7 @@ def _rounding_of_answers(layer: LayerProblem, theta: Array) -> Array:
     """Return bounds (T,) on the rounding of |r(A_t theta) - y_t|: of r, and of the pre-activations that it is given."""
     features, activation = layer.features, layer.activation
     v = features.preactivations(theta)
-    sizes = (np.abs(features.rows) @ np.abs(features.kept(theta)).T).reshape(v.shape)
-    moved = 1.1 * (features.shape[1] + 2) * _UNIT * sizes
+    moved = features.preactivation_rounding(theta)
     answers = activation(v)
     if math.isfinite(activation.lipschitz):
         spread = activation.lipschitz * np.linalg.norm(moved, axis=1)

@@ -10,6 +10,10 @@ import numpy as np
 from nngames.core.errors import NotApplicableError
 from nngames.core.profiles import Array, Player, Profile
 from nngames.games import FixedPoint, Game
+from nngames.results.result import Status
+
+#: What helps where numbers of very different size meet.
+SCALE = "samples of very different size go better on one scale, data: standardize: true"
 
 
 class TrainingGame(Game):
@@ -43,6 +47,10 @@ class TrainingGame(Game):
         given = self.space.array(profile, batch=True, finite=False)
         moved = [self.map.evaluate(x, np.empty_like(x)) - x for x in np.atleast_2d(given)]
         return np.array(moved).reshape(given.shape)
+
+    @abstractmethod
+    def advice(self, method: str, ended: Status, more: str) -> str:
+        """Return the next thing to try after a run that did not converge."""
 
     def fixed_point(self, kind: str = "auto") -> FixedPoint:
         """Return R; ``kind`` is ``"joint"`` or ``"auto"``."""

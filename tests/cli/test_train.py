@@ -88,6 +88,8 @@ def test_the_table_says_what_was_found_and_nothing_goes_to_stderr(command):
     assert any(line.startswith("newton_descent converged") for line in lines)
     assert any(line.startswith("newton_descent solution") for line in lines)
     assert any(line.startswith("fits REFUTED") for line in lines)
+    # Both methods of the file, in one table.
+    assert any(line.startswith("long steps solution") for line in lines)
 
 
 def test_the_report_is_one_json_document(command, folder):
@@ -104,7 +106,7 @@ def test_the_report_is_one_json_document(command, folder):
     assert found["kind"] == "solution"
     assert found["training_error"] == pytest.approx(np.sqrt(np.mean(miss[:20] ** 2)), rel=1e-7)
     assert found["test_error"] == pytest.approx(np.sqrt(np.mean(miss[20:] ** 2)), rel=1e-6)
-    curve = report["curve"]
+    curve = report["curves"]["long steps"]
     assert curve["iterations"][:3] == [0, 1, 2]
     assert curve["iterations"][-1] == report["solve"]["long steps"]["iterations"]
     assert curve["residual"][-1] == found["residual"] < 1e-8 < curve["residual"][0]
@@ -113,7 +115,15 @@ def test_the_report_is_one_json_document(command, folder):
 
 def test_the_saved_network_runs_and_answers_in_the_units_of_the_data(command, folder):
     code, _, err = command("train", "small.yaml", "--save", "net.npz")
-    assert (code, err) == (0, "nngames: wrote net.npz\nnngames: wrote net.yaml\n")
+    whose = ", the network of newton_descent"
+    assert (code, err) == (0, f"nngames: wrote net.npz{whose}\nnngames: wrote net.yaml{whose}\n")
+    before = Path("net.npz").read_bytes()
+    assert command("train", "small.yaml", "--save", "net.npz") == (
+        2,
+        "",
+        "--save net.npz: the file exists, and a network is not overwritten; name another\n",
+    )
+    assert Path("net.npz").read_bytes() == before
     table = data(folder)
     ones = np.column_stack([table[:, :2], np.ones(24)])
     least = np.linalg.lstsq(ones[:20], table[:20, 2], rcond=None)[0]
@@ -147,19 +157,24 @@ def test_the_picture_is_written(command):
         (["small.yaml", "--save", "no/net.npz"], "--save no/net.npz: there is no folder 'no' to write into"),
         (["small.yaml", "--save", "small.npz"], "--save small.yaml: that is the scenario itself; give another name"),
         (
-            ["small.yaml", "--save", "c.npz", "--checkpoint", "./c.npz"],
+            ["small.yaml", "--save", "c.npz", "--checkpoint", "./c.npz", "--method", "long steps"],
             "--checkpoint ./c.npz: that is what --save writes; give another name",
         ),
         (["small.yaml", "--resume"], "resume needs a checkpoint, the file to go on from"),
         (["small.yaml", "--method", "newton"], None),
         (["small.yaml", "--checkpoint", "c.npz", "--every", "0"], "every must be a positive number; got 0.0"),
         (
-            ["small.yaml", "--checkpoint", "c.npz", "--method", "auto"],
-            "no checkpoints are kept of auto; they are of accelerated_gradient, block_iterative, gradient_descent, "
-            "newton_descent, stochastic_gradient",
+            ["small.yaml", "--checkpoint", "c.npz", "--method", "newton_descent,scipy:l-bfgs-b"],
+            "no checkpoints are kept of scipy:l-bfgs-b, so it cannot resume; they are of accelerated_gradient, "
+            "block_iterative, gradient_descent, newton_descent, stochastic_gradient",
         ),
         (
-            ["small.yaml", "--checkpoint", "d.csv"],
+            ["small.yaml", "--checkpoint", "c.npz", "--method", "auto"],
+            "no checkpoints are kept of auto, so it cannot resume; they are of accelerated_gradient, block_iterative, "
+            "gradient_descent, newton_descent, stochastic_gradient",
+        ),
+        (
+            ["small.yaml", "--checkpoint", "d.csv", "--method", "newton_descent"],
             "--checkpoint d.csv: that is a file that the scenario reads; give another name",
         ),
         (["ring.yaml"], "ring.yaml: the scenario has no training section; nngames run solves its game"),
@@ -189,7 +204,7 @@ def test_a_folder_that_takes_no_files_is_found_before_the_run(command, monkeypat
     monkeypatch.setattr("tempfile.TemporaryFile", full)
     monkeypatch.setattr("nngames.scenario.train_scenario", None)
     name = "n.png" if option == "--plot" else "n.npz"
-    code, out, err = command("train", "small.yaml", option, name)
+    code, out, err = command("train", "small.yaml", "--method", "newton_descent", option, name)
     assert (code, out, err) == (2, "", f"{option} {name}: cannot be written: No space left on device\n")
 
 
@@ -205,7 +220,7 @@ def test_a_run_whose_network_cannot_be_saved_is_still_told(command, monkeypatch)
 
 def test_a_checkpoint_is_not_overwritten(command, folder):
     (folder / "c.npz").write_text("mine")
-    assert command("train", "small.yaml", "--checkpoint", "c.npz") == (
+    assert command("train", "small.yaml", "--method", "newton_descent", "--checkpoint", "c.npz") == (
         2,
         "",
         "c.npz: the file exists; resume from it (--resume, resume=True), remove it, or name another\n",
@@ -224,12 +239,11 @@ def test_an_unmet_expectation_is_exit_code_1(command, folder):
 
 def test_a_run_that_diverges_saves_nothing(command, folder):
     (folder / "small.yaml").write_text(TRAINING.replace("step_size: 1.5", "step_size: 5"))
-    (folder / "net.npz").write_text("mine")
     code, out, err = command("train", "small.yaml", "--method", "long steps", "--save", "net.npz", "--plot", "p.png")
     assert (code, err) == (1, "nngames: the network is not saved: the run came to nothing\n")
     assert "diverged" in out
     assert "Not converged, and no expectation says so: long steps" in out
-    assert (folder / "net.npz").read_text() == "mine"
+    assert not (folder / "net.npz").exists()
     assert not (folder / "net.yaml").exists()
 
 
@@ -302,7 +316,7 @@ def test_an_interrupted_run_says_how_to_go_on(command, whole):
 
 
 def test_resuming_without_a_checkpoint_starts_from_the_beginning(command):
-    arguments = ("train", "small.yaml", "--json", "--checkpoint", "c.npz", "--resume")
+    arguments = ("train", "small.yaml", "--method", "newton_descent", "--json", "--checkpoint", "c.npz", "--resume")
     code, out, err = command(*arguments)
     assert (code, err) == (0, "nngames: there is no c.npz yet: starting from the beginning\n")
     again = command(*arguments)

@@ -42,6 +42,67 @@ BAD = {
         {},
         ["4:13: training.data.inputs: unknown column of d.csv 'c'; valid: a, b, label"],
     ),
+    "columns of one name": (
+        table(columns="[b, a]", target="[label]"),
+        {"csv": CSV.replace("a,b,label", "a,b,a").replace("label", "a")},
+        [
+            "4:13: training.data.inputs: d.csv:1: 2 columns are called 'a', numbers 1 and 3; rename all but one",
+            "5:14: training.data.targets: unknown column of d.csv 'label'; valid: a, a, b",
+        ],
+    ),
+    "found targets of one layer": (
+        inline(more="    hidden: found\n"),
+        {},
+        ["6:13: training.data.hidden: is for two layers or more: a single layer has the targets alone"],
+    ),
+    "found targets without widths": (
+        inline(more="    hidden: found\n"),
+        {"layers": "[{activation: tanh}, {activation: logistic, width: 2}]"},
+        [
+            "7:12: training.layers[0].width: is missing: how many numbers the layer answers",
+            "7:62: training.layers[1].width: the last layer has the targets' width; leave it out",
+        ],
+    ),
+    "more found targets than fit": (
+        inline(more="    hidden: found\n"),
+        {"layers": "[{activation: tanh, width: 1000000000}, {activation: logistic}]"},
+        [
+            "7:38: training.layers[0].width: makes 5000000000 weights and hidden targets to find up to this layer; at "
+            "most 32000000 are allowed"
+        ],
+    ),
+    "found targets of a masked layer": (
+        inline(more="    hidden: found\n"),
+        {"layers": "[{activation: tanh, width: 2, mask: [[1], [0]]}, {activation: logistic}]"},
+        [
+            "7:47: training.layers[0].mask: is for layers whose targets are given; where they are found, layers are "
+            "dense"
+        ],
+    ),
+    "found targets of a layer that is no gradient": (
+        inline(more="    hidden: found\n"),
+        {"layers": "[{activation: gelu, width: 2}, {activation: logistic}]"},
+        [
+            "7:25: training.layers[0].activation: activation 'gelu' is not monotone (slopes down to -0.1289), so it is "
+            "the prox of no function: its layer has no convex problem"
+        ],
+    ),
+    "found targets misspelt": (
+        inline(more="    hidden: fuond\n"),
+        {"layers": "[{activation: tanh, width: 2}, {activation: logistic}]"},
+        [
+            "6:13: training.data.hidden: must be found, or a list with one array for each layer but the last; got "
+            "'fuond'"
+        ],
+    ),
+    "a width where targets are given": (
+        inline(),
+        {"layers": "[{activation: logistic, width: 1, share: 0.5}]"},
+        [
+            "6:42: training.layers[0].width: belongs to hidden targets that are found; say data: hidden: found",
+            "6:52: training.layers[0].share: belongs to hidden targets that are found; say data: hidden: found",
+        ],
+    ),
     "a short line": (
         table(),
         {"csv": CSV.replace("3,5,0", "3,5")},
@@ -157,7 +218,10 @@ BAD = {
     "not as many hidden targets as layers": (
         inline(),
         {"layers": "[{activation: tanh}, {activation: logistic}]"},
-        ["4:5: training.data.hidden: has 0 arrays; 2 layers need 1, one for each but the last"],
+        [
+            "4:5: training.data.hidden: has 0 arrays; 2 layers need 1, one for each but the last; or say found, to "
+            "find them too"
+        ],
     ),
     "an activation without a convex function": (
         inline(),
@@ -213,7 +277,7 @@ BAD = {
         {"rest": "expect:\n  - {what: training.picard.kind, is: solutoin, origin: o}\n"},
         [
             "8:38: expect[0].is: unknown kind 'solutoin'; did you mean 'solution'? valid: fit, solution, no minimiser, "
-            "neither"
+            "equilibrium, critical point, neither"
         ],
     ),
 }
@@ -226,17 +290,14 @@ def test_bad_data_is_located(name, tmp_path, monkeypatch, capsys):
     (tmp_path / "d.csv").write_text(options.get("csv", CSV))
     text = scenario(data, **{key: value for key, value in options.items() if key != "csv"})
     (tmp_path / "s.yaml").write_text(text)
-    for kept in ("n.npz", "n.yaml", "p.png"):
-        (tmp_path / kept).write_text("mine")
+    (tmp_path / "p.png").write_text("mine")
     code = run(["train", "s.yaml", "--save", "n.npz", "--plot", "p.png", "--checkpoint", "c.npz"])
     output = capsys.readouterr()
     told = output.err.splitlines()
     assert (code, output.out) == (2, "")
     assert told == [f"s.yaml:{line}" for line in lines]
-    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.name[0] in "np"} == dict.fromkeys(
-        ("n.npz", "n.yaml", "p.png"), "mine"
-    )
-    assert not (tmp_path / "c.npz").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.csv", "p.png", "s.yaml"]
+    assert (tmp_path / "p.png").read_text() == "mine"
 
 
 def test_a_scenario_given_as_text_reads_no_tables():

@@ -267,3 +267,13 @@ def test_a_monotone_design_counts_slopes_above_one() -> None:
     w = design.network.weights[1, 1].dense
     assert np.linalg.eigvalsh(w + w.T)[-1] / 2 == pytest.approx(0.4, abs=1e-6)
     assert design.verdicts["monotone"].margin == pytest.approx(0.1, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", [2, 6, 9, 15])
+def test_an_interior_point_on_the_edge_of_the_set_is_no_failure(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    template = nng.Network.ring([5 * rng.normal(size=(3, 3))], [np.zeros(3)], ["arctan"])
+    profile = np.arctan(rng.normal(size=3))
+    found = nng.design_network(template, profile, certificate="averaged", objective="sparse")
+    assert found.verdicts["composite_averaged"].proved
+    assert found.residual < 1e-12

@@ -162,14 +162,22 @@ def test_every_scheme_finds_ridge_logistic_regression(method: str, options: dict
     np.testing.assert_allclose(result.profile, theta, atol=1e-8)
 
 
-def test_picard_on_the_gradient_map_is_gradient_descent() -> None:
+def test_picard_on_the_gradient_map_is_gradient_descent_in_the_features_units() -> None:
     rng = np.random.default_rng(11)
     game = LayerGame({1: layer("tanh", rng)})
-    pair = zip(
-        nng.solver("picard").iterate(game), nng.solver("gradient_descent").iterate(game), range(30), strict=False
-    )
-    for one, other, _ in pair:
+    descent = nng.solver("gradient_descent", rule="features")
+    for one, other, _ in zip(nng.solver("picard").iterate(game), descent.iterate(game), range(30), strict=False):
         np.testing.assert_allclose(one.profile, other.profile, rtol=1e-12, atol=1e-14)
+
+
+def test_an_epoch_of_batches_that_are_all_alike_is_as_many_gradient_steps() -> None:
+    problem = TrainingProblem(np.full((6, 1), 2.0), np.full((6, 1), 0.3), ["tanh"])
+    game, start = problem.game(), np.array([1.0, -0.5])
+    descent = nng.solver("gradient_descent", step_size=0.1).iterate(game, start)
+    steps = [state.profile for _, state in zip(range(10), descent, strict=False)]
+    epochs = nng.solver("stochastic_gradient", batch=2, step_size=0.1).iterate(game, start)
+    for k, state in zip(range(4), epochs, strict=False):
+        np.testing.assert_allclose(state.profile, steps[3 * k], rtol=1e-13)
 
 
 @pytest.mark.parametrize("size", [0.5, 1.0, 1.9])

@@ -10,6 +10,7 @@ from scipy.optimize import linprog
 
 import nngames as nng
 from nngames.training import LayerProblem, TrainingProblem
+from nngames.training.constraints import SpectralBall
 from nngames.training.duality import regret_bound
 from nngames.training.layer_features import Convolution, LayerFeatures
 
@@ -197,6 +198,18 @@ def test_a_bounded_layer_s_report_counts_the_projection() -> None:
     assert np.linalg.norm(problem.operator([0.5, 1.0])[1]) > 0.1
 
 
+@pytest.mark.parametrize("bounds", [None, 1e9])
+def test_a_residual_that_is_small_against_the_parameters_is_not_lost(bounds: float | None) -> None:
+    # F is 3e-9 in a weight of 1e8, beyond its digits; the fit is 3e7 away.
+    problem = TrainingProblem([1e-8, -1e-8], [1.3, -1.3], ["identity"], bounds=bounds)
+    report = problem.report(np.array([1e8, 0.0]), 1e-9)
+    assert not report.solves.proved
+    if bounds is None:
+        assert report.solves.refuted
+        assert problem.residual(np.array([1e8, 0.0])) == pytest.approx(3e-9)
+        assert report.fits.margin == pytest.approx(3e7, rel=1e-4)
+
+
 def test_parameters_near_which_classes_separate_are_no_fit() -> None:
     report = TrainingProblem([-1.0, 1.0], [0.0, 1.0], ["logistic"]).report([40.0, 0.0])
     assert report.fits.proved
@@ -221,6 +234,90 @@ def test_regret_bounds_hold_for_features_of_any_size(name: str, mask: np.ndarray
             assert bound + rounding >= (problem.value(theta) - least) * (1 - 1e-9)
         bound, rounding = regret_bound(problem, (teacher + np.array([1e-7, 0, 0, 0])) / scale)
         assert bound + rounding < 1e-9
+
+
+@pytest.mark.parametrize("ridge", [1e-9, 1e-3, 1.0, 1e6])
+def test_regret_bounds_are_of_the_size_of_the_regret_for_every_ridge(ridge: float) -> None:
+    rng = np.random.default_rng(11)
+    inputs, labels = rng.normal(size=(50, 3)), (rng.uniform(size=50) < 0.5).astype(float)
+    problem = TrainingProblem(inputs, labels, ["logistic"], ridge=ridge)
+    theta = nng.solve(problem.game(), method="newton_descent", tolerance=1e-12).profile
+    layer = problem.layers[1]
+    least = layer.value(theta.reshape(1, 4))
+    for distance in (1e-3, 1e-2):
+        other = theta + distance * np.array([1.0, -1, 1, 0.5]) * np.array([*[min(1, 1 / ridge)] * 3, 1.0])
+        regret = layer.value(other.reshape(1, 4)) - least
+        bound, rounding = regret_bound(layer, other.reshape(1, 4))
+        assert regret <= bound + rounding + 1e-15
+        assert bound + rounding <= 3 * regret + 1e-12
+
+
+def test_a_regret_bound_counts_the_rounding_of_the_pre_activations() -> None:
+    # Least squares in rationals; near the fit a bound is smaller than what the rounding of W x + b changes in it.
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        inputs, theta = 1e3 * rng.normal(size=4), np.array([1e3, 1.0]) * rng.normal(size=2)
+        near = theta + np.array([1e-9, 1e-6]) * rng.normal(size=2)
+        problem = TrainingProblem(inputs, inputs * near[0] + near[1], ["identity"])
+        bound, rounding = regret_bound(problem.layers[1], theta[None])
+        x, y = ([Fraction(z) for z in values.ravel().tolist()] for values in (inputs, problem.targets[1]))
+        square, mean, product, target = sum(a * a for a in x), sum(x), sum(a * b for a, b in zip(x, y)), sum(y)
+        slope = (4 * product - mean * target) / (4 * square - mean * mean)
+        best, given = (slope, (target - slope * mean) / 4), [Fraction(z) for z in theta.tolist()]
+        losses = [
+            sum((a * w + b) ** 2 / 2 - (a * w + b) * c for a, c in zip(x, y)) / 4 for w, b in (given, best)
+        ]
+        regret = losses[0] - losses[1]
+        assert regret <= Fraction(bound) + Fraction(rounding)
+        assert bound <= float(regret) * 1.1 + 1e-15
+
+
+def test_a_regret_bound_counts_what_is_left_of_its_equations() -> None:
+    # The fit, weights of 1e9 in a direction that squares hide, is beyond what a bound is proved for; this is not.
+    first, hidden = np.array([1.0, -1, 1, -1]), np.array([1.0, 1, -1, -1])
+    layer = TrainingProblem(np.column_stack([first, first + 1e-9 * hidden]), hidden, ["identity"]).layers[1]
+    theta, near = np.zeros((1, 3)), np.array([[-0.9, 0.9, 0.0]])
+    bound, rounding = regret_bound(layer, theta)
+    assert 5e-10 < layer.value(theta) - layer.value(near) <= bound + rounding
+
+
+@pytest.mark.parametrize("ridge", [1.0, 1e6, 1e12])
+@pytest.mark.parametrize("centre", [0.0, 0.1])
+def test_a_ridge_within_bounds_leaves_a_regret_of_second_order(ridge: float, centre: float) -> None:
+    rng = np.random.default_rng(13)
+    inputs, targets = rng.normal(size=(30, 3)), rng.normal(size=(30, 3))
+    features = LayerFeatures(inputs, 3)
+    layer = LayerProblem(
+        features, targets, nng.activation("identity"), np.full(30, 1 / 30), ridge, SpectralBall(5.0, centre)
+    )
+    rows, penalty = features.rows, np.diag([ridge] * 3 + [0.0])
+    best = np.linalg.solve(rows.T @ rows / 30 + penalty, rows.T @ targets / 30).T
+    # The set does not move what lies inside, however small it is.
+    np.testing.assert_array_equal(layer.project(best), best)
+    assert layer.natural_step(best, layer.gradient(best))[0] == pytest.approx(0.0, abs=1e-14 * ridge**0.5 + 1e-14)
+    assert sum(regret_bound(layer, best)) < 1e-12
+    off = best * (1 + 1e-3)
+    regret = float(np.sum((off - best) @ (rows.T @ rows / 30 + penalty) * (off - best)) / 2)
+    bound, rounding = regret_bound(layer, off)
+    assert regret * (1 - 1e-9) <= bound + rounding <= 3 * regret + 1e-12
+
+
+def test_parameters_beyond_floats_have_no_bound_and_no_warning() -> None:
+    layer = TrainingProblem(np.eye(3), np.eye(3), ["softmax"], ridge=0.1).layers[1]
+    for size in (1e160, 1e305, 1.7e308):
+        assert regret_bound(layer, np.full((3, 4), size)) == (np.inf, 0.0)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1e-3])
+@pytest.mark.parametrize("tiny", [1e-160, 1e-266, 5e-324])
+def test_regrets_are_bounded_beside_features_whose_squares_underflow(ridge: float, tiny: float) -> None:
+    rng = np.random.default_rng(12)
+    inputs = np.column_stack([rng.normal(size=30), tiny * rng.choice([-1.0, 1.0], size=30)])
+    problem = TrainingProblem(inputs, np.eye(3)[rng.integers(0, 3, size=30)], ["softmax"], ridge=ridge)
+    theta = nng.solve(problem.game(), method="newton_descent", tolerance=1e-10).profile
+    # Without a ridge the weights of the tiny feature run far.
+    bound, rounding = regret_bound(problem.layers[1], theta.reshape(3, 3) if ridge else np.zeros((3, 3)))
+    assert bound + rounding < (1e-12 if ridge else 1)
 
 
 def test_rates_hold_where_they_are_nearly_met() -> None:

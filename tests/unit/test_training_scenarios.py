@@ -143,7 +143,8 @@ def test_methods_are_compared_on_a_training():
 
 def test_the_curve_becomes_sparser_and_ends_with_the_run():
     problem = nng.TrainingProblem(INPUTS, TARGETS, ["tanh"])
-    curve = LearningCurve(problem)
+    minimisation = problem.game().minimisation()
+    curve = LearningCurve(lambda theta: (minimisation.value(theta), problem.residual(theta)))
     result = nng.solve(problem.game(), method="gradient_descent", step_size=1e-3, max_iterations=1000, callback=curve)
     numbers = curve.iterations.astype(int)
     assert numbers[:128].tolist() == list(range(128))

@@ -15,7 +15,7 @@ from nngames.results.result import Status
 from nngames.solvers.external.whole_run import ASKED, UNASKED
 from nngames.solvers.minimisation import MinimisationProblem
 from nngames.solvers.options import integer_from
-from nngames.solvers.solver import Budget, Ended, Guarantee, Solver, State, no_guarantee, solver_named
+from nngames.solvers.solver import Budget, Ended, Guarantee, Solver, State, no_guarantee, norm, solver_named
 
 
 class _Enough(Exception):
@@ -33,7 +33,7 @@ class LBFGSProblem(MinimisationProblem):
 @solver_named("scipy:l-bfgs-b")
 @dataclass(frozen=True)
 class LBFGS(Solver):
-    """SciPy's L-BFGS-B on phi, in the variables sqrt(L_l) x_l, in which each player's loss has a curvature up to 1.
+    """SciPy's L-BFGS-B on phi, in the variables sqrt(D_0) x, in which every coordinate has a curvature up to 1.
 
     One step is its whole run. It ends where the residual is met, the time is up or SciPy gives up, as it does where the
     loss falls by no more than rounding; the residual at the point it returns is nngames' own.
@@ -75,8 +75,9 @@ class LBFGS(Solver):
         problem.budget, problem.said = budget, ""
 
     def start(self, problem: LBFGSProblem, x0: Array) -> State:
-        """Return the state at x0."""
-        return problem.state(x0, 0)
+        """Return the state at x0; it remembers the loss there and its gradient."""
+        value, gradient = problem.view.value_and_gradient(x0)
+        return State(x0, norm(problem.view.residuals(x0, gradient)), 1, (value, gradient))
 
     def step(self, problem: LBFGSProblem, state: State) -> State:
         """Return the state at the end of SciPy's run; a second step says how that ended."""
@@ -86,17 +87,21 @@ class LBFGS(Solver):
             exhausted = (state.iterations or 0) >= problem.budget.max_iterations
             raise Ended(Status.MAX_ITERATIONS if exhausted else Status.STALLED, f"{self.name} says: {problem.said}")
         view, target = problem.view, ASKED * problem.budget.target
-        unit = np.sqrt(problem.inverse_curvature)
+        unit = 1 / np.sqrt(view.own_curvature)
         seconds = problem.budget.max_seconds
         deadline = None if seconds is None else time.perf_counter() + seconds
         best, calls, steps = (state.residual, state.x), 0, 0
+        first = state.x / unit
 
         def loss(z: Array) -> tuple[float, Array]:
             nonlocal best, calls
+            if np.array_equal(z, first):
+                value, gradient = state.memory
+                return value, unit * gradient
             x = unit * z
             value, gradient = view.value_and_gradient(x)
             calls += 1
-            residual = float(np.linalg.norm(problem.inverse_curvature * gradient))
+            residual = norm(view.residuals(x, gradient))
             if residual < best[0]:
                 best = (residual, x)
             if residual <= target or (deadline is not None and time.perf_counter() > deadline):
@@ -112,10 +117,11 @@ class LBFGS(Solver):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = minimize(loss, state.x / unit, method="L-BFGS-B", jac=True, callback=count, options=options)
+                found = minimize(loss, first, method="L-BFGS-B", jac=True, callback=count, options=options)
             problem.said = " ".join(str(found.message).split())
         except _Enough:
             problem.said = "the residual it met, or the time was up"
-        following = problem.state(np.array(best[1]), state.evaluations + calls)
+        # The loop recomputes the residual of what it returns.
+        following = State(np.array(best[1]), best[0], state.evaluations + calls, state.memory)
         following.iterations = steps
         return following

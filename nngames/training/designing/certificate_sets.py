@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,10 @@ from nngames.training.designing.entries import Entries, block_entries, joint_ent
 LARGEST_JOINT = 1500
 # What the sets are drawn in by, relative to the bounds, for rounding and for what a projection leaves.
 _INSET = 1e-8
+# And where a solver with a larger tolerance is to meet them.
+_INNER = 1e-4
+# Of smaller balls around beta I rounding would hide what they are drawn in by.
+_LEAST_RADIUS = 1e-4
 # Edges of the template with a smaller norm count with this share of the largest.
 _LEAST_SHARE = 0.1
 # The same for norms that are needed for the profile.
@@ -68,6 +72,10 @@ class CertificateSet(ABC):
     def constraints(self, values: Any) -> list[Any]:
         """Return the CVXPY constraints of a vector of entries."""
 
+    @abstractmethod
+    def inner(self) -> CertificateSet:
+        """Return a set a little inside, for solvers that meet constraints up to a tolerance of their own."""
+
 
 @dataclass(frozen=True, eq=False)
 class SpectralBalls(CertificateSet):
@@ -99,6 +107,10 @@ class SpectralBalls(CertificateSet):
             if self.bounds[block] < math.inf
         ]
 
+    def inner(self) -> SpectralBalls:
+        """Return the balls with smaller radii."""
+        return replace(self, bounds={block: bound * (1 - _INNER) for block, bound in self.bounds.items()})
+
 
 @dataclass(frozen=True, eq=False)
 class MonotoneCone(CertificateSet):
@@ -121,6 +133,10 @@ class MonotoneCone(CertificateSet):
         n = len(self.ceiling)
         matrix = cp.reshape(values, (n, n), order="C")
         return [np.diag(self.ceiling) - (matrix + matrix.T) / 2 >> 0]
+
+    def inner(self) -> MonotoneCone:
+        """Return the cone with a lower ceiling."""
+        return replace(self, ceiling=self.ceiling - _INNER * (self.margin + np.abs(self.ceiling)))
 
 
 def certificate_set(
@@ -213,13 +229,12 @@ def _averaged(network: Network, margin: float | None, norms: Norms | None) -> Ce
     layers = len(network.players)
     share = _checked(margin, 0.1 / (1 + layers), 0.5, "averaged")
     factor = 1 - 2 * share
-    responses = _odds_of_responses(network)
+    beta = (1 + _INSET) / (1 + max(0.0, 1 / share - 1 - _odds_of_responses(network)) / layers)
     # Where the slopes alone contract that much, norms above 1 are within a contraction, and not within those balls.
-    if 1 / share - 1 <= responses or math.prod(_slope(network, player) for player in network.players) <= factor:
+    if 1 - beta < _LEAST_RADIUS or math.prod(_slope(network, player) for player in network.players) <= factor:
         # The factor of O is that of T to the power of the number of layers.
         verdicts = ("composite_averaged", "composite_contraction")
         return _norm_bounds(network, verdicts, share, factor ** (1 / layers), norms)
-    beta = (1 + _INSET) / (1 + (1 / share - 1 - responses) / layers)
     entries = block_entries(network)
     bounds = dict.fromkeys(entries.blocks, (1 - beta) * (1 - _INSET))
     return SpectralBalls(entries, ("composite_averaged",), share, beta, bounds)
@@ -247,7 +262,8 @@ def _monotone(network: Network, margin: float | None, norms: Norms | None) -> Ce
     # The diagonal of a player that does not feed itself is 0.
     fixed = [ceilings[i][0] for i, player in enumerate(network.players) if (player, player) not in network.weights]
     share = _checked(margin, 0.05 * float(ceiling.min()), float(min(fixed, default=math.inf)), "monotone")
-    ceiling = ceiling - share * (1 + _INSET) - _INSET * ceiling
+    ceiling = ceiling - share
+    ceiling -= _INSET * np.abs(ceiling)
     return MonotoneCone(joint_entries(network), ("monotone",), share, ceiling)
 
 
