@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import nngames as nng
-from nngames.networks import forms, fused, fused_anderson, fused_kernels
+from nngames.networks import column_passes, forms, fused, fused_anderson, fused_columns, fused_kernels
 from nngames.networks.fused import Kernels
 from nngames.results.result import Status
 from nngames.solvers import loop, stages
@@ -47,10 +47,20 @@ FORMS = {
 }
 
 
+def _kernels() -> Kernels:
+    """Return the kernels: compiled with Numba, interpreted without."""
+    return Kernels(
+        fused_kernels.relaxed_steps,
+        fused_anderson.anderson_steps,
+        fused_columns.respond_in_place,
+        fused_columns.squared_distances,
+    )
+
+
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The kernels in use: compiled with Numba, interpreted without."""
-    kernels = Kernels(fused_kernels.relaxed_steps, fused_anderson.anderson_steps)
+    kernels = _kernels()
     monkeypatch.setattr(loop, "installed", lambda: True)
     monkeypatch.setattr(loop, "kernels", lambda limited: kernels)
     # Where nothing is compiled, the kernels warn of overflow as any function of NumPy's numbers does.
@@ -338,6 +348,62 @@ def test_nearly_dependent_rows_are_refused_alike(share: float) -> None:
         assert not fused_anderson.solve_gram(gram, 0, np.ones(2), np.empty((2, 2)), np.empty(2))
 
 
+@pytest.mark.parametrize("name", ["tanh", "scaled tanh", "sigmoid", "relu"])
+def test_columns_answer_as_in_numpy(name: str) -> None:
+    form, scale, _ = forms.form_of(FORMS[name])  # type: ignore[misc]
+    sizes = np.concatenate([10.0 ** np.arange(-300, 300, 40), np.linspace(0.01, 40, 77), [0.0, 5e-324, np.inf]])
+    v = np.stack([sizes, -sizes])
+    block = v.copy()
+    with np.errstate(all="ignore"):
+        fused_columns.respond_in_place(form, float(scale), block)
+        np.testing.assert_allclose(block, FORMS[name](v), rtol=1.2e-15, atol=0)
+    missing = np.full((1, 1), np.nan)
+    with np.errstate(all="ignore"):
+        fused_columns.respond_in_place(form, float(scale), missing)
+    assert np.isnan(missing).all()
+
+
+def test_tanh_is_good_to_its_last_digits() -> None:
+    mpmath = pytest.importorskip("mpmath")
+    rng = np.random.default_rng(0)
+    v = np.concatenate([rng.uniform(-20, 20, 400), rng.uniform(-0.2, 0.2, 400), rng.uniform(0.17, 0.18, 200)])
+    block = v[None].copy()
+    with np.errstate(all="ignore"):
+        fused_columns.respond_in_place(forms.TANH, 1.0, block)
+    with mpmath.workdps(40):
+        errors = [
+            abs(float((mpmath.mpf(t) - mpmath.tanh(a)) / mpmath.tanh(a))) for a, t in zip(v, block[0], strict=True)
+        ]
+    assert max(errors) < 5.5e-16
+
+
+@pytest.mark.parametrize("activations", [["tanh", "relu"], ["sigmoid", "tanh", "arctan"]])
+@pytest.mark.parametrize(("method", "options"), [("picard", {}), ("picard", {"map": "joint"}), ("km", {})])
+def test_batches_end_alike(
+    monkeypatch: pytest.MonkeyPatch, activations: list[str], method: str, options: dict[str, str]
+) -> None:
+    game = ring([5] * len(activations), activations, 0.9)
+    starts = np.random.default_rng(1).standard_normal((7, game.size)) * np.logspace(-3, 1, 7)[:, None]
+    plain = nng.solve_batch(game, starts, method, **options)
+    used: list[int] = []
+    kernels = _kernels()
+
+    def respond(form: int, scale: float, block: np.ndarray) -> None:
+        used.append(form)
+        kernels.respond_in_place(form, scale, block)
+
+    loaded = kernels._replace(respond_in_place=respond)
+    monkeypatch.setattr(column_passes, "kernels", lambda limited: loaded)
+    with np.errstate(all="ignore"):
+        fast = nng.solve_batch(game, starts, method, **options)
+    assert used
+    assert fast.statuses.tolist() == plain.statuses.tolist()
+    np.testing.assert_array_equal(fast.iterations, plain.iterations)
+    np.testing.assert_allclose(fast.profiles, plain.profiles, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(fast.residuals, plain.residuals, rtol=1e-5, atol=1e-15)
+    assert (game.residual(fast.profiles) <= fast.tolerance * fast.scale).all()
+
+
 def test_import_loads_no_numba() -> None:
     solving = "n.solve(n.Network.recurrent([[.5]], [1.], 'tanh').game())"
     code = f"import nngames as n, sys; {solving}; assert 'numba' not in sys.modules"
@@ -358,7 +424,7 @@ class TestPolicy:
         process = fused._Process()
         process.installed, process.spent = True, 0.0
         process._wanted_after = 1.0
-        loaded = Kernels(fused_kernels.relaxed_steps, fused_anderson.anderson_steps)
+        loaded = _kernels()
         monkeypatch.setattr(process, "load", lambda: setattr(process, "kernels", loaded))
         monkeypatch.setattr(fused, "_process", lambda: process)
         return process
@@ -377,7 +443,13 @@ class TestPolicy:
         nng.solve(ring([4, 4], ["tanh", "softplus"], 0.5), "picard")
         assert process.spent == 0
         nng.solve(game, "picard")
-        assert process.spent > 0
+        spent = process.spent
+        assert spent > 0
+        nng.solve_batch(game, np.zeros((2, game.size)), "extragradient")
+        assert process.spent == spent
+        batch = nng.solve_batch(game, np.zeros((2, game.size)), "picard")
+        # Of a batch only what they would have saved.
+        assert 0 < process.spent - spent < 0.2 * batch.seconds
 
 
 @pytest.mark.parametrize("method", ["picard", "anderson"])

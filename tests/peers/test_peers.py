@@ -19,7 +19,7 @@ from nngames.solvers.external.network_maps import translated
 # What the packages themselves warn of is not ours to fix.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-PEERS = [name for name in registry.names() if ":" in name and not name.startswith("scipy:")]
+PEERS = [name for name in registry.names() if ":" in name and not name.startswith(("scipy:", "sklearn:"))]
 MAPS = [name for name in PEERS if not name.startswith("nashopt:")]
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import nngames as nng
 from nngames.core.errors import DomainError, NotApplicableError, OptionError
+from nngames.networks import order
 from nngames.results.result import Status
-from nngames.solvers import auto, forecast, last_resorts, stages
+from nngames.solvers import auto, differences, forecast, last_resorts, stages
 from nngames.solvers.solver import State, registry
 
 
@@ -307,7 +309,7 @@ def test_factors_are_those_of_the_schemes_on_an_affine_map() -> None:
     assert forecast._least(gram)[-1] ** 0.5 == pytest.approx(least, rel=1e-8)
     plain = [float(np.linalg.norm(g)) for g in displacements]
     assert forecast.plain_factor(displacements) == pytest.approx((plain[-1] / plain[-3]) ** 0.5)
-    found = forecast.factors_of(displacements)
+    found = forecast.Factors(displacements)
     assert found.relaxed == pytest.approx((averaged[m] / averaged[m - 2]) ** (0.5 * forecast.CAUTION))
 
 
@@ -316,3 +318,28 @@ def test_factors_are_those_of_the_schemes_on_an_affine_map() -> None:
 )
 def test_steps_to_the_target(residual: float, factor: float, steps: float) -> None:
     assert forecast.steps_to(1e-9, residual, factor) == pytest.approx(steps)
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_dear_passes_are_forecast_again(monkeypatch: pytest.MonkeyPatch, long: bool) -> None:
+    # The first displacements of a clearing game, where many players are at a bound, say little about the later ones.
+    monkeypatch.setattr(stages, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
+    if long:
+        for module in (stages, differences):
+            monkeypatch.setattr(module, "LONG", 1)
+    game = nng.Network.generate("clearing", 1, size=500).game()
+    plain, accelerated, result = (nng.solve(game, method) for method in ("picard", "anderson", "auto"))
+    assert result.converged
+    assert result.method == "auto:anderson"
+    assert accelerated.evaluations - 4 <= result.evaluations <= accelerated.evaluations + 8 < plain.evaluations - 15
+    np.testing.assert_allclose(result.profile, plain.profile, atol=1e-6)
+
+
+def test_an_acyclic_network_is_told_without_another_copy_of_it() -> None:
+    entries = sparse.csr_array(([1.0, 0.0, 2.0], ([1, 0, 2], [0, 2, 1])), shape=(3, 3))
+    network = nng.Network.recurrent(entries, np.ones(3), "relu")
+    assert order.is_acyclic(network)
+    stored: Any = network.weights[1, 1]
+    assert stored.matrix.nnz == 3
+    closed = sparse.csr_array(([1.0, 0.5, 2.0], ([1, 0, 2], [0, 2, 1])), shape=(3, 3))
+    assert not order.is_acyclic(nng.Network.recurrent(closed, np.ones(3), "relu"))

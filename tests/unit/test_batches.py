@@ -151,6 +151,18 @@ def test_statuses_of_runs_that_do_not_converge() -> None:
     assert late.statuses.tolist() == [Status.MAX_SECONDS]
 
 
+def test_a_cycle_is_seen_after_other_starts_left_the_block() -> None:
+    # The iterate to which the second start returns was stored beside the first one, which is done before.
+    shift = np.roll(np.eye(12), 1, axis=0)
+    game = nng.Network.recurrent(
+        np.block([[shift, np.zeros((12, 1))], [np.zeros((1, 12)), 0.5]]), np.zeros(13), "linear"
+    )
+    starts = np.vstack((np.eye(13)[12], np.eye(13)[0], np.eye(13)[12]))
+    batch = check_rows(game.game(), "picard", starts)
+    assert batch.statuses.tolist() == [Status.CONVERGED, Status.CYCLING, Status.CONVERGED]
+    assert 16 < batch.iterations[0] < batch.iterations[1] <= 40
+
+
 def test_stalled_starts_are_found() -> None:
     game = nng.Network.ring([[[1.0]], [[1.0]]], [[0.0], [1.0]], ["relu", "relu"]).game()
     options = {"relaxation": {"initial": 1.0, "power": 2.0}, "max_iterations": 4000}

@@ -11,6 +11,7 @@ from scipy import sparse
 
 import nngames as nng
 from nngames.certificates import verdict_of
+from nngames.certificates.least_eigenvalue import least_eigenvalue
 
 
 def _ring(weights: list[np.ndarray]) -> nng.Network:
@@ -39,6 +40,29 @@ def test_a_product_that_overflows_on_the_way_is_bounded() -> None:
     verdict = verdict_of("composite_contraction", game)
     assert verdict.proved
     assert 0.5 <= verdict.witness["factor"] * (1 + 1e-9) < 0.5 * (1 + 1e-6)
+
+
+def test_a_product_of_slopes_beyond_floats_is_decided_where_a_weight_is_zero() -> None:
+    steep = nng.activation("linear", slope=1e200)
+    game = nng.Network.ring([[[0.0]], [[1.0]]], [np.zeros(1)] * 2, [steep, steep]).game()
+    verdict = verdict_of("composite_averaged", game)
+    # O = 0 is averaged with every alpha from 1/2 on.
+    assert verdict.proved
+    assert 0.5 <= verdict.witness["alpha"] < 0.5 + 1e-9
+    assert verdict_of("composite_contraction", game).witness["factor"] == 0
+
+
+@pytest.mark.parametrize("name", ["joint_contraction", "neuron_contraction"])
+def test_only_what_is_on_a_circuit_would_change_a_spectral_radius(name: str) -> None:
+    def chain(weight: float, back: float) -> nng.Game:
+        graph = {("b", "a"): [[weight]], ("c", "b"): [[weight]], ("a", "c"): [[back]]}
+        weights = {edge: w for edge, w in graph.items() if w != [[0.0]]}
+        return nng.Network.graph(weights, {p: [0.0] for p in "abc"}, dict.fromkeys("abc", "tanh")).game()
+
+    for verdict in (verdict_of(name, chain(weight, 0.0)) for weight in (1.0, 1e6)):
+        assert verdict.proved
+        assert "around a circuit of couplings" in verdict.would_change
+    assert not verdict_of(name, chain(1e6, 1e-11)).proved
 
 
 def test_float32_weights_are_added_in_full_precision() -> None:
@@ -153,3 +177,14 @@ def test_every_certificate_decides_where_squares_overflow(weights: list[Any]) ->
 def test_boxes_with_ends_for_each_coordinate_are_certified(game: Any) -> None:
     assert nng.certify(game())["existence"].statement
     assert nng.certify(ring_of([np.eye(2) / 2], BOX))["existence"].proved
+
+
+def test_a_direction_is_found_where_the_entries_span_the_floats() -> None:
+    # Factorised as it stands, this matrix makes LAPACK give up.
+    matrix = 2 * np.eye(5)
+    matrix[0, 0], matrix[0, 1], matrix[0, 4], matrix[3, 4] = 1e-152, -1e148, -1e250, -0.3
+    matrix = np.triu(matrix) + np.triu(matrix, 1).T
+    lower, upper, direction = least_eigenvalue(sparse.csr_array(matrix), sparse.csr_array((5, 5)))
+    assert lower <= -1e250 <= upper
+    assert direction is not None
+    assert direction @ (matrix @ direction) < -0.99e250 * (direction @ direction)

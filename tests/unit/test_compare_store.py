@@ -373,6 +373,16 @@ def test_a_cluster_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPat
     assert str(caught.value) == "the Dask scheduler at 'tcp://here:8786' has no worker"
 
 
+@pytest.mark.parametrize("address", ["", "here", "here:port", "tcp://:8786", "tcp://here:8786 ", 8786])
+def test_what_is_no_address_is_refused_before_a_client_is_made(monkeypatch: pytest.MonkeyPatch, address: Any) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=None))
+    with pytest.raises(InputError) as caught:
+        nng.compare(scenario(), cluster=address)
+    assert str(caught.value) == (
+        f"a cluster is the address of a Dask scheduler, as in tcp://HOST:8786; got {address!r}"
+    )
+
+
 def test_a_node_with_other_versions_does_not_make_the_run() -> None:
     from nngames.compare.cases import Target, cases_of
     from nngames.compare.tasks import Task

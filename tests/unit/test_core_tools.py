@@ -342,6 +342,20 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert sorted(os.listdir(tmp_path)) == ["result.json"]
 
 
+def test_a_link_is_followed_and_a_pipe_is_written_into(tmp_path: Path) -> None:
+    target, link, pipe = (tmp_path / name for name in ("result.json", "link", "pipe"))
+    link.symlink_to(target)
+    assert write_atomic(link, "one") == link
+    assert link.is_symlink()
+    assert target.read_text() == "one"
+    os.mkfifo(pipe)
+    with open(os.open(pipe, os.O_RDWR), "rb", buffering=0) as reader:
+        write_atomic(pipe, "two")
+        assert reader.read(3) == b"two"
+    assert pipe.is_fifo()
+    assert len(os.listdir(tmp_path)) == 3
+
+
 def test_a_missing_folder_is_an_error_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomic(tmp_path / "no" / "file", "x")

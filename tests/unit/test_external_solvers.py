@@ -28,8 +28,8 @@ from nngames.solvers.external.network_maps import translated, untranslatable
 from nngames.solvers.external.whole_run import Answer, ExternalProblem, ExternalSolver
 
 SCIPY = ("scipy:anderson", "scipy:df-sane", "scipy:hybr", "scipy:krylov")
-#: SciPy's minimiser takes losses, no fixed-point maps.
-MINIMISERS = ("scipy:l-bfgs-b",)
+#: These take losses, no fixed-point maps.
+MINIMISERS = ("scipy:l-bfgs-b", "sklearn:mlp")
 PEERS = tuple(name for name in registry.names() if registry[name].external and name not in (*SCIPY, *MINIMISERS))
 
 NUMPY = Library(

@@ -540,6 +540,28 @@ def _renamed(mapping: dict[str, Any]) -> dict[str, Any]:
     return dict(mapping)
 
 
+@pytest.mark.parametrize("penalty", ["nonnegative", "box", "simplex"])
+@pytest.mark.parametrize("unit", [1e-100, 1e-12, 1e12, 1e20, 1e100])
+def test_the_unit_of_a_cost_changes_neither_answers_nor_equilibria(penalty: str, unit: float) -> None:
+    rng = np.random.default_rng(7)
+    roots, coupling, linear = rng.standard_normal((2, 3, 3)), 0.3 * rng.standard_normal((3, 3)), rng.normal(size=(2, 3))
+
+    def game(c: float) -> nng.QuadraticGame:
+        return nng.QuadraticGame(
+            quadratic={p: c * (roots[p] @ roots[p].T + 0.5 * np.eye(3)) for p in (0, 1)},
+            coupling={(0, 1): c * coupling, (1, 0): -c * coupling.T},
+            linear={p: -2 * c * linear[p] for p in (0, 1)},
+            penalties={0: penalty, 1: penalty},
+        )
+
+    plain, scaled = game(1.0), game(unit)
+    x = rng.standard_normal(6)
+    np.testing.assert_allclose(scaled.answers(x), plain.answers(x), rtol=0, atol=1e-13)
+    result = nng.solve(scaled)
+    assert result.status == "converged"
+    np.testing.assert_allclose(result.profile, nng.solve(plain).profile, rtol=0, atol=1e-8)
+
+
 def test_an_indefinite_metric_within_the_bound_still_has_its_answer() -> None:
     # sigmoid: S = 1/4, so every Q > -3 gives a strongly convex cost.
     sigmoid = nng.activation("sigmoid")

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import nngames as nng
-from nngames.checks.equilibria import is_exact_equilibrium, resolve
-from nngames.checks.feed_batches import defined, fed_map, settle
+from nngames.checks import feed_batches
+from nngames.checks.equilibria import resolve, roots, solutions
+from nngames.checks.existing.exact import is_exact_equilibrium
+from nngames.checks.feed_batches import Settled, defined, fed_map, settle
 from nngames.checks.outcome_clusters import same_cycle
-from nngames.checks.outcomes import _all_of
+from nngames.checks.outcome_survey import _all_of
 from nngames.checks.second_route import largest_improvement
+from nngames.core import deadlines
 from nngames.core.verdicts import Decision
+from nngames.games import oracles
+from nngames.games.oracles import minimise_cost
+from nngames.results.trajectory import TrajectoryKind
 
 PROVED = Decision.PROVED
 
@@ -199,10 +206,10 @@ def test_the_second_route_finds_out_what_is_no_equilibrium():
 
 
 def test_an_inconsistent_second_route_leaves_the_verdict_open(monkeypatch):
-    from nngames.checks import outcomes
+    from nngames.checks import outcome_survey
     from nngames.checks.second_route import Improvement
 
-    monkeypatch.setattr(outcomes, "largest_improvement", lambda *_: Improvement(0.25, 2, 2))
+    monkeypatch.setattr(outcome_survey, "largest_improvement", lambda *_: Improvement(0.25, 2, 2, 2))
     verdict = nng.check_outcomes(ring([0.5, 0.8], "tanh"), starts=4).limits_are_equilibria
     assert verdict.status is Decision.UNDECIDED
     assert "0.25 by 2" in verdict.statement
@@ -314,11 +321,211 @@ def test_the_time_is_kept_and_told() -> None:
     game = nng.Network.recurrent(weight, np.zeros(300), "tanh").game()
     report = nng.check_outcomes(game, starts=8, steps=10**6, max_seconds=0.2)
     assert report.stopped
+    open_feeds = sum(kinds["undecided"] for kinds in report.kinds.values())
     for verdict in (report.limits_are_equilibria, report.equilibria_are_outcomes):
-        assert "the 0.2 s were up before all was looked at: allow more, max_seconds" in verdict.statement
+        said = f"0.2 s did not suffice for all: {open_feeds} of 16 feeds were not decided, the search for equilibria by"
+        assert said in verdict.statement
+        assert verdict.would_change.endswith("; more max_seconds would tell the rest")
     assert "the time was up" in {outcome.reason for outcome in report.outcomes}
     assert sum(report.kinds["averaged"].values()) == 8
     quick = nng.check_outcomes(nng.Network.recurrent([[0.5]], [1.0], "tanh").game())
     assert not quick.stopped
     with pytest.raises(nng.OptionError, match="max_seconds must be a positive number; got 0"):
         nng.check_outcomes(game, max_seconds=0)
+
+
+class _Clock:
+    """Time that passes by being looked at."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def _slow_costs() -> list[tuple[str, nng.Game]]:
+    rng = np.random.default_rng(6)
+    weight = rng.normal(size=(15, 15))
+    symmetric = (weight + weight.T) / 20
+    np.fill_diagonal(symmetric, 0.0)
+    bias = rng.normal(size=15)
+    return [
+        ("tracking", nng.Network.ring([weight / 20] * 2, [bias] * 2, ["gelu"] * 2).game()),
+        ("simplex", nng.Network.recurrent(symmetric, bias, "softmax").game("layers")),
+        ("coupled by a matrix", nng.Network.recurrent(symmetric, bias, "arctan").game("layers")),
+        ("coordinates", nng.Network.ring([weight / 20] * 2, [bias] * 2, ["arctan"] * 2).game()),
+    ]
+
+
+@pytest.mark.parametrize(("name", "game"), _slow_costs())
+def test_every_minimisation_looks_at_the_clock_inside(monkeypatch, name, game):
+    profile = nng.solve(game, tolerance=1e-12).profile
+    monkeypatch.setattr(deadlines, "time", _Clock())
+    with pytest.raises(deadlines.TimeUpError):
+        minimise_cost(game, game.players[0], profile, deadline=20.0)
+    assert deadlines.time.now == 21.0, name
+    # The players before are told of: the last look is within the second one's cost.
+    monkeypatch.setattr(deadlines, "time", _Clock())
+    minimise_cost(game, game.players[0], profile)
+    enough = deadlines.time.now + 1.5
+    if len(game.players) > 1:
+        monkeypatch.setattr(deadlines, "time", _Clock())
+        improvement = largest_improvement(game, profile, np.random.default_rng(0), enough)
+        assert (improvement.tested, improvement.players, improvement.late) == (1, 2, True)
+        assert improvement.consistent
+
+
+def test_convex_programs_stop_at_the_deadline(monkeypatch):
+    rng = np.random.default_rng(7)
+    weight = rng.normal(size=(200, 200)) / 20
+    game = nng.Network.ring([weight] * 2, [rng.normal(size=200)] * 2, ["tanh"] * 2).game()
+    minimise_cost(game, 1, np.zeros(400))
+    monkeypatch.setattr(deadlines, "time", _Clock())
+    monkeypatch.setattr(oracles, "time", _Clock())
+    oracles.time.now = 1.0
+    # One millisecond is left for a program of some twenty, and only the look after it comes too late.
+    with pytest.raises(deadlines.TimeUpError):
+        minimise_cost(game, 1, np.zeros(400), deadline=1.5)
+    assert deadlines.time.now == 2.0
+
+
+def test_what_is_exact_is_decided_with_the_data_as_they_are():
+    """The product with a fixed input, W + I - Q and both ends of a box are not rounded."""
+    third = nng.Network.chain([[[1 / 3, 1.0]], [[1.0]]], [[0.0], [0.0]], ["identity"] * 2, input=[0.1, 1.0])
+    value = float(third.effective_bias(1)[0])
+    assert Fraction(value) != Fraction(1 / 3) * Fraction(0.1) + 1
+    assert not is_exact_equilibrium(third.game(), np.array([value, value]))
+    half = nng.Network.chain([[[0.5, 1.0]], [[1.0]]], [[0.0], [0.0]], ["identity"] * 2, input=[0.25, 1.0])
+    assert is_exact_equilibrium(half.game(), np.array([1.125, 1.125]))
+    quadratic = nng.QuadraticGame(
+        {"a": [[3.0, 1.0], [1.0, 2.0]], "b": [[4.0]]},
+        {("a", "b"): [[1.0], [0.0]], ("b", "a"): [[2.0, 0.0]]},
+        {"a": [-6.0, -4.0], "b": [-8.0]},
+        {"b": "nonnegative"},
+    )
+    # 3 x + y + z = 6, x + 2 y = 4, 2 x + 4 z = 8.
+    assert is_exact_equilibrium(quadratic, np.array([1.0, 1.5, 1.5]))
+    assert not is_exact_equilibrium(quadratic, np.array([1.0, 1.5, np.nextafter(1.5, 2)]))
+    box = nng.QuadraticGame(
+        {"a": [[2.0, 0.0], [0.0, 4.0]]},
+        {},
+        {"a": [-8.0, -1.0]},
+        {"a": nng.activation("box", lower=[0.0, 0.0], upper=[1.0, 2.0])},
+    )
+    assert is_exact_equilibrium(box, np.array([1.0, 0.25]))
+    assert not is_exact_equilibrium(box, np.array([1.0, 2.0]))
+
+
+def test_searches_look_at_the_clock_inside(monkeypatch):
+    game = ring([2.0, 1.5], "tanh")
+    fed = fed_map(game)
+    x = nng.solve(game, start=[0.9, 0.9], tolerance=1e-13).profile
+    for least, search in (
+        (5, lambda late: next(roots(game, [np.array([0.3, 0.4])], late))),
+        (20, lambda late: list(solutions(game, [np.array([0.3, 0.4])], deadline=late))),
+        (1, lambda late: resolve(game, fed, x, 1e-9, late)),
+        (3, lambda late: is_exact_equilibrium(ring([1.0, 1.0], "identity"), np.zeros(2), late)),
+    ):
+        monkeypatch.setattr(deadlines, "time", _Clock())
+        search(np.inf)
+        looks = deadlines.time.now
+        assert looks >= least
+        monkeypatch.setattr(deadlines, "time", _Clock())
+        with pytest.raises(deadlines.TimeUpError):
+            search(looks - 0.5)
+
+
+def test_a_feed_stops_within_a_step_of_many_rows(monkeypatch):
+    """Rows that were not fed are late, whatever step the others are at."""
+    monkeypatch.setattr(feed_batches, "_AT_ONCE", 4)
+    monkeypatch.setattr(feed_batches, "time", _Clock())
+    fed = fed_map(ring([0.5, 0.8], "tanh"))
+    ends = settle(fed, np.arange(1.0, 21.0)[:, None], None, 100, 1e-9, 1, 3.0)
+    assert all(end.late for end in ends)
+    assert [end.steps for end in ends] == [1] * 16 + [0] * 4
+    assert ends[-1].state == 20.0
+
+
+def test_what_was_not_tested_in_time_is_told(monkeypatch):
+    from nngames.checks import outcome_survey
+
+    def too_late(*_):
+        raise deadlines.TimeUpError
+
+    monkeypatch.setattr(outcome_survey, "largest_improvement", too_late)
+    report = nng.check_outcomes(ring([2.0, 1.5], "tanh"), starts=8, max_seconds=30.0)
+    assert report.stopped
+    assert all(e.untested and e.improvement is None and e.returns is None for e in report.equilibria)
+    said = "30 s did not suffice for all: 3 of the 3 equilibria were not tested or not for all players"
+    assert report.limits_are_equilibria.statement.endswith(said)
+    assert report.limits_are_equilibria.proved
+    assert "2 attracted" in report.equilibria_are_outcomes.statement
+    assert "for 1 there was no time to see" in report.equilibria_are_outcomes.statement
+    assert "more steps" not in str(report.equilibria_are_outcomes)
+    monkeypatch.setattr(outcome_survey, "resolve", too_late)
+    report = nng.check_outcomes(ring([2.0, 1.5], "tanh"), starts=8, max_seconds=30.0)
+    assert report.equilibria == ()
+    assert counts(report, "iterated") == {"undecided": 8}
+    (outcome,) = report.outcomes
+    assert outcome.drawn == {"iterated": 7, "averaged": 7}
+    assert outcome.reason == "the time was up"
+    said = "16 of 16 feeds were not decided, the search for equilibria by other methods did not begin"
+    assert said in report.limits_are_equilibria.statement
+
+
+def test_late_displacements_leave_open_whether_they_come_back(monkeypatch):
+    from nngames.checks import outcome_survey
+
+    def late_ones(fed, starts, *rest):
+        if len(starts) > outcome_survey.DISPLACEMENTS:
+            return settle(fed, starts, *rest)
+        return [Settled(TrajectoryKind.UNDECIDED, 2 * x, None, 0, late=True) for x in starts]
+
+    monkeypatch.setattr(outcome_survey, "settle", late_ones)
+    report = nng.check_outcomes(ring([2.0, 1.5], "tanh"), starts=8)
+    assert all(e.returns == {"iterated": None, "averaged": None} for e in report.equilibria)
+    assert sorted(map(str, (e.stable for e in report.equilibria))) == ["None", "True", "True"]
+    assert report.limits_are_equilibria.statement.endswith("did not suffice for all: not all displacements settled")
+
+
+def test_costs_beyond_the_floats_are_not_compared(monkeypatch):
+    from nngames.checks import second_route
+
+    monkeypatch.setattr(second_route, "minimise_cost", lambda *_, **__: (None, np.nan))
+    game = ring([0.5, 0.8], "tanh")
+    assert largest_improvement(game, np.zeros(2), np.random.default_rng(0)) is None
+
+
+def test_starts_are_bounded_by_the_size_of_the_batch():
+    game = nng.Network.recurrent(np.zeros((100, 100)), np.zeros(100), "tanh").game()
+    with pytest.raises(nng.OptionError, match="starts must be at most 50000 for states of 100 coordinates; got 60000"):
+        nng.check_outcomes(game, starts=60_000)
+
+
+@pytest.mark.parametrize("name", ["softplus", "gelu", "soft_exponential"])
+def test_data_near_the_end_of_the_floats_warn_of_nothing(name):
+    for seed, size in ((0, 1e4), (1, 1e150), (2, 1e300)):
+        rng = np.random.default_rng(seed)
+        weights = [rng.normal(size=(4, 4)) * size for _ in range(2)]
+        game = nng.Network.ring(weights, [rng.normal(size=4) for _ in range(2)], [name] * 2).game()
+        if not np.isfinite(game.scale):
+            with pytest.raises(nng.NotApplicableError, match="the answers to the zero profile are beyond the floats"):
+                nng.check_outcomes(game, starts=6, steps=60)
+            continue
+        report = nng.check_outcomes(game, starts=6, steps=60, max_seconds=1.0)
+        for equilibrium in report.equilibria:
+            assert equilibrium.residual <= 1e-6 * max(1.0, np.linalg.norm(equilibrium.profile))
+        json.dumps(report.to_dict())
+
+
+def test_what_would_change_the_verdicts_is_told():
+    proved = nng.check_outcomes(ring([0.5, 0.8], "tanh"), starts=4)
+    jumping = nng.check_outcomes(ring([0.5, 0.8], "hardshrink"), starts=4)
+    open_one = nng.check_outcomes(ring([0.999, 1.0], "hard_tanh"), starts=1)
+    assert "only an activation that jumps" in proved.limits_are_equilibria.would_change
+    assert "continuous and defined everywhere" in jumping.limits_are_equilibria.would_change
+    assert "more steps may tell" in open_one.equilibria_are_outcomes.would_change
+    for report in (proved, jumping, open_one):
+        assert report.equilibria_are_outcomes.would_change

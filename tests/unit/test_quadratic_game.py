@@ -190,8 +190,8 @@ def test_cournot_duopoly() -> None:
     )
     expected = [(1 - 0.2 + 0.25) / 3, (1 - 0.5 + 0.1) / 3]
     # Losses that are to be minimised, and games whose players move in turn.
-    others = {"accelerated_gradient", "alternating", "block_iterative", "gradient_descent", "newton_descent"}
-    for method in sorted({*nng.methods(external=False)} - others - {"stochastic_gradient"}):
+    others = {"accelerated_gradient", "alternating", "backpropagation", "block_iterative", "gradient_descent"}
+    for method in sorted({*nng.methods(external=False)} - others - {"newton_descent", "stochastic_gradient"}):
         # The proved rate of these two is 1/k, and no better in practice: they are asked for less.
         slow = method in ("halpern", "anchored_extragradient")
         result = nng.solve(game, method, tolerance=1e-4 if slow else 1e-9, max_iterations=20_000)

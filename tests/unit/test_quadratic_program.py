@@ -30,3 +30,22 @@ def test_no_point_is_an_error_at_every_scale():
     for scale in (1e-6, 1.0, 1e6):
         with pytest.raises(InputError, match="have no solution"):
             minimise_quadratic(Q, np.ones(2), rows, np.array([-np.inf, scale]), np.array([-scale, np.inf]))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-20, 1e-12, 1.0, 1e12, 1e20, 1e300])
+def test_the_unit_of_the_cost_does_not_matter(scale):
+    # In units of the cost: z = (0, 0, 1/3) with the multipliers Qz - u = (1/3 + 1, 1/3, 0) of z >= 0.
+    q, u = np.array([[2.0, 1.0, 1.0], [1.0, 2.0, 1.0], [1.0, 1.0, 3.0]]), np.array([-1.0, 0.0, 1.0])
+    z = minimise_quadratic(scale * q, scale * u, np.eye(3), np.zeros(3), np.full(3, np.inf))
+    np.testing.assert_allclose(z, [0.0, 0.0, 1 / 3], rtol=0, atol=1e-15)
+
+
+def test_coordinates_of_different_units_are_told_apart():
+    # With z_i = d_i y_i the program in y is the one in units of about 1, whatever d is.
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        root, d = rng.standard_normal((3, 3)), 10.0 ** rng.uniform(-6, 6, 3)
+        q, u = root @ root.T + 0.1 * np.eye(3), rng.standard_normal(3)
+        y = minimise_quadratic(q, u, np.eye(3), np.zeros(3), np.full(3, np.inf))
+        z = minimise_quadratic(q / d / d[:, None], u / d, np.eye(3), np.zeros(3), np.full(3, np.inf))
+        np.testing.assert_allclose(z / d, y, rtol=0, atol=1e-9 * (1 + np.abs(y).max()))

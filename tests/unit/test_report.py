@@ -180,7 +180,7 @@ def test_certificates_have_one_line_each():
     for row, (name, verdict) in zip(rows, verdicts.items(), strict=True):
         assert row.split(maxsplit=len(name.split("_")))[: len(name.split("_"))] == name.split("_")
         assert f"  {verdict.status} " in row
-        assert row.endswith(verdict.statement)
+        assert row.endswith(verdict.text)
 
 
 def test_a_verdict_alone():

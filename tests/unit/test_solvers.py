@@ -92,14 +92,15 @@ SHIFT_5 = np.roll(np.eye(5), 1, axis=0)
             {},
             "diverged",
             "picard diverges: residual 3.44e+10 after 17 iterations; no certificate licenses a scheme here: try "
-            "--method km",
+            "--method auto",
         ),
         (
             ring([1e200] * 3, [1.0, 0.0, 0.0]),
             "picard",
             {},
             "not_finite",
-            "picard left the finite numbers after 0 iterations; no certificate licenses a scheme here: try --method km",
+            "picard left the finite numbers after 0 iterations; no certificate licenses a scheme here: try "
+            "--method auto",
         ),
         (
             contraction(),
