@@ -152,6 +152,8 @@ class LayerPairs(CouplingPairs):
         self.rounding = np.array(spread, dtype=float)
         self.exact = all(self._spaces[i].exact for edge in edges for i in edge)
         self.scalar = all(a.shape == (1, 1) for a, *_ in self._views)
+        # Projecting rationals takes long; several questions in a row are about one pair.
+        self._last: tuple[int, tuple[list[Any], list[Any]]] | None = None
         masked = all(self._spaces[i].mask is not None for edge in edges for i in edge)
         self.unrounded = masked and all(block.factor == 1 for block in self._blocks.values())
 
@@ -212,8 +214,10 @@ class LayerPairs(CouplingPairs):
         shape = self._views[pair][0].shape
         if self._spaces[i].mask is not None and self._spaces[j].mask is not None:
             return self._stored_entries(i, j, shape)
-        a = self._rational(i, j, shape)
-        return a.entries(), self._rational(j, i, shape[::-1]).transpose().entries()
+        if self._last is None or self._last[0] != pair:
+            a, c = self._rational(i, j, shape), self._rational(j, i, shape[::-1]).transpose()
+            self._last = pair, (a.entries(), c.entries())
+        return self._last[1]
 
     def _stored_entries(self, i: int, j: int, shape: tuple[int, int]) -> tuple[list[Any], list[Any]]:
         """Return the entries where A or C is not zero; they are the data times a factor."""

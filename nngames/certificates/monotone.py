@@ -88,7 +88,7 @@ def _proved(game: CoupledGame, modulus: float) -> Verdict:
         evidence = {**witness, "unique": True}
         if math.isfinite(bound):
             evidence["error_factor"] = round_up((response_reach(game) + Fraction(bound)) / Fraction(modulus))
-        change = "a change of M by at least the modulus in norm"
+        change = f"weights that move M by at least {shown(modulus)} in norm"
         references = ("bauschke2017",)
         return Verdict(Decision.PROVED, statement, _METHOD, modulus, evidence, references, would_change=change)
     statement = (

@@ -159,7 +159,7 @@ def weighted_change(pairs: CouplingPairs, balance: Balance, tolerance: float) ->
         size = _logarithm_around(pairs, balance.cycle, by_numbers) - cycle_doubt(pairs, balance.cycle, tolerance)
         share = cycle_change(max(size, 0.0), len(balance.cycle))
         figure = f"by at least {floored(share)} " if share > 0 else ""
-        return f"a relative change {figure}of one of the couplings along that cycle"
+        return f"a relative change {figure}of what two neighbours along that cycle are to each other"
     assert balance.pair is not None  # noqa: S101 - what is refuted without a cycle is by a pair
     return _unbalanced(pairs, balance.pair, tolerance, by_numbers)
 
@@ -211,9 +211,9 @@ def _unbalanced(pairs: CouplingPairs, pair: int, tolerance: float, by_numbers: b
     if none:
         size = "however small" if tolerance == 0 else "beyond the data tolerance"
         return f"a positive multiple of the one's coupling in return, {size}"
-    change = f"a change by at least {floored(bound)} in one of these two couplings" if bound > 0 else ""
+    change = f"a change by at least {floored(bound)} of what one of the two is to the other" if bound > 0 else ""
     if not 0 < weaker <= tolerance:
-        return change or "a change of these two couplings"
+        return change or "a change of what one of the two is to the other"
     below = f"a data tolerance below {floored(weaker)}, to which the weaker of these couplings counts"
     return f"{below}, or {change}" if change else below
 

@@ -26,6 +26,7 @@ registry.discover(
         "enclosed_best_responses",
         "enumerating",
         "equilibria",
+        "exact_game",
         "existing",
         "improvement_cycles",
         "indifference",

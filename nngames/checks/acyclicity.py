@@ -93,12 +93,13 @@ def examine_components(
     the weights do not depend on what is heard from outside.
     """
     still = one_way_players(game, deadline)
-    but = f" (without {', '.join(map(str, still))}, who can improve in one direction only)" if still else ""
+    ones = f"player{'s' if len(still) > 1 else ''} {', '.join(map(str, still))}"
+    but = f" (without {ones}, who can improve in one direction only)" if still else ""
     alone = f"no group of players hears itself round a cycle{but}"
     apart = set(still)
     moving = np.array([player not in apart for player in game.players])
     closing = "couplings through which a group of players hears itself round a cycle"
-    freed = f", or data with which {', '.join(map(str, still))} can improve both ways" if still else ""
+    freed = f", or data with which {ones} can improve both ways" if still else ""
     coupling = effective_coupling(game) if coupling is None else coupling
     look(deadline)
     if _groups(game, 0.0, moving, coupling)[0] == len(moving):
@@ -180,16 +181,14 @@ def best_response_acyclic_by_contraction(game: Any, deadline: float = math.inf) 
     Let the joint map T contract by q < 1 in |x|_u = max_l |x_l| / u_l, |.| a norm of each player's actions.
 
     1. Player l's best response y = BR_l(x) solves y = T_l(y, x_-l), also where it hears itself. For two profiles x and
-       x'
-       with answers y and y': |y - y'| / u_l <= q max(|y - y'| / u_l, D), D the largest |x_k - x'_k| / u_k over k != l.
-       The first entry cannot be the larger one unless it is 0, so |y - y'| / u_l <= q D.
+       x' with answers y and y': |y - y'| / u_l <= q max(|y - y'| / u_l, D), D the largest |x_k - x'_k| / u_k over
+       k != l. The first entry cannot be the larger one unless it is 0, so |y - y'| / u_l <= q D.
     2. Take a closed path of best responses and let K be its movers; the others stay at a. With a fixed, the players in
-       K
-       have best responses that contract by q in the same norm, so one profile e of K in which each answers the others.
-    3. Let D_t be the largest |x_l - e_l| / u_l over l in K along the path. A move of l makes its own entry at most q
-       D_t
-       by 1 and leaves the others: D never grows, and since the path is closed it is constant. Going round once, every
-       l in K has moved, after which its entry was at most q D until its next move; so D <= q D and D = 0.
+       K have best responses that contract by q in the same norm, so there is one profile e of K in which each answers
+       the others.
+    3. Let D_t be the largest |x_l - e_l| / u_l over l in K along the path. By step 1 a move of l makes its own entry at
+       most q D_t and leaves the others: D never grows, and since the path is closed it is constant. Going round once,
+       every l in K has moved, after which its entry was at most q D until its next move; so D <= q D and D = 0.
     4. Every mover thus always stands at e_l: no move changes an action, and none gains.
 
     The players' norms must be those of the certificate: with neurons as players, a contraction in a maximum norm over

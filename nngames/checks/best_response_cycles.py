@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from nngames.checks.cycle_certificates import Certifier, Step, rationals
+from nngames.checks.cycle_certificates import Certifier, Step
+from nngames.checks.exact_game import rationals
 from nngames.core.deadlines import TimeUpError, look
 from nngames.core.profiles import Array, Player
 from nngames.games import Game

@@ -158,8 +158,8 @@ def _verdict(
 ) -> Verdict:
     number = f"{len(points)} isolated {'equilibrium' if len(points) == 1 else 'equilibria'}"
     number += f" and {len(components)} {'continuum' if len(components) == 1 else 'continua'}" if components else ""
-    effort = f"{found.nodes} sets of pieces examined, {found.outside} dropped by ranges, {found.cuts} by multipliers, "
-    effort += f"{found.leaves} cells solved"
+    effort = f"sets of pieces examined: {found.nodes}, dropped by ranges: {found.outside}, by multipliers: "
+    effort += f"{found.cuts}; cells solved: {found.leaves}"
     left = sum(_cells(node) for node in found.undecided)
     witness: dict[str, Any] = {
         "nodes": found.nodes,

@@ -102,7 +102,8 @@ def _checked_radius(radius: Any) -> float | None:
 def _decided(game: Game, equation: EquilibriumEquation, centre: Array, radius: float | None) -> BallVerdict:
     if not equation.separable:
         found = by_contraction(game, equation, centre, radius)
-        return found or undecided(_NO_CONTRACTION, verdict_of(CONTRACTIONS[0], game).would_change, METHOD, centre)
+        change = f"a proof that the whole map contracts: {verdict_of(CONTRACTIONS[0], game).would_change}"
+        return found or undecided(_NO_CONTRACTION, change, METHOD, centre)
     found = _by_newton(game, equation, centre, radius)
     if found.status is Decision.UNDECIDED:
         return by_contraction(game, equation, centre, radius) or found
@@ -154,7 +155,7 @@ def _by_newton(game: Game, equation: EquilibriumEquation, centre: Array, radius:
         f"ball of that size the slopes of the responses vary too much (factor {shown(last.factor)}); balls tried: "
         f"{len(trials)}, with radii from {trials[0]:.3g} to {trials[-1]:.3g}",
         ("a larger radius, or a" if radius is not None else "a")
-        + " profile solved to a smaller tolerance, unless equilibria are multiple there",
+        + " profile solved to a smaller tolerance, if an equilibrium is near that is not multiple",
         _METHOD,
         centre,
         {"factor": last.factor, "distance": distance, "smallest_singular_value": sigma},
@@ -187,7 +188,7 @@ def _proved(newton: NewtonMap, known: Contraction, box: Array, trial: float, rad
     )
     biases = "biases" if isinstance(newton.equation.game, NetworkGame) else "linear terms"
     # At the end of the largest ball the contraction leaves no room.
-    ball = max(within / 8, trial)
+    ball = float(floored(max(within / 8, trial)))
     allowed = newton.bias_allowance(ball)
     change = "other data, which were taken as exact"
     if allowed > 0:

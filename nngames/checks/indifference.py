@@ -204,6 +204,8 @@ class _Search:
         self, first: Array, second: tuple[Array, Array], indifferent: Player, improving: Player
     ) -> Indifference | None:
         """Return the path if one action is certainly better in ``first``, and another in both of ``second``."""
+        if self.certifier.off_domain(first):
+            return None  # A third player that stands still has to stand in its domain.
         where = self.game.space.slices[improving]
         p, q = (self.placed(x, improving, self.game.answer(improving, x))[where] for x in (first, second[0]))
         gains = []

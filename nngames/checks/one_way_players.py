@@ -18,11 +18,12 @@ import numpy as np
 
 from nngames.activations import Activation
 from nngames.activations.foundations.domain import Simplex
-from nngames.checks.cycle_certificates import Certifier, rational_response
+from nngames.checks.exact_game import ExactGame, rational_response
 from nngames.core.deadlines import look
 from nngames.core.exact import rational
 from nngames.core.profiles import Array, Player
 from nngames.games import CoupledGame
+from nngames.networks.rational_bias import rational_bias
 
 #: Ranges are computed in exact arithmetic, up to this many entries of couplings.
 MOST_ENTRIES = 40_000
@@ -36,11 +37,11 @@ def one_way_players(game: Any, deadline: float = math.inf) -> list[Player]:
     if not isinstance(game, CoupledGame) or game.size**2 > MOST_ENTRIES:
         return []
     lower, upper = _ends(game)
-    certifier = Certifier(game, deadline)
+    exact = ExactGame(game, deadline)
     found: list[Player] = []
     for block, where in game.blocks.slices.items():
         own, n = game.own[block], where.stop - where.start
-        metric, domain = certifier.metric(block), own.activation.domain
+        metric, domain = exact.metric(block), own.activation.domain
         if isinstance(domain, Simplex) and own.activation.piecewise_linear and n == 2:
             least, most = _heard_range(game, block, [rational(1.0), rational(-1.0)], lower, upper)
             at = [_slope(metric, domain.total, vertex) for vertex in (0, 1)]
@@ -82,8 +83,8 @@ def _ends(game: CoupledGame) -> tuple[Array, Array]:
 def _heard_range(game: CoupledGame, block: Player, g: list[Any], lower: Array, upper: Array) -> tuple[Any, Any]:
     """Return the exact ends of <g, u> for a block's u; None where one is infinite. Neurons do not hear themselves."""
     network = game.network
-    bias = network.effective_bias(block).tolist()
-    least: Any = sum((t * rational(b) for t, b in zip(g, bias, strict=True)), rational(0.0))
+    bias = rational_bias(network, block)
+    least: Any = sum((t * b for t, b in zip(g, bias, strict=True)), rational(0.0))
     most: Any = least
     for (target, source), weight in network.weights.items():
         if target != block or (source == block and not game.neurons):

@@ -19,6 +19,7 @@ from nngames.core.errors import OptionError
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Verdict
 from nngames.games import Game
+from nngames.networks.classify import unit_of
 from nngames.networks.relaxation import Constant, Relaxation
 from nngames.results.trajectory import TrajectoryKind
 
@@ -49,6 +50,8 @@ class OutcomeSurvey:
         self.max_seconds, self.deadline, self.stopped = max_seconds, time.monotonic() + max_seconds, False
         self.game, self.rng, self.steps, self.tolerance = game, rng, steps, tolerance
         self.fed: FedMap = fed_map(game)
+        # A game without such a map says so here, however little time there is.
+        unit_of(lambda: self.fed.advance(np.zeros(self.fed.size)))
         if starts > max(1, MAX_ENTRIES // self.fed.size):
             most = f"at most {MAX_ENTRIES // self.fed.size} for states of {self.fed.size} coordinates"
             raise OptionError(f"starts must be {most}; got {starts!r}")

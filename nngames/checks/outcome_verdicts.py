@@ -9,10 +9,15 @@ from nngames.certificates.norms import partial_response_reason, several_answers_
 from nngames.checks.outcome_clusters import FoundEquilibrium, Outcome
 from nngames.checks.second_route import ACCURACY
 from nngames.core.verdicts import Decision, Verdict
-from nngames.games import CoupledGame, Game
+from nngames.games import CoupledGame, Game, NetworkGame
 from nngames.results.trajectory import TrajectoryKind
 
-_NO_DATA = "no weights or biases with which the game has its costs"
+#: What changes neither verdict.
+_DATA = {True: "nothing in the weights or biases", False: "nothing in the numbers of the game"}
+_UNCONTINUOUS = {
+    True: "an activation that jumps or is not defined everywhere",
+    False: "a best response that jumps or is not defined everywhere",
+}
 
 
 def limits_are_equilibria(
@@ -62,8 +67,8 @@ def limits_are_equilibria(
         "continuity of the map",
         witness=evidence,
         references=("djehiche2023",),
-        would_change=f"{_NO_DATA}, only an activation that jumps or is not defined everywhere, or relaxations whose "
-        "sum is finite",
+        would_change=f"{_DATA[isinstance(game, NetworkGame)]}; only {_UNCONTINUOUS[isinstance(game, NetworkGame)]}, or "
+        "relaxations whose sum is finite",
     )
 
 
@@ -89,7 +94,7 @@ def equilibria_are_outcomes(game: Game, fed: str, equilibria: Sequence[FoundEqui
             statement += f"; for {late} there was no time to see"
     else:
         statement += "; none was found, which does not prove that there is none"
-    change = f"{_NO_DATA}, only a map whose fixed points are not the equilibria"
+    change = f"{_DATA[isinstance(game, NetworkGame)]}; only a feed of another map, with other fixed points"
     if open_ones > sum(equilibrium.untested for equilibrium in equilibria):
         change += "; more steps may tell which of the open ones attract"
     evidence = {"found": len(equilibria), "stable": stable, "open": open_ones}

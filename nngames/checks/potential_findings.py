@@ -20,7 +20,7 @@ from nngames.checks.indifference import Indifference, IndifferenceSearch, find_i
 from nngames.checks.potential_changes import of_answers, of_cycle
 from nngames.core.deadlines import TimeUpError
 from nngames.core.verdicts import Decision, Verdict
-from nngames.games import Game
+from nngames.games import CoupledGame, Game
 from nngames.results.cycle import Cycle
 
 _MONDERER = ("monderer1996",)
@@ -174,6 +174,8 @@ class Findings:
     def _tied(self) -> str:
         """How far paths with an indifferent mover were looked for."""
         search = self._indifference
+        if not isinstance(self._certifier.game, CoupledGame):
+            return "with the tracking cost no paths with an indifferent mover were sought"
         if search.of == 0 and not search.out_of_time:
             return "no player hears another one without being heard, so no path with an indifferent mover was sought"
         ended = ", when the time was up" if search.out_of_time else ""
@@ -203,7 +205,7 @@ class Findings:
             f"it is not decided whether {self._what} has cycles of best responses: no order in which the players "
             f"answered came back to a profile in a way that could be proved ({self._followed})"
         )
-        change = "such a path, or a contraction of the best responses"
+        change = "a closed path of best responses, or a proof that they contract"
         if self._search.out_of_time or self._path.out_of_time or not self._begun:
             change += f"; more than max_seconds={self._seconds:g} may find one"
         return Verdict(Decision.UNDECIDED, statement, "search", would_change=change)
@@ -263,7 +265,7 @@ def _by_cycle(cycle: Cycle, statement: str, references: tuple[str, ...], change:
     movers = ", ".join(str(step.mover) for step in cycle.deviations)
     return Verdict(
         Decision.REFUTED,
-        f"{statement}: {len(cycle.deviations)} moves by {movers}, each gaining at least {least:.6g}",
+        f"{statement}: {len(cycle.deviations)} moves by players {movers}, each gaining at least {least:.6g}",
         "gains in exact rational arithmetic" if exact else "gains enclosed in ball arithmetic",
         least,
         {"cycle": cycle.to_dict()},
@@ -276,7 +278,7 @@ def _by_enclosure(path: EnclosedPath, statement: str) -> Verdict:
     return Verdict(
         Decision.REFUTED,
         f"{statement}: {len(path.order)} best responses in turn map a box of radius {float(path.radius.max()):.3g} "
-        f"into itself, and {path.mover} changes its action on the way",
+        f"into itself, and player {path.mover} changes its action on the way",
         "Brouwer's fixed-point theorem on a box, best responses enclosed in ball arithmetic",
         witness={"path": path.to_dict()},
         references=_VOORNEVELD,
@@ -287,13 +289,13 @@ def _by_enclosure(path: EnclosedPath, statement: str) -> Verdict:
 def _by_indifference(path: Indifference, what: str) -> Verdict:
     return Verdict(
         Decision.REFUTED,
-        f"{what} has no ordinal potential: {path.indifferent} pays the same for two actions, between which "
-        f"{path.improving} changes its mind, gaining at least {min(path.gains):.6g} each time; that does not exclude a "
-        "generalised one",
+        f"{what} has no ordinal potential: player {path.indifferent} pays the same for two actions, between which "
+        f"player {path.improving} changes its mind, gaining at least {min(path.gains):.6g} each time; that does not "
+        "exclude a generalised one",
         "a closed path on which one player improves and the other is indifferent",
         min(path.gains),
         {"path": path.to_dict()},
         _MONDERER,
-        would_change=f"a coupling through which {path.indifferent} hears {path.improving}: then what the one chooses "
-        "changes what the other pays",
+        would_change=f"at least a coupling through which player {path.indifferent} hears player {path.improving}: then "
+        "what the one chooses changes what the other pays",
     )

@@ -50,7 +50,9 @@ def train(
             metavar="FILE", help="Write the state of the run there now and then; of several, NAME.METHOD.npz."
         ),
     ] = None,
-    every: Annotated[float, typer.Option(metavar="SECONDS", help="Between two checkpoints.")] = 10.0,
+    every: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Between two checkpoints.  [default: 10]")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoints that are there, to the same result.")
     ] = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,20 @@ SPARSE_ENTRIES = 40_000_000
 #: A sparse matrix of a smaller order, or with a larger share of entries, is factorised as a dense one.
 _SPARSE_ORDER = 300
 _SPARSE_SHARE = 0.1
+
+#: For a few rows NumPy's checks take longer than LAPACK, so they are left out where its functions are found.
+LAPACK: Any = getattr(np.linalg, "_umath_linalg", None)
+
+
+def _solved(matrix: Array, right: Array) -> Array:
+    try:
+        return np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        return np.full_like(right, np.nan)
+
+
+#: (matrix (n, n), right side (n,)) -> the solution, NaN where the matrix is singular, with a floating-point warning.
+solution: Callable[[Array, Array], Array] = getattr(LAPACK, "solve1", _solved)
 
 
 class Factor(ABC):

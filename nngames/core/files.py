@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -33,7 +34,9 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> Path:
         os.chmod(temporary, 0o644 & ~_umask())
         os.replace(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        # An interruption may come when the rename is done.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
     return Path(path)
 

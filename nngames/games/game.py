@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class Game(ABC):
 
     space: ProfileSpace
     cost_name: str
+    #: What the refusal of a view ends in: the methods that are made for the game.
+    solved_by: ClassVar[str] = ""
 
     @property
     def players(self) -> tuple[Player, ...]:
@@ -109,7 +111,7 @@ class Game(ABC):
         NotApplicableError
             If the game has none.
         """
-        raise NotApplicableError(f"a game with the {self.cost_name} cost has no inclusion view")
+        raise NotApplicableError(f"a game with the {self.cost_name} cost has no inclusion view" + self.solved_by)
 
     def minimisation(self) -> Minimisation:
         """Return the view as the minimisation of a convex function.
@@ -119,7 +121,9 @@ class Game(ABC):
         NotApplicableError
             If the game has none.
         """
-        raise NotApplicableError(f"a game with the {self.cost_name} cost is not given as the minimum of one function")
+        raise NotApplicableError(
+            f"a game with the {self.cost_name} cost is not given as the minimum of one function" + self.solved_by
+        )
 
     def alternation(self) -> Alternation:
         """Return the view in which the players improve in turn.
@@ -129,7 +133,9 @@ class Game(ABC):
         NotApplicableError
             If the game has none.
         """
-        raise NotApplicableError(f"players of a game with the {self.cost_name} cost have no moves to make in turn")
+        raise NotApplicableError(
+            f"players of a game with the {self.cost_name} cost have no moves to make in turn" + self.solved_by
+        )
 
     def descent(self) -> Descent:
         """Return the view as one differentiable function, a mean over samples, to be lowered by all players together.
@@ -139,7 +145,9 @@ class Game(ABC):
         NotApplicableError
             If the game has none.
         """
-        raise NotApplicableError(f"players of a game with the {self.cost_name} cost do not share one network's loss")
+        raise NotApplicableError(
+            f"players of a game with the {self.cost_name} cost do not share one network's loss" + self.solved_by
+        )
 
     def advice(self, method: str, ended: Status, more: str) -> str | None:
         """Return the next thing to try after a run that did not converge; None leaves it to the certificates.

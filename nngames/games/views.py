@@ -46,7 +46,10 @@ class FixedPoint(ABC):
 
     @abstractmethod
     def profile(self, x: Array) -> Array:
-        """Return the profile of x after ``evaluate(x)``, at which the game's residual is |map(x) - x|."""
+        """Return the profile of x after ``evaluate(x)``, at which the game's residual is |map(x) - x|.
+
+        Of an x beyond the set of allowed actions it is one of the set, and the residual at most that.
+        """
 
     @abstractmethod
     def linearise(self, x: Array) -> Callable[[Array], Array]:
@@ -292,9 +295,9 @@ class Descent(ABC):
     def project(self, x: Array) -> Array:
         """Return the nearest profile that is allowed."""
 
+    @abstractmethod
     def natural_step(self, x: Array, gradient: Array) -> Array:
         """Return P(x - E'(x)) - x from E'(x); without constraints it is -E'(x), whatever the size of x."""
-        return np.asarray(self.project(x - gradient) - x) if self.constrained else -gradient
 
 
 class Alternation(ABC):

@@ -7,6 +7,7 @@ from typing import Any
 from nngames.report.check_tables import print_check
 from nngames.report.comparison_tables import print_comparison_report, print_runs
 from nngames.report.diagnosis import Diagnosis, print_diagnosis
+from nngames.report.expectation_tables import print_expectations
 from nngames.report.layout import line
 from nngames.report.result_tables import print_result
 from nngames.report.scenario_tables import print_scenario
@@ -56,3 +57,8 @@ def _print_saved(console: Any, report: SavedCheck) -> None:
         figures = f"residual {result.residual:.3g}, tolerance * scale {result.tolerance * result.scale:.3g}"
         line(console, f"  {label}: {result.status}, {figures}")
     print_verdicts(console, {label: r.existence for label, r in report.results.items() if r.existence is not None})
+    missed = [statement for statement in report.expectations if statement.met is False]
+    if missed:
+        print_expectations(console, missed)
+    if report.taken:
+        line(console, f"  taken from the file, not recomputed: the reports of {', '.join(report.taken)}")

@@ -50,7 +50,7 @@ def print_outcomes(console: Any, outcomes: Mapping[str, Any], results: Mapping[s
             line(console, f"{label}:", indent=2)
         print_verdicts(console, outcome.verdicts)
         neither = isinstance(outcome, TrainingOutcome) and outcome.kind == "neither"
-        if neither and results[label].converged:
+        if neither and results[label].converged and outcome.residual > REPORTED:
             # Its residual is in the units of the pre-activations.
             wanted = results[label].tolerance * REPORTED / outcome.residual / 2
             line(console, f"{label} met its own tolerance; to solve it, ask for --tolerance {wanted:.0e}", indent=2)

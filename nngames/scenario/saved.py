@@ -24,7 +24,7 @@ from nngames.scenario.loader import checked
 from nngames.scenario.portable import file_names
 from nngames.scenario.problems import Path as Steps
 from nngames.scenario.problems import Problem, ScenarioError, shown
-from nngames.scenario.saved_expectations import compared_again
+from nngames.scenario.saved_expectations import NO_CHECKS, compared_again
 from nngames.scenario.saved_results import CheckedResult, ResultCheck, agree
 from nngames.scenario.yaml_reader import Document, parse_document
 from nngames.solvers import methods
@@ -82,7 +82,8 @@ class SavedCheck:
 
     Of its results these are recomputed: residuals, Nash gaps, statuses, guarantees, the ends of the traces, and the
     kinds of trained networks. The expectations are compared again with what the file holds. Reports of its checks, such
-    as potentials, are derived anew by ``nngames run`` and ``nngames check`` on the scenario.
+    as potentials, are taken as they stand, and so are messages, times and what a trace has before its end: ``nngames
+    run`` and ``nngames check`` on the scenario derive them anew.
 
     Attributes
     ----------
@@ -92,6 +93,8 @@ class SavedCheck:
         Those of the scenario, compared again.
     ok : bool
         Whether every expectation is met, and every result converged unless an expectation states its status.
+    taken : tuple of str
+        The checks whose reports are taken as the file has them.
     """
 
     file: str
@@ -99,6 +102,7 @@ class SavedCheck:
     results: Mapping[str, CheckedResult]
     expectations: Sequence[Statement] = ()
     ok: bool = True
+    taken: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was recomputed and proved as plain data."""
@@ -109,6 +113,7 @@ class SavedCheck:
             "results": {label: result.to_dict() for label, result in self.results.items()},
             "expect": [plain(statement.to_dict()) for statement in self.expectations],
             "ok": self.ok,
+            "taken": list(self.taken),
         }
 
 
@@ -169,7 +174,8 @@ class _Saved:
             if self.problems:
                 raise ScenarioError(self.problems)
             results = {label: result for label, result in found.items() if result is not None}
-            return SavedCheck(self.file, scenario.name, results, expectations, ok)
+            taken = tuple(key for key in self.data if key not in NO_CHECKS)
+            return SavedCheck(self.file, scenario.name, results, expectations, ok, taken)
 
     def result(self, scenario: Scenario, chosen: Chosen | None, label: str, given: Any) -> CheckedResult | None:
         """Recompute one result and note what does not hold."""
@@ -190,6 +196,9 @@ class _Saved:
                 said = stated.get(key) if isinstance(stated, dict) else None
                 if not same(said, right[part][key]):
                     self.note((part, key), f"is {shown(said)}; of this scenario it is {shown(right[part][key])}")
+        stated, file = self.data.get("scenario"), self.data[DOCUMENT]["file"]
+        if isinstance(stated, dict) and stated.get("file") != file:
+            self.note(("scenario", "file"), f"is {shown(stated.get('file'))}; the document's is {shown(file)}")
 
     def check_training(self, scenario: Scenario) -> None:
         """Note what the file says of trained networks that is not so: figures, kinds and the statuses of verdicts."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nngames.scenario.scenario import Scenario
 
 #: The keys of a report that are not reports of checks.
-_NO_CHECKS = ("document", "scenario", "game", "solve", "training", "expect", "ok")
+NO_CHECKS = ("document", "scenario", "game", "solve", "training", "expect", "ok")
 
 
 def compared_again(
@@ -33,7 +33,7 @@ def compared_again(
     solves = data["solve"]
     kinds = ("solve",) if scenario.section.training is None else ("solve", "training")
     known = {"scenario", "game", *(f"{kind}.{label}" for kind in kinds for label in solves)}
-    known |= {key for key in data if key not in _NO_CHECKS}
+    known |= {key for key in data if key not in NO_CHECKS}
     # A run that was interrupted has decided nothing.
     open_run = any(given.get("status") == str(Status.INTERRUPTED) for given in solves.values())
     statements = []

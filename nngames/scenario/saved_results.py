@@ -215,7 +215,9 @@ class ResultCheck:
             message = f"ends with {last:.6g}, above tolerance * scale, {target:.6g}, of a run that converged"
             self.tell(("trace", "residual"), message)
         gaps = given.get("nash_gap")
-        if gaps is not None and gap is not None and exact and isinstance(gaps, list) and gaps:
+        if gaps is not None and not (isinstance(gaps, list) and len(gaps) == len(ends)):
+            self.tell(("trace", "nash_gap"), f"must be null or a list of {len(ends)} numbers")
+        elif gaps is not None and gap is not None and exact:
             number = gaps[-1] in ("inf", "nan") or (is_number(gaps[-1]) and abs(gaps[-1]) <= LARGEST)
             end = float(gaps[-1]) if number else math.nan
             stated_gap = self.given.get("nash_gap")
@@ -260,15 +262,27 @@ class ResultCheck:
             self.tell(("guarantee", "margin"), message)
         elif self.same_version() and not agree(stated.get("witness"), plain(verdict.witness)):
             self.tell(("guarantee", "witness"), f"is not that which {scheme.name} gives for this game")
+        elif self.same_version():
+            self.words(stated, verdict)
         return verdict
+
+    def words(self, stated: Mapping[str, Any], verdict: Verdict) -> None:
+        """Tell what else the file says of a guarantee that its scheme does not."""
+        for key in ("method", "would_change"):
+            if not same_text(stated.get(key), found := getattr(verdict, key)):
+                self.tell(("guarantee", key), f"is {shown(stated.get(key))}; of this game it is {found!r}")
+        if stated.get("references") != (found := plain(verdict.references)):
+            self.tell(("guarantee", "references"), f"are {shown(stated.get('references'))}; they are {found!r}")
 
     def scheme(self) -> Any:
         """Return the scheme of the run; None, told where it ought to be one, where none can be made."""
         method, origin = str(self.given.get("method")), self.given.get("provenance")
         options = origin.get("options") if isinstance(origin, dict) else None
-        if not isinstance(options, dict):
+        if not (isinstance(origin, dict) and isinstance(options, dict)):
             self.tell(("provenance", "options"), "must be a mapping")
             return None
+        if origin.get("method") != method:
+            self.tell(("provenance", "method"), f"is {shown(origin.get('method'))}; the result's is {method!r}")
         own = self.chosen
         if own is not None and own.name != "auto":
             if method != own.name:

@@ -115,7 +115,7 @@ def train_scenario(
     methods: str | Mapping[str, Any] | Sequence[Any] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
-    every: float = 10.0,
+    every: float | None = None,
     progress: Callable[[str, Iterate], Any] | None = None,
 ) -> TrainingReport:
     """Train the network of a scenario by each of its methods.
@@ -132,8 +132,8 @@ def train_scenario(
         each, ``checkpoint_files`` of it.
     resume : bool
         Whether to go on from the checkpoints that are there.
-    every : float
-        Seconds between two checkpoints.
+    every : float, optional
+        Seconds between two checkpoints; default 10.
     progress : callable, optional
         Called with the method's label and each iterate.
 
@@ -157,14 +157,17 @@ def train_scenario(
         raise InputError(f"{scenario.file}: the scenario has no training section; nngames run solves its game")
     if resume and checkpoint is None:
         raise InputError("resume needs a checkpoint, the file to go on from")
+    if every is not None and checkpoint is None:
+        raise InputError("every needs a checkpoint, the file that is written so often")
     chosen = chosen_methods(scenario, methods)
     check_paths(scenario, chosen, ())
     _ = scenario.game, scenario.start
     for method in chosen:
         (check_applies if checkpoint is None else check_resumable)(scenario.game_of(method.name), _solver(method))
+    often = {} if every is None else {"every": every}
     files = {} if checkpoint is None else checkpoint_files(checkpoint, [method.label for method in chosen])
     kept = {
-        label: Checkpoints(file, {"problem": scenario.content()}, every, resume, _curve(scenario))
+        label: Checkpoints(file, {"problem": scenario.content()}, resume=resume, companion=_curve(scenario), **often)
         for label, file in files.items()
     }
     results: dict[str, Result] = {}

@@ -33,10 +33,12 @@ registry.discover(
         "fixed_point",
         "forecast",
         "inclusion",
+        "judging",
         "last_resorts",
         "loop",
         "minimisation",
         "mixed_precision",
+        "multisecant",
         "options",
         "piecewise_equation",
         "potential_program",
@@ -73,11 +75,15 @@ def solver(method: str | Solver, **options: Any) -> Solver:
     ------
     UnknownNameError, OptionError
         If there is no such method or option.
+    NotApplicableError
+        For ``auto``, which takes a game to choose.
     """
     if isinstance(method, Solver):
         if options:
             raise OptionError(f"options {sorted(options)} were given beside a solver object; set them on the object")
         return method
+    if isinstance(method, str) and method == "auto":
+        raise NotApplicableError("auto chooses a scheme for a game, so it is no scheme by itself: nng.solve(game)")
     if not isinstance(method, str) or method not in registry:
         raise UnknownNameError("method", method, methods())
     return registry.create(method, **options) if options else _with_defaults(registry[method])

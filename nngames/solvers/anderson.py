@@ -14,6 +14,7 @@ from nngames.games import FixedPoint, Game
 from nngames.networks.fused import FusedMap, Kernels
 from nngames.solvers.differences import LARGEST_GRAM, LONG, Differences
 from nngames.solvers.fixed_point import check_map
+from nngames.solvers.multisecant import coefficients
 from nngames.solvers.options import nonnegative_integer, number_that, share
 from nngames.solvers.safeguard import (
     DECAY,
@@ -31,8 +32,6 @@ from nngames.solvers.solver import State, solver_named
 from nngames.solvers.stopping import Stretch
 
 TYPES = ("II", "I")
-#: A difference is dropped if newer ones explain all but this share of it.
-INDEPENDENCE = 1e-7
 #: The smallest mixing that rejections lead to.
 SMALLEST_MIXING = 1 / 64
 #: A plain orbit whose residual exceeds the first one by this factor is given up.
@@ -222,9 +221,12 @@ class AndersonProblem(SafeguardedProblem):
         else:
             self._orbit, self._lead = None, 0.0
 
-    def know(self, displacements: Array) -> None:
-        """Begin with the differences of plain passes, whose displacements (count, n) are given in their order."""
-        self._differences.fill(displacements)
+    def know(self, rows: Array, count: int) -> None:
+        """Begin with the differences of plain passes, whose displacements are the first rows in their order.
+
+        Long rows belong to the differences from now on.
+        """
+        self._differences.take_over(rows, count)
 
     @property
     def fused(self) -> FusedMap | None:
@@ -301,51 +303,3 @@ class AndersonProblem(SafeguardedProblem):
 
     def _forget(self) -> None:
         self._differences.clear()
-
-
-def coefficients(tests: Array, changes: Array, g: Array, regularization: float) -> tuple[Array, Array]:
-    """Return which rows of ``changes`` are used, and gamma with tests (g - changes' gamma) = 0 on those rows.
-
-    Parameters
-    ----------
-    tests : ndarray (m, n)
-        The differences, newest first, to which what is left of g becomes orthogonal: those of the displacements (then
-        gamma is the least-squares solution) or of the iterates.
-    changes : ndarray (m, n)
-        The differences of the displacements.
-    g : ndarray (n,)
-    regularization : float
-        Relative to the largest squared singular value of the system.
-
-    Returns
-    -------
-    chosen : ndarray of bool (m,)
-    gamma : ndarray
-        Empty where nothing finite is found.
-    """
-    chosen = np.ones(len(tests), dtype=bool)
-    basis, triangle = np.linalg.qr(tests.T)
-    independent = np.abs(np.diag(triangle)) > INDEPENDENCE * np.sqrt(np.sum(triangle**2, axis=0))
-    if not independent.all():
-        chosen = independent
-        basis, triangle = np.linalg.qr(tests[chosen].T)
-    system = triangle if tests is changes else basis.T @ changes[chosen].T
-    if system.size and np.isfinite(system).all():
-        try:
-            return chosen, _solved(system, basis.T @ g, regularization)
-        except np.linalg.LinAlgError:
-            # Type I may meet a singular system.
-            pass
-    return np.zeros(len(tests), dtype=bool), np.zeros(0, dtype=g.dtype)
-
-
-def _solved(system: Array, target: Array, regularization: float) -> Array:
-    """Return the solution of a square system, with Tikhonov's regularisation relative to its largest singular value."""
-    if not regularization:
-        return np.linalg.solve(system, target)
-    left, values, right = np.linalg.svd(system)
-    largest = values[0]
-    if not largest > 0:
-        return np.zeros_like(target)
-    shares = values / largest
-    return right.T @ (shares / (shares**2 + regularization) * ((left.T @ target) / largest))

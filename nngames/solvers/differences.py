@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.profiles import Array
-from nngames.networks.fused import GRAM_INDEPENDENCE
-
-
-def _factor(gram: Array) -> Array:
-    """Return the lower factor of a Gram matrix, NaN where there is none."""
-    try:
-        return np.linalg.cholesky(gram)
-    except np.linalg.LinAlgError:
-        return np.full_like(gram, np.nan)
-
-
-# For a few rows NumPy's checks take ten times as long as LAPACK, so they are left out where its functions are found.
-_LAPACK: Any = getattr(np.linalg, "_umath_linalg", None)
-_cholesky: Callable[[Array], Array] = getattr(_LAPACK, "cholesky_lo", _factor)
-_solve: Callable[[Array, Array], Array] = getattr(_LAPACK, "solve1", np.linalg.solve)
+from nngames.solvers.multisecant import solve_gram
 
 #: Up to this many differences the Gram matrix is kept.
 LARGEST_GRAM = 16
 #: From this many entries on the differences of a run take the same rows in turn, and are worked on by pieces.
 LONG = 2**17
-#: Entries of a piece: those of two dozen rows fit into a core's second-level cache.
-PIECE = 2**13
+#: Entries of a piece, of which a few rows fit into a core's second-level cache.
+PIECE = 2**14
 
 
 class Differences:
@@ -122,9 +107,11 @@ class Differences:
             np.subtract(after[piece], before[piece], move)
             move += change
             if self.keeps_gram:
-                changes = self.changes[used, piece]
-                squares += changes.dot(change)
-                products += changes.dot(new[piece])
+                # A product with a few long rows takes longer than these.
+                displacement = new[piece]
+                for i, other in enumerate(self.changes[used, piece]):
+                    squares[i] += other.dot(change)
+                    products[i] += other.dot(displacement)
         if self.keeps_gram:
             self.gram[row, used] = squares
             self.gram[used, row] = squares
@@ -136,10 +123,9 @@ class Differences:
         weights[self._order] = gamma
         weights = weights[used]
         for piece in _pieces(g.size):
-            target = np.multiply(g[piece], beta, result[piece])
-            target -= weights.dot(self.moves[used, piece])
+            target = np.subtract(g[piece], weights.dot(self.moves[used, piece]), result[piece])
             if beta != 1.0:
-                target += ((1 - beta) * weights).dot(self.changes[used, piece])
+                target -= (1 - beta) * (g[piece] - weights.dot(self.changes[used, piece]))
         return result
 
     def fill(self, displacements: Array) -> None:
@@ -157,6 +143,26 @@ class Differences:
         if self.keeps_gram:
             newest = self.changes[self.used]
             self.gram[self.used, self.used] = newest @ newest.T
+
+    def take_over(self, rows: Array, count: int) -> None:
+        """Do what ``fill`` does with the first rows, ``count`` of them, in whose place long moves stand from now on.
+
+        A plain step moves by the displacement before it, so that with the change it is the one after it.
+        """
+        known = min(self.most, count - 1)
+        if not (known > 0 and rows.shape[1] >= LONG and len(rows) >= self.most):
+            self.fill(rows[:count])
+            return
+        self.long, self.head, self.count = True, self.most - known, known
+        self.moves, self.changes = rows[: self.most], np.empty((self.most, rows.shape[1]), dtype=rows.dtype)
+        self.keeps_gram &= rows.dtype == np.float64
+        self.gram = np.zeros((self.most, self.most))
+        for piece in _pieces(rows.shape[1]):
+            newest = rows[count - known - 1 : count, piece][::-1].copy()
+            change = np.subtract(newest[:known], newest[1:], self.changes[self.used, piece])
+            self.moves[self.used, piece] = newest[:known]
+            if self.keeps_gram:
+                self.gram[self.used, self.used] += change.dot(change.T)
 
     def make_room(self, like: Array) -> None:
         """Move the block that stays to the end of the arrays, which grow with it up to twice ``most`` rows."""
@@ -193,16 +199,3 @@ class Differences:
 
 def _pieces(size: int) -> Iterator[slice]:
     return (slice(first, min(first + PIECE, size)) for first in range(0, size, PIECE))
-
-
-def solve_gram(gram: Array, right: Array) -> Array | None:
-    """Return the solution of the system with a Gram matrix; None where a row depends on those before it.
-
-    That is where less than ``GRAM_INDEPENDENCE`` of the square of a difference is left beside those before it, or a
-    number is not finite.
-    """
-    left = _cholesky(gram).diagonal().tolist()
-    for pivot, square in zip(left, gram.diagonal().tolist(), strict=True):
-        if not pivot * pivot > GRAM_INDEPENDENCE * square:
-            return None
-    return _solve(gram, right)

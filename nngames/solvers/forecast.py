@@ -167,11 +167,11 @@ def _newton_seconds(game: Game, size: int, once: float) -> float:
     return directions * (6e-5 + jacobian + factors + 4 * once)
 
 
-def plain_factor(displacements: Sequence[Array]) -> float:
+def plain_factor(displacements: Array | Sequence[Array]) -> float:
     """Return the factor of a plain step from the last two alone."""
     before, after = displacements[-3], displacements[-1]
-    square = float(before @ before)
-    return (float(after @ after) / square) ** 0.25 if square > 0 else 0.0
+    square = float(before.dot(before))
+    return (float(after.dot(after)) / square) ** 0.25 if square > 0 else 0.0
 
 
 def steps_to(target: float, residual: float, factor: float) -> float:

@@ -67,13 +67,16 @@ class GradientDescent(Solver):
         name = "D" if self.rule == "features" else "L"
         if not high < 2:
             return no_guarantee(f"the step is {high:.6g} / {name}, and convergence is proved below 2 / {name}")
-        units, shares = view.units, metric / view.own_curvature
-        if view.constrained:
-            lead = max(1.0, 1 / low) * math.sqrt(2 / (2 - high))
-            factors = units * np.maximum(view.dominance, shares)
-        else:
-            lead = 1 / math.sqrt(min(low * (2 - low), high * (2 - high)))
-            factors = units * shares
+        if not low > 0:
+            return no_guarantee("a step is too small for floats")
+        with np.errstate(over="ignore", invalid="ignore"):
+            units, shares = view.units, metric / view.own_curvature
+            if view.constrained:
+                lead = max(1.0, 1 / low) * math.sqrt(2 / (2 - high))
+                factors = units * np.maximum(view.dominance, shares)
+            else:
+                lead = 1 / math.sqrt(min(low * (2 - low), high * (2 - high)))
+                factors = units * shares
         roots = np.sqrt(metric)
         measure: Callable[[Array], float] = norm
         distance = "|x_0 - x*|"
@@ -98,7 +101,9 @@ class GradientDescent(Solver):
                 measure,
                 lambda k, distance: lead * distance / math.sqrt(k + 1),
                 f"|R(x_k) - x_k| <= {lead:.4g} {distance} / sqrt(k + 1)",
-            ),
+            )
+            if math.isfinite(lead)
+            else None,
         )
 
     def _metric(self, view: Minimisation) -> Array:

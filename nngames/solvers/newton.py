@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from nngames.core.errors import DomainError, check_choice
-from nngames.core.factors import TriangularFactor
+from nngames.core.factors import TriangularFactor, solution
 from nngames.core.profiles import Array
 from nngames.core.threads import blas_threads
 from nngames.games import FixedPoint, Game
@@ -130,15 +130,15 @@ class NewtonProblem(SafeguardedProblem):
         direction, evaluations = self.direction(state, evaluations)
         share = 1.0
         for _ in range(HALVINGS + 1):
-            if direction is None or not self.licensed(state, share * direction):
+            if direction is None or not self.licensed(state, direction):
                 break
-            trial, evaluations = self.attempt(State(state.x, state.residual, evaluations), share * direction)
+            trial, evaluations = self.attempt(State(state.x, state.residual, evaluations), direction)
             if trial is not None and trial.residual <= (1 - DESCENT * share) * state.residual:
                 self._failures = 0
                 if trial.residual > REUSE * state.residual:
                     self._factorised = None
                 return self.accept(trial)
-            share /= 2
+            share, direction = share / 2, direction / 2
         self._failures += 1
         self._relaxed_steps = int(min(2.0**self._failures, MOST_RELAXED)) - 1
         return self.relax(state, evaluations)
@@ -190,15 +190,12 @@ def factorised(jacobian: Array) -> Callable[[Array], Array] | None:
 def _identity_minus(jacobian: Array) -> Array:
     """Return Id - J, with the entries in the order in which those of J lie."""
     system = np.negative(jacobian)
-    np.einsum("ii->i", system)[...] += 1.0
+    system.ravel(order="K")[:: len(system) + 1] += 1.0
     return system
 
 
 def _eliminated(system: Array, g: Array) -> Array:
-    try:
-        found = np.linalg.solve(system, g)
-    except np.linalg.LinAlgError:
-        return _shortest(system, g)
+    found = solution(system, g)
     return found if np.isfinite(found).all() else _shortest(system, g)
 
 

@@ -37,6 +37,7 @@ class ChainGame(TrainingGame):
 
     cost_name = "network loss"
     called = "game of a whole network"
+    solved_by = "; backpropagation trains it"
     instead = "this game has no best-response map: solve it with --method backpropagation"
 
     def __init__(self, loss: ChainLoss) -> None:
@@ -109,9 +110,9 @@ class ChainGame(TrainingGame):
                 return f"nothing is proved of a loss that is not convex; if it still falls, allow more: {more}"
             return f"try --method backpropagation, which goes on to a critical point, or {more}"
         if ended is Status.STALLED and method == "backpropagation":
-            return f"ask for less by a larger --tolerance, or begin elsewhere: --seed; {SCALE}"
+            return f"try a larger --tolerance, another --seed or {SCALE}"
         if method == "backpropagation":
-            return f"make steps smaller: optimiser: lbfgs, or a smaller step_size of adam; {SCALE}"
+            return f"try {SCALE}, or of optimiser: adam a smaller step_size"
         return "try --method backpropagation, which goes on to a critical point"
 
     def descent(self) -> Descent:
@@ -144,9 +145,14 @@ class ChainMap(ProfileMap):
     def __init__(self, game: ChainGame) -> None:
         self._loss, self.size = game.loss, game.size
 
+    def profile(self, x: Array) -> Array:
+        """Return x, the weights moved into the set that is allowed: the residual there is at most |map(x) - x|."""
+        return self._loss.project(x)
+
     def evaluate(self, x: Array, out: Array) -> Array:
-        """Write the projected gradient step into ``out``."""
-        out[:] = self._loss.project(x - self._loss.value_and_gradient(x)[1])
+        """Write the projected gradient step at the profile of x into ``out``."""
+        theta = self.profile(x)
+        out[:] = self._loss.project(theta - self._loss.value_and_gradient(theta)[1])
         return out
 
     def linearise(self, x: Array) -> Callable[[Array], Array]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from nngames.core.profiles import Array
 
-
 #: How large the minimiser of a ridge and a slope may be.
 _FAR = 1e100
 
@@ -73,7 +72,7 @@ class SpectralBall(WeightSet):
         return weight if nearest is moved else nearest + middle
 
     def most(self, weight: Array, slope: Array, ridge: float) -> float:
-        """Return <W - centre I, G> + bound |G|_*, G = slope + ridge W, |.|_* the nuclear norm, or what a ridge makes less.
+        """Return <W - centre I, G> + bound |G|_*, |.|_* the nuclear norm, G = slope + ridge W; with a ridge often less.
 
         ridge (|W|^2 - |W'|^2)/2 <= ridge <W, W - W'>, as the square is convex.
         """
@@ -148,7 +147,8 @@ def project_spectral(weight: Array, bound: float) -> Array:
     For W = U diag(s) V' the minimiser of |X - W|_F over |X|_2 <= bound is U diag(min(s, bound)) V', by von Neumann's
     trace inequality.
     """
-    if np.linalg.norm(weight) <= bound:
+    # What a diverging scheme made is left to be reported.
+    if np.linalg.norm(weight) <= bound or not np.isfinite(weight).all():
         return weight
     left, values, right = np.linalg.svd(weight, full_matrices=False)
     if values[0] <= bound:
@@ -162,6 +162,8 @@ def project_monotone(weight: Array, ceiling: Array | float) -> Array:
     Symmetric and skew parts are orthogonal, so the skew part stays. With C = diag(ceiling), the symmetric part S goes
     to C + V diag(min(e, 0)) V', where S - C = V diag(e) V': the nearest negative semidefinite matrix, moved by C.
     """
+    if not np.isfinite(weight).all():
+        return weight
     symmetric = (weight + weight.T) / 2
     excess = symmetric - ceiling * np.eye(len(weight))
     values, vectors = np.linalg.eigh(excess)

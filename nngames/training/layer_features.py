@@ -141,7 +141,7 @@ class LayerFeatures:
         return (self.rows @ self.kept(theta).T).reshape(self.samples, self.outputs)
 
     def preactivation_rounding(self, theta: Array) -> Array:
-        """Return bounds (T, n) on the rounding of the pre-activations: a sum of products, for any order of its terms."""
+        """Return bounds (T, n) on the rounding of the pre-activations, sums of products in any order."""
         sizes = (np.abs(self.rows) @ np.abs(self.kept(theta)).T).reshape(self.samples, self.outputs)
         return 1.1 * (self.shape[1] + 2) * 2.0**-53 * sizes
 

@@ -41,6 +41,7 @@ class LayerGame(TrainingGame):
 
     cost_name = "layer loss"
     called = "layer-by-layer game"
+    solved_by = "; newton_descent, accelerated_gradient and auto train layers whose targets are given"
     instead = "it has no best-response map: solve the game, nng.solve(game), whose layers do not depend on each other"
 
     def __init__(self, layers: Mapping[Player, LayerProblem]) -> None:
@@ -108,15 +109,17 @@ class LayerGame(TrainingGame):
 
     def advice(self, method: str, ended: Status, more: str) -> str:
         """Return a faster scheme, or what keeps the losses from having minimisers."""
-        view = self._minimisation
-        faster = "accelerated_gradient" if view.constrained else "newton_descent"
+        faster = "accelerated_gradient" if self._minimisation.constrained else "newton_descent"
         tries = [] if method == faster else [f"--method {faster}"]
         if ended in (Status.MAX_ITERATIONS, Status.MAX_SECONDS):
             tries.append(more)
-        remedies = [f"try {' or '.join(tries)}", SCALE] if tries else [SCALE]
-        if any(not layer.ridge and layer.allowed is None for layer in self.layers.values()):
-            remedies.append("without a ridge a layer whose classes are separable has no minimiser")
-        return "; ".join(remedies)
+        elif ended is Status.STALLED:
+            tries.append("a larger --tolerance")
+        advice = f"try {' or '.join([*tries, SCALE])}"
+        layers = self.layers.values()
+        if any(not layer.ridge and layer.allowed is None and not layer.activation.slope_range[0] for layer in layers):
+            return f"{advice}; without a ridge separable classes have no minimiser"
+        return advice
 
     def explain(self, format: str = "text") -> str:
         """Return the players, action spaces and costs, as ``"text"`` or ``"latex"``."""

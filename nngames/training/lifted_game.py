@@ -29,6 +29,7 @@ from nngames.core.profiles import Array, Player, Profile, ProfileSpace
 from nngames.games import Alternation, Descent, ProfileMap
 from nngames.games.game import scalar
 from nngames.results.result import Status
+from nngames.training.constraints import project_spectral
 from nngames.training.duality import regret_bound
 from nngames.training.layer_features import LayerFeatures
 from nngames.training.layer_problem import LayerProblem
@@ -71,6 +72,7 @@ class LiftedGame(TrainingGame):
 
     cost_name = "lifted loss"
     called = "lifted game"
+    solved_by = "; alternating and backpropagation train where hidden targets are found"
     instead = "the lifted game has no best-response map: solve it with --method alternating"
 
     def __init__(
@@ -219,7 +221,7 @@ class LiftedGame(TrainingGame):
         if method != "alternating":
             return "try --method alternating, whose moves never raise the sum of all losses"
         if ended not in (Status.MAX_ITERATIONS, Status.MAX_SECONDS):
-            return f"begin elsewhere: --seed; {SCALE}"
+            return f"try another --seed or {SCALE}"
         obstacle = self.alternation().obstacle
         if obstacle is None:
             return f"the residual is proved to tend to 0, so allow more: {more}"
@@ -277,9 +279,21 @@ class LiftedMap(ProfileMap):
     def __init__(self, game: LiftedGame) -> None:
         self._game, self.size = game, game.size
 
+    def profile(self, x: Array) -> Array:
+        """Return x, its weights moved onto their bounds: the game's residual there is at most |map(x) - x|."""
+        bounds = self._game.bounds
+        if all(bound is None for bound in bounds):
+            return x
+        moved = x.copy()
+        for layer, bound in enumerate(bounds, start=1):
+            if bound is not None:
+                matrix = self._game.matrix(layer, moved)
+                matrix[:, :-1] = project_spectral(matrix[:, :-1], bound)
+        return moved
+
     def evaluate(self, x: Array, out: Array) -> Array:
-        """Write R(x) into ``out``."""
-        game = self._game
+        """Write R at the profile of x into ``out``."""
+        game, x = self._game, self.profile(x)
         for player, where in game.space.slices.items():
             kind, layer = role(player)
             if kind == "weights":

@@ -114,6 +114,16 @@ class PreparedSamples(ABC):
             )
         return found
 
+    @property
+    def certificate_notes(self) -> tuple[str, ...]:
+        """What to know of a certificate: it is about the ring in the units that the layers are trained in."""
+        if self.input_units is None and self.target_units is None:
+            return ()
+        return (
+            "certificates are about the ring of the trained layers in standard units; the network that is saved "
+            "answers in the data's units, and its ring is another",
+        )
+
     def counted(self, layers: int, parameters: int) -> str:
         """Return the numbers of layers, parameters and samples in words."""
         tested = f", {len(self.test)} more to test on" if self.test.size else ""
@@ -160,7 +170,7 @@ class PreparedTraining(PreparedSamples):
             residual=problem.residual(theta),
             fit_error=max(report.errors.values()),
             report=report,
-            notes=problem.notes,
+            notes=problem.notes if problem.ring_set is None else (*problem.notes, *self.certificate_notes),
             certificates={} if problem.ring_set is None else problem.certificates(theta),
             **self.figures(self.trained(theta)),
         )

@@ -102,6 +102,7 @@ class PreparedLift(PreparedSamples):
         x, shape = self.profile(theta), self.lift.shape
         own, ring = self.lift.trained(x), self.lift.ring_set
         constant = constant_columns(shape.inputs)
+        known = () if ring is None else self.certificate_notes
         words = f"{len(constant)} columns of the inputs are constant: the bias does the same, so weights are not unique"
         return LiftedOutcome(
             loss=self.chain.potential(self._weights(x)),
@@ -109,7 +110,7 @@ class PreparedLift(PreparedSamples):
             critical=float(np.linalg.norm(self.chain.residuals(self._weights(x)))),
             fit_error=float(np.abs(own.predict(shape.inputs) - shape.targets).max()),
             report=self.lift.report(x, SETTLED),
-            notes=(words,) if constant else (),
+            notes=(words, *known) if constant else known,
             certificates={} if ring is None else ring.verdicts(own.weights, own.biases, own.activations),
             **self.figures(self.in_units(own)),
         )

@@ -13,7 +13,7 @@ from nngames.games import FixedPoint, Game
 from nngames.results.result import Status
 
 #: What helps where numbers of very different size meet.
-SCALE = "samples of very different size go better on one scale, data: standardize: true"
+SCALE = "samples on one scale, data: standardize: true"
 
 
 class TrainingGame(Game):
@@ -22,6 +22,7 @@ class TrainingGame(Game):
     #: What to call the game, and what to do in place of asking for best responses.
     called: ClassVar[str]
     instead: ClassVar[str]
+    solved_by: ClassVar[str]
 
     @property
     @abstractmethod

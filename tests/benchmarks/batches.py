@@ -1,4 +1,4 @@
-"""Prints what a batch of starts costs beside the bare products of matrices: interleaved medians, one thread.
+"""Prints what a batch of starts costs beside the bare products: interleaved medians of processor time, one thread.
 
 The bare work is W @ X with out= for each layer and pass, on the starts whose runs still go on at that pass; a second
 figure has the bare activations on the products too. Where Optimistix is installed its fixed-point iteration, compiled
@@ -105,9 +105,9 @@ def report(name: str, norm: float, spread: float) -> None:
         function()
     for _ in range(RUNS):
         for key, function in functions.items():
-            began = time.perf_counter()
+            began = time.process_time()
             function()
-            times[key].append(time.perf_counter() - began)
+            times[key].append(time.process_time() - began)
     medians = {key: median(taken) for key, taken in times.items()}
     shown = "  ".join(f"{key} {1e3 * seconds:8.2f} ms" for key, seconds in medians.items())
     passes = f"{result.evaluations.min()}-{result.evaluations.max()}"

@@ -119,6 +119,12 @@ def test_a_report_is_verified_alone(saved: Path, capsys: pytest.CaptureFixture[s
             0.1,
             "witness: is not that which picard gives",
         ),
+        (("solve", "picard", "guarantee", "method"), "faith", "guarantee.method: is 'faith'; of this game it is"),
+        (("solve", "picard", "guarantee", "would_change"), "all", "guarantee.would_change: is 'all'; of this game it"),
+        (("solve", "picard", "guarantee", "references"), [], "guarantee.references: are a list; they are ["),
+        (("solve", "picard", "provenance", "method"), "km", "provenance.method: is 'km'; the result's is 'picard'"),
+        (("solve", "picard", "trace", "nash_gap"), "x", "trace.nash_gap: must be null or a list of 12 numbers"),
+        (("scenario", "file"), "other.yaml", "scenario.file: is 'other.yaml'; the document's is"),
         (("game", "size"), 5, "game.size: is 5; of this scenario it is 4"),
         (("game",), None, "game.players: is nothing; of this scenario it is a list"),
         (("scenario", "name"), "pairs", "scenario.name: is 'pairs'; of this scenario it is 'pair'"),
@@ -172,7 +178,13 @@ def test_a_status_that_the_scenario_does_not_expect_is_told(saved: Path, capsys:
     data["expect"][0] |= {"found": "diverged", "met": False}
     data["ok"] = False
     saved.write_text(json.dumps(data))
+    capsys.readouterr()
     assert run(["check", str(saved)]) == 1
+    assert "solve.picard.status" in capsys.readouterr().out
+    data["potential"] = {"exact": {"status": "PROVED"}}
+    saved.write_text(json.dumps(data))
+    assert run(["check", str(saved)]) == 1
+    assert "taken from the file, not recomputed: the reports of potential" in capsys.readouterr().out
     data["document"]["text"] = data["document"]["text"].replace("is: converged", "is: diverged")
     data["expect"][0] |= {"is": "diverged", "met": True}
     data["ok"] = True

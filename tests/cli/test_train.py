@@ -161,6 +161,7 @@ def test_the_picture_is_written(command):
             "--checkpoint ./c.npz: that is what --save writes; give another name",
         ),
         (["small.yaml", "--resume"], "resume needs a checkpoint, the file to go on from"),
+        (["small.yaml", "--every", "5"], "every needs a checkpoint, the file that is written so often"),
         (["small.yaml", "--method", "newton"], None),
         (["small.yaml", "--checkpoint", "c.npz", "--every", "0"], "every must be a positive number; got 0.0"),
         (
@@ -180,7 +181,8 @@ def test_the_picture_is_written(command):
         (["ring.yaml"], "ring.yaml: the scenario has no training section; nngames run solves its game"),
         (
             ["small.yaml", "--method", "extragradient"],
-            "extragradient does not apply: a game with the layer loss cost has no inclusion view",
+            "extragradient does not apply: a game with the layer loss cost has no inclusion view; newton_descent, "
+            "accelerated_gradient and auto train layers whose targets are given",
         ),
     ],
 )

@@ -17,7 +17,7 @@ from nngames.networks import column_passes, forms, fused, fused_anderson, fused_
 from nngames.networks.fused import Kernels
 from nngames.results.result import Status
 from nngames.solvers import loop, stages
-from nngames.solvers.differences import solve_gram
+from nngames.solvers.multisecant import solve_gram
 from nngames.solvers.stopping import Stretch
 
 FORMS = {

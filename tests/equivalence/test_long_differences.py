@@ -9,7 +9,8 @@ import pytest
 
 import nngames as nng
 from nngames.solvers import Iterate, anderson, differences
-from nngames.solvers.differences import Differences, solve_gram
+from nngames.solvers.differences import Differences
+from nngames.solvers.multisecant import solve_gram
 
 
 @pytest.fixture
@@ -47,6 +48,28 @@ def test_every_difference_is_where_it_belongs(most: int, filled: int) -> None:
     known.clear()
     known.push(points[0], points[1], values[0], values[1])
     np.testing.assert_array_equal(known.newest_first[1], [values[1] - values[0]])
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize("most", [1, 3, 5])
+@pytest.mark.parametrize("count", [1, 2, 4, 6])
+def test_rows_taken_over_say_what_copies_of_them_do(most: int, count: int) -> None:
+    rows = np.random.default_rng(count).standard_normal((8, 20))
+    filled, taken = Differences(most, gram=True), Differences(most, gram=True)
+    filled.fill(rows[:count].copy())
+    points, values = np.random.default_rng(9).standard_normal((2, 4, 20))
+    taken.take_over(rows, count)
+    # No second copy of them is made.
+    assert np.shares_memory(taken.moves, rows) == (count > 1)
+    for k in range(4):
+        if k:
+            for known in (filled, taken):
+                known.push(points[k - 1], points[k], values[k - 1], values[k])
+        assert taken.count == filled.count == min(most, count - 1 + k)
+        if taken.count:
+            np.testing.assert_allclose(taken.newest_first[0], filled.newest_first[0], atol=1e-14)
+            np.testing.assert_array_equal(taken.newest_first[1], filled.newest_first[1])
+            np.testing.assert_allclose(taken.least_squares(values[k]), filled.least_squares(values[k]), rtol=1e-9)
 
 
 def games() -> dict[str, nng.Game]:

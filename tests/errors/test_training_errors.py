@@ -121,6 +121,9 @@ def test_parameters_are_pairs_by_layer() -> None:
     for pair in (3, ([[1.0, 2.0]],)):
         with pytest.raises(nng.InputError, match=r"layer 1: parameters are a pair \(weight, bias\)"):
             problem.parameters({1: pair})
+    good = ([[1.0, 2.0]], [0.0])
+    with pytest.raises(nng.InputError, match="parameters has the layer 7; the layers are 1"):
+        problem.parameters({1: good, 7: good})
 
 
 def test_weights_and_parameters_near_the_end_of_floats_are_taken() -> None:

@@ -52,8 +52,8 @@ def _check_still(drawn: Drawn) -> None:
 def _check_cycles(drawn: Drawn, report: Any, balanced: bool) -> None:
     cycle = report.cycle
     assert report.acyclic.refuted == (cycle is not None or "path" in report.acyclic.witness)
+    assert not (balanced and report.acyclic.refuted)
     if cycle is not None:
-        assert not balanced
         _check_cycle(drawn, cycle)
     answers = report.best_response_acyclic
     if answers.refuted and "cycle" in answers.witness:

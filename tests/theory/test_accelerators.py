@@ -16,7 +16,7 @@ from nngames.core import references
 from nngames.core.errors import DomainError
 from nngames.games import FixedPoint
 from nngames.solvers import Interrupted, anderson, newton, safeguard
-from nngames.solvers.anderson import coefficients
+from nngames.solvers.multisecant import coefficients
 from nngames.solvers.safeguard import Turns
 from nngames.solvers.solver import State
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from nngames import solve
+from nngames.activations import registry as activations
 from nngames.certificates import existence, verdict_of
-from nngames.certificates.response_boxes import ResponseBounds, bias_bounds, invariant_box
+from nngames.certificates.response_boxes import ResponseBounds, bias_bounds, invariant_box, mapped_box
 from nngames.core.verdicts import Decision
 from nngames.games import QuadraticGame
 from nngames.networks import BilinearCoupling, Network
@@ -265,3 +266,12 @@ def test_margins_say_how_far_the_edge_is():
         is None
     )
     assert verdict_of("existence", recurrent(9 * np.ones((2, 2)) - 9 * np.eye(2), "tanh")).margin is None
+
+
+def test_a_box_that_shrinks_to_a_point_still_holds_the_exact_equilibrium():
+    """The constants 1 are exact, and floats lose 1e16 + 1 - 1e16 = 1 whole."""
+    constant = activations["singleton"](1.0)
+    network = Network.graph({(2, 1): [[1e16, 1.0, -1e16]]}, {1: np.zeros(3), 2: [0.0]}, {1: constant, 2: "identity"})
+    low, high = mapped_box(network.game())
+    assert low[:3].tolist() == high[:3].tolist() == [1.0] * 3
+    assert low[3] <= 1 <= high[3] < 100

@@ -16,6 +16,7 @@ from nngames.training.constraints import MonotoneWeights, SpectralBall
 from nngames.training.duality import regret_bound
 from nngames.training.layer_features import LayerFeatures
 from nngames.training.ring_sets import RingSet
+from nngames.training.trained import TrainedNetwork
 
 NAMES = ("tanh", "logistic", "identity")
 
@@ -224,6 +225,27 @@ def test_every_scheme_keeps_the_certificate_wherever_it_ends(method: str, certif
             assert verdict.margin > 0.9e-3 or certificate == "averaged"
 
 
+@pytest.mark.parametrize("method", ["anderson", "km", "halpern", "picard"])
+@pytest.mark.parametrize("certificate", ["contraction", "averaged", "monotone"])
+def test_games_of_several_layers_keep_it_too(method: str, certificate: str) -> None:
+    inputs, targets = forecasts(3)
+    lift = nng.LiftedTraining(inputs, targets, ["tanh", "identity"], [3], ridge=0.01, certificate=certificate)
+    chain, rng = lift.chain(), np.random.default_rng(9)
+    for steps in (1, 4, 10):
+        start = 10 * rng.normal(size=lift.game().size)
+        held = nng.solve(lift.game(), method=method, start=start, max_iterations=steps).profile
+        start = 10 * rng.normal(size=chain.size)
+        own = chain.loss.matrices(nng.solve(chain, method=method, start=start, max_iterations=steps).profile)
+        for network in (lift.trained(held), TrainedNetwork.of_matrices(own, chain.loss.shape.activations)):
+            allowed = lift.ring_set
+            verdicts = allowed.verdicts(network.weights, network.biases, network.activations)
+            assert all(verdict.proved for verdict in verdicts.values())
+    for game in (lift.game(), chain):
+        x = 10 * rng.normal(size=game.size)
+        displacement = np.linalg.norm(game.map.evaluate(x, np.empty_like(x)) - x)
+        assert game.residual(game.map.profile(x)) <= displacement * (1 + 1e-12)
+
+
 def test_the_map_beyond_the_set_moves_at_least_the_residual_of_the_nearest_point() -> None:
     inputs, targets = forecasts(3)
     game = TrainingProblem(inputs * [0.1, 1, 9], targets, ["identity"], certificate="averaged", ridge=0.1).game()
@@ -309,6 +331,16 @@ def test_a_scenario_trains_under_a_certificate(tmp_path: Path) -> None:
     path = tmp_path / "held.yaml"
     path.write_text(SCENARIO)
     assert nng.run_scenario(path).ok
+    units = "certificates are about the ring of the trained layers in standard units"
+    layers = "  layers:\n    - {activation: identity, width: 2}\n"
+    found = SCENARIO.replace("  layers:\n", f"    hidden: found\n{layers}").replace(
+        "accelerated_gradient", "alternating"
+    )
+    scaled = [text.replace("  data:\n", "  data:\n    standardize: true\n") for text in (SCENARIO, found)]
+    for text, noted in ((SCENARIO, False), (found, False), (scaled[0], True), (scaled[1], True)):
+        path.write_text(text)
+        notes = nng.train_scenario(path).outcome.notes
+        assert any(note.startswith(units) for note in notes) == noted
     for old, new, message in (
         ("ridge: 0.01", "bound: 1", "training.layers[0].bound: does not go with a certificate"),
         ("certificate: averaged", "margin: 0.1", "training.margin: belongs to a certificate"),

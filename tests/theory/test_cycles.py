@@ -343,7 +343,7 @@ def test_a_player_that_can_only_grow_breaks_a_ring_open():
     game = nng.Network.graph(weights, {b: [10.0] for b in boxes}, boxes).game()
     report = nng.check_potential(game)
     assert statuses(report)[:3] == (REFUTED, REFUTED, PROVED)
-    assert "without 3, who can improve in one direction only" in report.acyclic.statement
+    assert "without player 3, who can improve in one direction only" in report.acyclic.statement
     poorer = nng.Network.graph(weights, {1: [10.0], 2: [10.0], 3: [-10.0]}, boxes).game()
     report = nng.check_potential(poorer)
     assert report.acyclic.status is not PROVED

@@ -12,11 +12,11 @@ import pytest
 
 import nngames as nng
 from nngames.checks.enumerating import infeasible, relaxations
-from nngames.checks.enumerating.cells import exact_data
+from nngames.checks.enumerating.cells import CellSearch, exact_data
 from nngames.checks.enumerating.envelopes import envelope
 from nngames.checks.enumerating.faces import OutOfTimeError, solutions
 from nngames.checks.enumerating.infeasible import confirmed, in_floats, separate
-from nngames.checks.enumerating.ranges import RangePropagation
+from nngames.checks.enumerating.ranges import RangePropagation, Ranges
 from nngames.checks.enumerating.relaxations import Relaxations
 from nngames.core.errors import NotApplicableError, OptionError
 from nngames.core.exact import fraction, rational
@@ -27,6 +27,9 @@ from nngames.solvers.piecewise_equation import PiecewiseEquation
 PIECES = {
     "relu": [(None, 0, 0, 0), (0, None, 1, 0)],
     "hard_tanh": [(None, -1, 0, -1), (-1, 1, 1, 0), (1, None, 0, 1)],
+    # Unbounded on both sides, where negative weights turn what is not bounded below to what is not above.
+    "prelu": [(None, 0, Fraction(1, 4), 0), (0, None, 1, 0)],
+    "soft_threshold": [(None, -1, 1, 1), (-1, 1, 0, 0), (1, None, 1, -1)],
 }
 
 
@@ -77,8 +80,10 @@ def random_game(seed, activation):
     return weight, rng.integers(-3, 4, size=n) / 2
 
 
-@pytest.mark.parametrize("activation", ["relu", "hard_tanh"])
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize(
+    ("seed", "activation"),
+    [*itertools.product(range(25), ["relu", "hard_tanh"]), *itertools.product(range(10), ["prelu", "soft_threshold"])],
+)
 def test_it_is_brute_force(seed, activation):
     weight, bias = random_game(seed, activation)
     points, singular = brute_force(weight.tolist(), bias.tolist(), activation)
@@ -339,8 +344,22 @@ def test_what_would_change_the_answer_is_told():
     found = nng.enumerate_equilibria(nng.Network.recurrent(one, [3.0, 0.0], "hard_tanh").game(players="neurons"))
     assert found.exact == ((1, Fraction(1, 2)),)
     assert found.complete.witness["bias_margin"] == Fraction(1, 2)
+    # v = (1, 2), and the rows of the inverse are (4, 2)/5 and (-2, 4)/5: 5/6, which the nearest float is above.
+    turned = np.array([[0.0, 0.5], [-0.5, 0.0]])
+    found = nng.enumerate_equilibria(nng.Network.recurrent(turned, [0.0, 2.5], "relu").game(players="neurons"))
+    margin = found.complete.witness["bias_margin"]
+    assert 0 < Fraction(5, 6) - Fraction(margin) < 1e-15
     continuum = nng.enumerate_equilibria(ring(1.0, 0.0, "hard_tanh")).complete
     assert "the least change may leave some points of a continuum" in continuum.would_change
+
+
+def test_a_distance_to_a_kink_below_all_floats_is_not_taken_as_none():
+    least = float(np.nextafter(0, 1))
+    game = nng.Network.graph({(0, 1): [[0.5]], (1, 0): [[0.5]]}, {0: [least], 1: [0.0]}, "relu").game()
+    found = nng.enumerate_equilibria(game).complete
+    assert found.proved
+    assert "bias_margin" not in found.witness
+    assert "kink" not in found.would_change
 
 
 def test_the_cells_that_are_left_are_counted():
@@ -388,6 +407,21 @@ def test_ranges_hold_the_exact_values(activation):
                 assert low[i] <= v <= high[i]
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_response_that_overflows_is_without_bound(sign):
+    """x = 4 v at v beyond 10^308: no end of v is infinite, and one of 4 v is, for floats."""
+    loud = {"name": "linear", "slope": 4.0 * sign}
+    game = nng.Network.graph({(1, 0): [[1.0]]}, {0: [1e308], 1: [0.0]}, {0: loud, 1: "identity"}).game()
+    (point,) = nng.enumerate_equilibria(game).exact
+    assert point == (Fraction(4 * sign) * Fraction(1e308),) * 2
+    equation = PiecewiseEquation(game, False)
+    ranges = RangePropagation(equation, *exact_data(equation))
+    ends = np.array([1e308, -1.0]), np.array([1.5e308, 1.0])
+    least, most = ranges._responses(np.ones((2, 1), dtype=bool), *ends)
+    assert (least[0], most[0]) == (-np.inf, np.inf)
+    assert least[1] <= -1 < 1 <= most[1]
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_what_multipliers_bound_holds_at_every_equilibrium(seed):
     """Any multipliers, good or bad, bound v from below at the equilibria; those of the program do so closely."""
@@ -414,6 +448,44 @@ def test_what_multipliers_bound_holds_at_every_equilibrium(seed):
     for v in heard:
         assert all(low <= t <= high for low, t, high in zip(tighter.low, v, tighter.high, strict=True))
     assert (tighter.high - tighter.low <= ranges.high - ranges.low).all()
+
+
+@pytest.mark.parametrize("activation", ["relu", "hard_tanh"])
+def test_what_is_not_found_when_the_time_runs_out_lies_in_what_is_left(activation, monkeypatch):
+    """However far the search is: the three points of each of two bistable pairs, or two, are nine, or four."""
+    weight = np.kron(np.eye(2), [[0.0, 2.0], [1.0, 0.0]])
+    game = nng.Network.recurrent(weight, np.full(4, -0.25), activation).game(players="neurons")
+    equation = PiecewiseEquation(game, False)
+    data = exact_data(equation)
+    whole = {face.vertices[0] for face in CellSearch(equation, *data).run(np.inf).faces}
+    assert len(whole) == (4 if activation == "relu" else 9)
+    for calls in range(12):
+        search = CellSearch(equation, *data)
+        separated, left = search.relaxations.separated, iter(range(calls))
+
+        def stopped(ranges, deadline, separated=separated, left=left):
+            if next(left, None) is None:
+                raise OutOfTimeError
+            return separated(ranges, deadline)
+
+        monkeypatch.setattr(search.relaxations, "separated", stopped)
+        found = search.run(np.inf)
+        for x in whole - {face.vertices[0] for face in found.faces}:
+            v = np.array([float(t) for t in x]) @ weight.T - 0.25
+            cell = equation.cell_of(v)
+            assert any(all(a <= k <= b for (a, b), k in zip(node, cell, strict=True)) for node in found.undecided)
+        assert found.stopped or calls > 4
+
+
+def test_where_the_box_is_open_nothing_is_bounded():
+    """v_0 = 1 - x_1 with x_1 >= 0: at most 1, and not bounded below."""
+    game = nng.Network.graph({(0, 1): [[-1.0]]}, {0: [1.0], 1: [2.0]}, "relu").game()
+    equation = PiecewiseEquation(game, False)
+    relaxed = Relaxations(equation, *exact_data(equation))
+    endless = np.full(2, np.inf)
+    ranges = Ranges(np.zeros(2, int), np.ones(2, int), -endless, endless, np.zeros(2), endless)
+    assert relaxed._least([], ranges, (0, 1)) is None
+    assert fraction(relaxed._least([], ranges, (0, -1))) == -1
 
 
 def test_multipliers_of_nothing_drop_no_set(monkeypatch):

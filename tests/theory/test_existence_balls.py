@@ -336,6 +336,31 @@ def test_how_far_biases_may_move(name: str, slope: float) -> None:
         assert max(max(root(100 * a, 100 * b)) for a, b in signs) > ball
 
 
+def test_biases_move_the_equilibrium_no_farther_than_the_ball_leaves_room() -> None:
+    """x = y/2 + 0.3 + e, y = x + f has y = 0.6 + 2e + 2f."""
+    game = nng.Network.ring([[[0.5]], [[1.0]]], [[0.3], [0.0]], ["identity", "identity"]).game()
+    verdict = nng.certify_equilibrium(game, [0.69, 0.69], 0.2)
+    ball = verdict.witness["bias_change_within"]
+    # From 0.69, 2 (e + f) more than the 0.09 that it is off.
+    assert 0.01 < verdict.witness["bias_change"] <= (ball - 0.09) / 4
+
+
+def test_biases_do_not_move_a_kink_into_a_ball_that_ends_there() -> None:
+    """x = max(0, 2y - 0.1 + e) is flat up to y = 0.05 - e/2."""
+    game = nng.Network.ring([[[2.0]], [[1.0]]], [[-0.1], [0.0]], ["relu", "identity"]).game()
+    verdict = nng.certify_equilibrium(game, [0.016, 0.016], 0.035)
+    allowed, ball = verdict.witness["bias_change"], verdict.witness["bias_change_within"]
+    assert allowed > 0
+    assert 2 * (0.016 + ball) - 0.1 + allowed < 0
+
+
+def test_the_ball_that_is_printed_is_the_one_that_was_examined() -> None:
+    game = nng.Network.ring([[[0.5]], [[1.0]]], [[0.3], [0.0]], ["tanh", "identity"]).game()
+    verdict = nng.certify_equilibrium(game, nng.solve(game).profile, 0.97017654321)
+    ball = verdict.witness["bias_change_within"]
+    assert ball == float(f"{ball:.6g}") < 0.97017654321 / 8
+
+
 def test_biases_that_move_a_kink_into_the_ball_are_not_allowed() -> None:
     """x = max(0, 2x - 0.1 + e) has the roots 0 and 0.1 - e."""
     game = nng.Network.ring([[[2.0]], [[1.0]]], [[-0.1], [0.0]], ["relu", "identity"]).game()

@@ -149,6 +149,26 @@ def test_a_rate_counts_that_small_steps_are_slow() -> None:
         assert state.residual <= rate.bound(k, 1.0)
 
 
+def test_scales_at_the_ends_of_floats_are_no_errors() -> None:
+    wide = TrainingProblem(ROWS * [1e99, 1e-99, 1], LABELS, ["logistic"]).game()
+    guarantee = nng.solver("gradient_descent").guarantee(wide)
+    # The residual is in units that are beyond the curvature's range.
+    assert guarantee.proved
+    assert guarantee.rate is None
+    steep = TrainingProblem(ROWS, ROWS, ["identity"], ridge=1e308, bounds=1e200).game()
+    assert nng.solve(steep, method="gradient_descent", rule="printed", max_iterations=50).status in (
+        "diverged",
+        "not_finite",
+    )
+    steep = TrainingProblem(ROWS, ROWS, ["identity"], ridge=1e308, certificate="monotone").game()
+    assert nng.solve(steep, method="gradient_descent", rule="printed", max_iterations=50).status in (
+        "diverged",
+        "not_finite",
+    )
+    tiny = nng.solver("gradient_descent", step_size=5e-324).guarantee(TrainingProblem(30 * ROWS, LABELS, "tanh").game())
+    assert str(tiny).endswith("a step is too small for floats")
+
+
 def test_the_gradient_map_is_linearised_in_its_units() -> None:
     rng = np.random.default_rng(4)
     features = LayerFeatures(ROWS[:12] * [1e-2, 1, 1e2], 2)

@@ -13,8 +13,9 @@ import pytest
 import nngames as nng
 from nngames.activations import activation
 from nngames.certificates.weighted_potential import weighted_potential
-from nngames.checks import best_response_cycles, cycle_certificates, enclosed_best_responses, one_way_players
+from nngames.checks import best_response_cycles, enclosed_best_responses, one_way_players
 from nngames.checks.cycle_certificates import Certifier
+from nngames.checks.exact_game import rationals
 from nngames.checks.feasible_profiles import into_domain
 from nngames.cli.main import run
 from nngames.games.finite.numbers import LARGEST
@@ -52,7 +53,7 @@ def test_one_neuron_answers_as_its_layer_from_its_own_row(monkeypatch: pytest.Mo
     x = np.array([1.0, -2.0, 0.5])
     certifier = Certifier(game)
     monkeypatch.setattr(certifier, "_rational", lambda *edge: pytest.fail("the whole matrix was made rational"))
-    exact = cycle_certificates.rationals(x)
+    exact = rationals(x)
     for i, player in enumerate(game.players):
         heard = Fraction(bias[i]) + sum(Fraction(weight[i, j]) * Fraction(x[j]) for j in range(3) if j != i)
         (answer,) = certifier.response(player, exact)

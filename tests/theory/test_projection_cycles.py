@@ -126,3 +126,9 @@ def test_a_wrong_cycle_leaves_the_conjecture_open(monkeypatch):
     monkeypatch.setattr(de_pierro, "SIDE", Fraction(1, 2))
     assert not next(de_pierro.oscillating_cycles(1)).verified()
     assert de_pierro_conjecture().status is Decision.UNDECIDED
+
+
+@pytest.mark.parametrize("count", [1, 0, -1, 2.5, True, "8"])
+def test_one_cycle_shows_no_alternation(count):
+    with pytest.raises(OptionError, match="count must be an integer of at least 2"):
+        de_pierro_conjecture(count)

@@ -196,6 +196,7 @@ def test_a_bounded_layer_s_report_counts_the_projection() -> None:
     report = problem.report([0.5, 1.0])
     assert report.kind == "solution"
     assert np.linalg.norm(problem.operator([0.5, 1.0])[1]) > 0.1
+    assert problem.residual([0.5, 1.0]) < 1e-15
 
 
 @pytest.mark.parametrize("bounds", [None, 1e9])
@@ -261,11 +262,12 @@ def test_a_regret_bound_counts_the_rounding_of_the_pre_activations() -> None:
         problem = TrainingProblem(inputs, inputs * near[0] + near[1], ["identity"])
         bound, rounding = regret_bound(problem.layers[1], theta[None])
         x, y = ([Fraction(z) for z in values.ravel().tolist()] for values in (inputs, problem.targets[1]))
-        square, mean, product, target = sum(a * a for a in x), sum(x), sum(a * b for a, b in zip(x, y)), sum(y)
+        square, mean, target = sum(a * a for a in x), sum(x), sum(y)
+        product = sum(a * b for a, b in zip(x, y, strict=True))
         slope = (4 * product - mean * target) / (4 * square - mean * mean)
         best, given = (slope, (target - slope * mean) / 4), [Fraction(z) for z in theta.tolist()]
         losses = [
-            sum((a * w + b) ** 2 / 2 - (a * w + b) * c for a, c in zip(x, y)) / 4 for w, b in (given, best)
+            sum((a * w + b) ** 2 / 2 - (a * w + b) * c for a, c in zip(x, y, strict=True)) / 4 for w, b in (given, best)
         ]
         regret = losses[0] - losses[1]
         assert regret <= Fraction(bound) + Fraction(rounding)

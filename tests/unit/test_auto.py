@@ -13,7 +13,7 @@ import nngames as nng
 from nngames.core.errors import DomainError, NotApplicableError, OptionError
 from nngames.networks import order
 from nngames.results.result import Status
-from nngames.solvers import auto, differences, forecast, last_resorts, stages
+from nngames.solvers import auto, differences, forecast, judging, last_resorts, stages
 from nngames.solvers.solver import State, registry
 
 
@@ -102,9 +102,9 @@ def test_the_same_run_makes_the_same_choices() -> None:
 @pytest.fixture
 def only_last_resorts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the fast schemes promise nothing, so that a run comes to its last resorts."""
-    monkeypatch.setattr(stages.Course, "_promises", lambda self: {})
-    monkeypatch.setattr(stages, "FALL", 0.0)
-    monkeypatch.setattr(stages, "SHORT", 0.0)
+    monkeypatch.setattr(judging.Judge, "promises", lambda self, smallest: {})
+    monkeypatch.setattr(judging, "FALL", 0.0)
+    monkeypatch.setattr(judging, "SHORT", 0.0)
 
 
 @pytest.mark.usefixtures("only_last_resorts")
@@ -227,7 +227,7 @@ def test_acceleration_goes_on_from_the_displacements_of_plain_passes() -> None:
     known = np.array([game.residuals(x) for x in profiles])
     scheme = nng.solver("anderson", memory=10)
     problem = scheme.problem(game, np.random.default_rng(0))
-    problem.know(known)
+    problem.know(known, len(known))
     # Not from the last one: the differences tell the map's Jacobian, wherever they were made.
     state = problem.resume(State(profiles[2], float(np.linalg.norm(known[2])), 3, known[2]))
     following = scheme.step(problem, state)
@@ -323,16 +323,20 @@ def test_steps_to_the_target(residual: float, factor: float, steps: float) -> No
 @pytest.mark.parametrize("long", [False, True])
 def test_dear_passes_are_forecast_again(monkeypatch: pytest.MonkeyPatch, long: bool) -> None:
     # The first displacements of a clearing game, where many players are at a bound, say little about the later ones.
-    monkeypatch.setattr(stages, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
+    monkeypatch.setattr(judging, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
+    monkeypatch.setattr(stages, "LITTLE_MEMORY", 1)
+    game = nng.Network.generate("clearing", 1, size=500).game()
+    short = nng.solve(game)
     if long:
         for module in (stages, differences):
             monkeypatch.setattr(module, "LONG", 1)
-    game = nng.Network.generate("clearing", 1, size=500).game()
     plain, accelerated, result = (nng.solve(game, method) for method in ("picard", "anderson", "auto"))
     assert result.converged
     assert result.method == "auto:anderson"
     assert accelerated.evaluations - 4 <= result.evaluations <= accelerated.evaluations + 8 < plain.evaluations - 15
     np.testing.assert_allclose(result.profile, plain.profile, atol=1e-6)
+    # Long differences take the place of the displacements, and the run goes on as it would beside them.
+    np.testing.assert_allclose(result.trace.residual, short.trace.residual, rtol=1e-6, atol=1e-9)
 
 
 def test_an_acyclic_network_is_told_without_another_copy_of_it() -> None:
@@ -343,3 +347,21 @@ def test_an_acyclic_network_is_told_without_another_copy_of_it() -> None:
     assert stored.matrix.nnz == 3
     closed = sparse.csr_array(([1.0, 0.5, 2.0], ([1, 0, 2], [0, 2, 1])), shape=(3, 3))
     assert not order.is_acyclic(nng.Network.recurrent(closed, np.ones(3), "relu"))
+
+
+def test_acyclic_networks_are_told_from_others() -> None:
+    """Against powers of the pattern; a short walk alone finds cycles, and never one that is not there."""
+    rng = np.random.default_rng(0)
+    found = 0
+    for k in range(120):
+        n = int(rng.integers(2, 10))
+        matrix = (rng.random((n, n)) < 0.25) * rng.standard_normal((n, n))
+        if k % 2:
+            order_of = rng.permutation(n)
+            matrix = np.tril(matrix, -1)[order_of][:, order_of]
+        acyclic = not np.linalg.matrix_power(matrix != 0, n).any()
+        assert order.is_acyclic(nng.Network.recurrent(sparse.csr_array(matrix), np.ones(n), "relu")) == acyclic
+        walks = order._walks_in_a_circle(sparse.csr_array(matrix))
+        assert not (walks and acyclic)
+        found += walks
+    assert found > 20

@@ -164,8 +164,8 @@ def test_pickles_are_not_loaded(game, tmp_path):
 
 def test_methods_with_buffers_of_their_own_are_refused(game, tmp_path):
     expected = (
-        "no checkpoints are kept of picard; they are of accelerated_gradient, block_iterative, gradient_descent, "
-        "newton_descent, stochastic_gradient"
+        "no checkpoints are kept of picard, so it cannot resume; they are of accelerated_gradient, block_iterative, "
+        "gradient_descent, newton_descent, stochastic_gradient"
     )
     with pytest.raises(NotApplicableError) as caught:
         solve_with_checkpoints(game, solver("picard"), Checkpoints(tmp_path / "c.npz", IDENTITY))

@@ -341,6 +341,17 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert target.read_text() == "two"
     assert sorted(os.listdir(tmp_path)) == ["result.json"]
 
+    def interrupted(*names: Any) -> None:
+        os.rename(*names)
+        raise KeyboardInterrupt
+
+    # Ctrl-C when the rename is done, but nothing else.
+    monkeypatch.setattr(files.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(target, "four")
+    assert target.read_text() == "four"
+    assert sorted(os.listdir(tmp_path)) == ["result.json"]
+
 
 def test_a_link_is_followed_and_a_pipe_is_written_into(tmp_path: Path) -> None:
     target, link, pipe = (tmp_path / name for name in ("result.json", "link", "pipe"))

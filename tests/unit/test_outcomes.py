@@ -21,6 +21,7 @@ from nngames.core.verdicts import Decision
 from nngames.games import oracles
 from nngames.games.oracles import minimise_cost
 from nngames.results.trajectory import TrajectoryKind
+from nngames.scenario import load_scenario
 
 PROVED = Decision.PROVED
 
@@ -529,3 +530,15 @@ def test_what_would_change_the_verdicts_is_told():
     assert "more steps may tell" in open_one.equilibria_are_outcomes.would_change
     for report in (proved, jumping, open_one):
         assert report.equilibria_are_outcomes.would_change
+    quadratic = nng.QuadraticGame({"a": [[2.0]], "b": [[2.0]]}, {("a", "b"): [[0.5]]}, {"a": [1.0], "b": [1.0]})
+    for game, data in ((ring([0.5, 0.8], "tanh"), "weights or biases"), (quadratic, "numbers of the game")):
+        report = nng.check_outcomes(game, starts=2, steps=50)
+        for verdict in (report.limits_are_equilibria, report.equilibria_are_outcomes):
+            assert verdict.would_change.startswith(f"nothing in the {data}; only ")
+
+
+def test_a_game_without_best_responses_is_refused_however_little_time_there_is():
+    game = load_scenario("gallery:linear_layer").game
+    for seconds in (1e-9, 1.0):
+        with pytest.raises(nng.NotApplicableError, match="no best-response map"):
+            nng.check_outcomes(game, starts=2, max_seconds=seconds)

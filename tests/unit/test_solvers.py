@@ -300,6 +300,11 @@ def test_wrong_arguments_are_refused_exactly(
     assert str(caught.value) == message
 
 
+def test_auto_is_no_scheme_by_itself() -> None:
+    with pytest.raises(nng.NotApplicableError, match="auto chooses a scheme for a game"):
+        nng.solver("auto")
+
+
 def test_what_is_no_game_is_refused() -> None:
     network = contraction().network
     with pytest.raises(InputError, match=r"pass network\.game\(\)$"):

@@ -23,7 +23,7 @@ def bias_margin(
     deadline: float,
 ) -> float | None:
     """Return a number so that each of the isolated equilibria stays, moved, where every bias changes by less; 0 where
-    one lies at a kink. None if there is no such number, or it takes too long.
+    one lies at a kink. None if there is no such number, it takes too long, or no float is as small.
 
     Notes
     -----
@@ -44,7 +44,8 @@ def bias_margin(
     least = fraction(min(ends))
     found = nearest_float(least)
     # Of hundreds of digits, rounded to a float that is not larger.
-    return found if found <= least else math.nextafter(found, 0.0)
+    found = found if found <= least else math.nextafter(found, 0.0)
+    return found if found or not least else None
 
 
 def _of_point(

@@ -86,14 +86,14 @@ def _complete(found: RootSearch, box: tuple[Array, Array], max_seconds: float) -
     references = ("krawczyk1969", "neumaier1990")
     noun = "equilibrium" if count == 1 else "equilibria"
     if not rest:
-        statement = (
-            f"The game has exactly {count} {noun}: {found.boxes} boxes, which cover the one that holds them all, are "
-            "decided"
+        covers = (
+            "1 box, which holds them all, is" if found.boxes == 1 else f"{found.boxes} boxes, which hold them all, are"
         )
+        statement = f"The game has exactly {count} {noun}: {covers} decided"
         change = "other data, which were taken as exact"
         return Verdict(Decision.PROVED, statement, _METHOD, None, witness, references, would_change=change)
     if found.stopped:
-        why = f"the search stopped after {max_seconds:g} s and {found.boxes} boxes"
+        why = f"the search stopped after {max_seconds:g} s and {found.boxes} box{'es' * (found.boxes != 1)}"
         change = f"more than {max_seconds:g} max_seconds"
     else:
         why = "they may hold multiple equilibria or a continuum, which no Krawczyk test separates"

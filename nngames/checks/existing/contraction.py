@@ -185,7 +185,9 @@ class NewtonMap:
         identity = np.eye(n)
         middle = np.abs(identity - c + product)
         rounding = 4 * _UNIT * (identity + self._absolute + np.abs(product))
-        bounds = (middle + rounding + self._absolute @ size) * (1 + 4 * (n + 4) * _UNIT) + 1e-290
+        # Products of tiny factors vanish: each by half the least float, times what multiplies it.
+        vanished = 4 * n * 5e-324 * (self.equation.absolute.max(initial=1.0) + self._absolute.max(initial=1.0))
+        bounds = (middle + rounding + self._absolute @ size + vanished) * (1 + 4 * (n + 4) * _UNIT) + 1e-290
         # Where infinities of both signs met.
         return np.where(np.isnan(bounds), np.inf, bounds)
 

@@ -32,7 +32,8 @@ _FAR = 900
 def described(game: FiniteGame) -> str:
     """Return what a statement calls the game."""
     shape = " x ".join(map(str, game.sizes)) if len(game.sizes) <= 6 else str(game.size)
-    return f"the finite game of {len(game.sizes)} players with {shape} profiles"
+    players = "1 player" if len(game.sizes) == 1 else f"{len(game.sizes)} players"
+    return f"the finite game of {players} with {shape} profiles"
 
 
 def shown(number: Fraction) -> str:
@@ -92,6 +93,15 @@ def exact_verdict(game: FiniteGame, pairs: SquarePairs, tolerance: float) -> Ver
     )
     margin = abs(nearest_float(square["sum"]))
     return Verdict(decision, statement, _CRITERION, margin, square, _MONDERER, would_change=change)
+
+
+def weighted_by_exact(game: FiniteGame, exact: Verdict, tolerance: float) -> Verdict | None:
+    """Return the proof of a weighted potential where an exact one is proved; None where it is not."""
+    if not exact.proved:
+        return None
+    statement = f"{described(game)} has a weighted potential: an exact one, with weights 1 ({known(game, tolerance)})"
+    change = f"at least what takes its exact potential away: {exact.would_change}"
+    return Verdict(exact.status, statement, _CRITERION, None, exact.witness, _MONDERER, would_change=change)
 
 
 def weighted_verdict(game: FiniteGame, pairs: SquarePairs, tolerance: float) -> Verdict:

@@ -42,7 +42,7 @@ def exact_change(
     most = Fraction(float(np.max(mismatch - pairs.rounding, initial=0.0))) / 10
     if decision is Decision.PROVED:
         if not pairs.first.size:
-            return "a second player with a choice"
+            return "two players with a choice each"
         if tolerance is None:
             return f"{_APART}, however little"
         below = f"a positive data tolerance below {floored(least)}"
@@ -66,7 +66,7 @@ def weighted_change(
     """Return what would change a verdict on a weighted potential; ``size`` is the largest |cost| of the game."""
     if balance.decision is Decision.PROVED:
         if not pairs.first.size:
-            return "a second player with a choice"
+            return "two players with a choice each"
         return f"{_APART} under any weights" + (
             ", however little" if tolerance is None else f", by more than {tolerance:.3g} of the larger one's costs"
         )

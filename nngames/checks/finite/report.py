@@ -17,6 +17,7 @@ from nngames.checks.finite.balance_verdicts import (
     finite_potential,
     known,
     shown,
+    weighted_by_exact,
     weighted_verdict,
 )
 from nngames.checks.finite.better_replies import MOST_ARCS, Deviations
@@ -88,7 +89,7 @@ def finite_report(game: FiniteGame, tolerance: float, max_seconds: float) -> dic
         # A small game is compared whatever the time.
         pairs = SquarePairs(game, max(deadline, began + _AT_LEAST))
         exact = exact_verdict(game, pairs, tolerance)
-        weighted = weighted_verdict(game, pairs, tolerance)
+        weighted = weighted_by_exact(game, exact, tolerance) or weighted_verdict(game, pairs, tolerance)
     proved = exact if exact.proved else weighted
     weights = proved.witness["weights"] if proved.proved else None
     potential = None if weights is None else finite_potential(game, list(weights.values()))

@@ -21,6 +21,7 @@ from nngames.core.errors import DomainError, NotApplicableError
 from nngames.core.exact import rational, rational_matrix
 from nngames.core.profiles import Array, Player
 from nngames.games import Game
+from nngames.networks.rational_bias import rational_bias
 
 #: Steps of the followers towards an equilibrium among themselves, and the change at which they have arrived.
 MOST_STEPS, ARRIVED = 2000, 1e-13
@@ -183,7 +184,7 @@ class CostBalls:
 
         game: Any = self.answers.game
         network, leader = game.network, self.answers.leader
-        v = [arb(rational(b)) for b in network.effective_bias(leader).tolist()]
+        v = [arb(b) for b in rational_bias(network, leader)]
         for (target, source), weight in network.weights.items():
             if target == leader:
                 matrix, part = rational_matrix(weight.dense), x[network.space.slices[source]]

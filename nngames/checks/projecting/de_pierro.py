@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from nngames.core.ball_ranges import working_precision
+from nngames.core.errors import OptionError
 from nngames.core.exact import rational
 from nngames.core.verdicts import Decision, Verdict
 
@@ -120,6 +121,11 @@ def de_pierro_conjecture(count: int = 8) -> Verdict:
     count : int
         So many cycles are computed and verified exactly, and listed.
 
+    Raises
+    ------
+    OptionError
+        If count is no integer above 1: two cycles show that x alternates.
+
     Notes
     -----
     The points of least squared distances are those with y = z = 0 and |x| <= 1. At relaxation e = rho^k the cycle is
@@ -131,6 +137,8 @@ def de_pierro_conjecture(count: int = 8) -> Verdict:
     """
     from flint import arb
 
+    if isinstance(count, bool) or not isinstance(count, int) or count < 2:
+        raise OptionError(f"count must be an integer of at least 2, the number of cycles; got {count!r}")
     cycles = list(oscillating_cycles(count))
     with working_precision(128):
         half = rational(RATIO**FIRST) / 2
