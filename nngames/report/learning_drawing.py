@@ -26,7 +26,7 @@ def draw_learning_curves(figure: Any, curves: Mapping[str, LearningCurve], resul
             looks = {"color": colour} if single else line_style(number)
             good = np.isfinite(values)
             passes, values = curve.evaluations[good], values[good]
-            if len(passes) == 2 and passes[1] > passes[0] + 1:
+            if np.unique(passes).size == 2 and passes[-1] > passes[0] + 1:
                 # Of a run that tells nothing between its start and its end.
                 looks = {**looks, "linestyle": ":"}
             axes.plot(passes, values, linewidth=1.6, label=literal(label), **looks)

@@ -360,3 +360,22 @@ def test_neither_pyplot_nor_settings_are_touched():
         "assert matplotlib.rcParams.copy() == before; assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
+def test_a_training_run_that_tells_only_its_start_and_end_is_dotted():
+    from matplotlib.figure import Figure
+
+    from nngames.report.learning_drawing import draw_learning_curves
+    from nngames.training.learning_curve import LearningCurve
+
+    result = nng.solve(minus_two(), "picard", max_iterations=1)
+    curves = {}
+    for label, passes in {"told": (1, 2, 3), "mute": (1, 9, 9), "short": (1, 2)}.items():
+        curves[label] = LearningCurve(lambda profile: (float(profile[0]), 0.5))
+        for number, count in enumerate(passes):
+            curves[label].add(number, count, np.array([3.0 - number]))
+    figure = Figure()
+    draw_learning_curves(figure, curves, dict.fromkeys(curves, result))
+    for axes in figure.axes:
+        looks = {line.get_label(): line.get_linestyle() for line in axes.lines}
+        assert (looks["told"] == ":", looks["mute"] == ":", looks["short"] == ":") == (False, True, False)
