@@ -1,6 +1,8 @@
-"""What all tests share: plain passes, whether or not Numba is installed, so that every run is the same."""
+"""What all tests share: plain passes, whether or not Numba is installed, and Ctrl-C as users have it."""
 
 from __future__ import annotations
+
+import signal
 
 import pytest
 
@@ -11,3 +13,10 @@ from nngames.networks import fused
 def _plain_passes() -> None:
     """Let no run compile its passes: after so many seconds of runs it would."""
     fused._process().installed = False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> None:
+    """Let processes that tests start take Ctrl-C, which those of a shell's background job inherit as ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
