@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
 from fractions import Fraction
 
 
@@ -39,6 +40,24 @@ def simplest_between(low: Fraction, high: Fraction) -> Fraction:
     if whole == low or whole + 1 <= high:
         return Fraction(whole if whole == low else whole + 1)
     return whole + 1 / simplest_between(1 / (high - whole), 1 / (low - whole))
+
+
+def floored(value: Fraction | float, digits: int = 3) -> str:
+    """Return so many digits of a nonnegative finite number, rounded down."""
+    return _outwards(value, digits, ROUND_DOWN)
+
+
+def raised(value: Fraction | float, digits: int = 3) -> str:
+    """Return so many digits of a nonnegative finite number, rounded up."""
+    return _outwards(value, digits, ROUND_UP)
+
+
+def _outwards(value: Fraction | float, digits: int, rounding: str) -> str:
+    exact = Fraction(value)
+    number = Context(prec=digits, rounding=rounding).divide(Decimal(exact.numerator), Decimal(exact.denominator))
+    if 1e-300 < abs(number) < 1e300 or number == 0:
+        return f"{float(number):.{digits}g}"
+    return f"{number:.{digits - 1}e}"
 
 
 def bound_reaches_one(bound: float) -> str:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from nngames.certificates.balance import Balance
 from nngames.certificates.coupling_pairs import CouplingPairs
+from nngames.certificates.figures import floored, raised
 from nngames.core.exact import EXACT_ORDER, fraction
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
@@ -39,22 +39,6 @@ TAKEN_EXACTLY = "data_tolerance=0, which takes the numbers as exact"
 
 #: An entry of A and the same one of C.
 Entry = tuple[Fraction, Fraction]
-
-
-def floored(value: Fraction | float) -> str:
-    """Return three digits of a positive number, rounded down."""
-    return _digits(value, ROUND_DOWN)
-
-
-def raised(value: Fraction | float) -> str:
-    """Return three digits of a positive number, rounded up."""
-    return _digits(value, ROUND_UP)
-
-
-def _digits(value: Fraction | float, rounding: str) -> str:
-    exact = Fraction(value)
-    number = Context(prec=3, rounding=rounding).divide(Decimal(exact.numerator), Decimal(exact.denominator))
-    return f"{float(number):.3g}" if 1e-300 < abs(number) < 1e300 or number == 0 else f"{number:.2e}"
 
 
 # Exact potentials

@@ -13,7 +13,8 @@ from nngames.certificates.balance import find_weights
 from nngames.certificates.cost_structure import coupling_pairs, nonlinear_response
 from nngames.certificates.coupling_pairs import CouplingPairs
 from nngames.certificates.exact_balance import find_exact_weights
-from nngames.certificates.potential_changes import floored, weighted_change
+from nngames.certificates.figures import floored
+from nngames.certificates.potential_changes import weighted_change
 from nngames.checks.effective_coupling import effective_coupling, listening_matrix
 from nngames.checks.one_way_players import one_way_players
 from nngames.core.bounds import TIGHT_SIDE

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nngames.checks.exact_game import ExactGame, rationals
+from nngames.core.enclosures import outward_floats
 from nngames.core.errors import NotApplicableError
 from nngames.core.exact import fraction, nearest_float
 from nngames.core.profiles import Array, Player
@@ -111,8 +112,7 @@ class Certifier(ExactGame):
                 if not gain.is_finite():
                     continue
                 # Not by way of rationals: FLINT aborts where an exponent is too large for one.
-                low = math.nextafter(float(gain.lower()), -math.inf)
-                high = math.nextafter(float(gain.upper()), math.inf)
+                low, high = outward_floats(gain, gain)
             # The sign, and the first six digits.
             if (low > 0 or high < 0) and high - low <= 1e-6 * max(abs(low), abs(high)):
                 break

@@ -13,7 +13,7 @@ from nngames.certificates import verdict_of
 from nngames.certificates.figures import shown
 from nngames.checks.check import Check, check_named, require_game
 from nngames.checks.cycle_certificates import certification_reason
-from nngames.checks.existing.ball_words import NORM, ceiled, floored, larger_radius, undecided
+from nngames.checks.existing.ball_words import NORM, larger_radius, reduced, undecided, widened
 from nngames.checks.existing.contraction import Contraction, NewtonMap, SingularError, UnboundedError
 from nngames.checks.existing.equation import MOST_COORDINATES, EquilibriumEquation, equation_reason
 from nngames.checks.existing.exact import is_exact_equilibrium
@@ -183,18 +183,18 @@ def _proved(newton: NewtonMap, known: Contraction, box: Array, trial: float, rad
         while (larger := min(growth * within, most)) > within and newton.on_ball(larger).factor < 1:
             within = larger
     statement = (
-        f"Exactly one equilibrium lies within {ceiled(found)} of the profile in the maximum norm, and no other within "
-        f"{floored(within)}: Newton's map contracts by {shown(known.factor)}"
+        f"Exactly one equilibrium lies within {widened(found)} of the profile in the maximum norm, and no other within "
+        f"{reduced(within)}: Newton's map contracts by {shown(known.factor)}"
     )
     biases = "biases" if isinstance(newton.equation.game, NetworkGame) else "linear terms"
     # At the end of the largest ball the contraction leaves no room.
-    ball = float(floored(max(within / 8, trial)))
+    ball = float(reduced(max(within / 8, trial)))
     allowed = newton.bias_allowance(ball)
     change = "other data, which were taken as exact"
     if allowed > 0:
         change = (
             f"{biases} changed by more than {allowed:.1e} each, up to which there is exactly one equilibrium within "
-            f"{ceiled(ball)}; or other weights"
+            f"{widened(ball)}; or other weights"
         )
     witness = {
         "centre": newton.centre,

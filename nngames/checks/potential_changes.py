@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nngames.certificates.potential_changes import floored
+from nngames.certificates.figures import floored
 from nngames.core.profiles import Array
 from nngames.games import TrackingGame
 from nngames.results.cycle import Cycle, Deviation

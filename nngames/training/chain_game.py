@@ -22,6 +22,7 @@ from nngames.results.result import Status
 from nngames.training.chain import forward_pass
 from nngames.training.chain_loss import ChainLoss
 from nngames.training.duality import regret_bound
+from nngames.training.explain import gathered
 from nngames.training.layer_features import LayerFeatures
 from nngames.training.layer_problem import LayerProblem
 from nngames.training.training_game import SCALE, TrainingGame
@@ -134,7 +135,7 @@ class ChainGame(TrainingGame):
             else:
                 lines.append(f"layer {player} ({activation.name}): R^{n}, J = E")
         if format == "latex":
-            return r"\begin{gathered}" + "\n" + " \\\\\n".join(lines) + "\n" + r"\end{gathered}"
+            return gathered(lines)
         lines.append("E is the network's loss with its ridges: the last layer's Fenchel-Young loss at its own answers.")
         return "\n".join(lines)
 

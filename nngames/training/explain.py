@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from nngames.core.errors import check_choice
 from nngames.core.profiles import Player
@@ -32,6 +32,11 @@ def explain_layers(layers: Mapping[Player, LayerProblem], format: str) -> str:
             f"{layer.features.samples} samples"
         )
     if format == "latex":
-        return r"\begin{gathered}" + "\n" + " \\\\\n".join(lines) + "\n" + r"\end{gathered}"
+        return gathered(lines)
     lines.append("No cost depends on another player's parameters: the sum of the costs is an exact potential.")
     return "\n".join(lines)
+
+
+def gathered(lines: Sequence[str]) -> str:
+    """Return lines of LaTeX as one displayed block."""
+    return r"\begin{gathered}" + "\n" + " \\\\\n".join(lines) + "\n" + r"\end{gathered}"

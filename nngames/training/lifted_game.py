@@ -31,6 +31,7 @@ from nngames.games.game import scalar
 from nngames.results.result import Status
 from nngames.training.constraints import project_spectral
 from nngames.training.duality import regret_bound
+from nngames.training.explain import gathered
 from nngames.training.layer_features import LayerFeatures
 from nngames.training.layer_problem import LayerProblem
 from nngames.training.lifted_moves import LiftedMoves
@@ -266,7 +267,7 @@ class LiftedGame(TrainingGame):
             else:
                 lines.append(f"{kind} of layer {layer} ({name}): R^{n}{limit}, J = {paid}")
         if format == "latex":
-            return r"\begin{gathered}" + "\n" + " \\\\\n".join(lines) + "\n" + r"\end{gathered}"
+            return gathered(lines)
         lines.append(
             "D_l = c_l sum_t omega_t [g_l(v) + g_l*(z) - <v, z>], v = W_l z_{l-1} + b_l; their sum is a potential."
         )

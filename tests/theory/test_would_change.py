@@ -13,7 +13,8 @@ from structure_games import FAMILIES, drawn_game
 
 import nngames as nng
 from nngames.certificates.exact_potential import exact_potential
-from nngames.certificates.potential_changes import cycle_change, floored, multiple_change, raised
+from nngames.certificates.figures import floored, raised
+from nngames.certificates.potential_changes import cycle_change, multiple_change
 from nngames.certificates.weighted_potential import weighted_potential
 from nngames.checks.acyclicity import examine_components
 from nngames.checks.cycle_certificates import Certifier

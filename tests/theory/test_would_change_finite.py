@@ -11,7 +11,7 @@ import pytest
 from phrases import figure
 
 import nngames as nng
-from nngames.certificates.potential_changes import floored
+from nngames.certificates.figures import floored
 from nngames.checks.finite import square_pairs
 from nngames.checks.finite.square_pairs import SquarePairs
 

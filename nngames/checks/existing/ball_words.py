@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import decimal
 from typing import Any
 
+from nngames.certificates.figures import floored, raised
 from nngames.core.profiles import Array
 from nngames.core.verdicts import BallVerdict, Decision
 
@@ -15,7 +15,7 @@ def larger_radius(without_one: BallVerdict | None) -> str:
     """Return which radius changes that none of the radius asked for has an equilibrium."""
     if without_one is None or without_one.radius is None or not without_one.proved:
         return "a larger radius, or a profile solved to a smaller tolerance"
-    within = ceiled(without_one.radius)
+    within = widened(without_one.radius)
     return f"a radius of {within}, within which exactly one lies, or a profile solved to a smaller tolerance"
 
 
@@ -27,15 +27,11 @@ def undecided(
     return BallVerdict(Decision.UNDECIDED, statement, method, None, evidence, would_change=change)
 
 
-def ceiled(value: float) -> str:
-    """Return six digits of a number, rounded up."""
-    return _digits(value, decimal.ROUND_CEILING)
+def widened(radius: float) -> str:
+    """Return six digits of a radius, rounded up."""
+    return raised(radius, 6)
 
 
-def floored(value: float) -> str:
-    """Return six digits of a number, rounded down."""
-    return _digits(value, decimal.ROUND_FLOOR)
-
-
-def _digits(value: float, rounding: str) -> str:
-    return f"{float(decimal.Context(prec=6, rounding=rounding).create_decimal(value)):.6g}"
+def reduced(radius: float) -> str:
+    """Return six digits of a radius, rounded down."""
+    return floored(radius, 6)

@@ -11,7 +11,7 @@ import numpy as np
 from nngames.certificates import verdict_of
 from nngames.certificates.error_bounds import euclidean_length
 from nngames.certificates.figures import bound_reaches_one, shown
-from nngames.checks.existing.ball_words import NORM, ceiled, floored, larger_radius, undecided
+from nngames.checks.existing.ball_words import NORM, larger_radius, reduced, undecided, widened
 from nngames.checks.existing.equation import EquilibriumEquation
 from nngames.core.profiles import Array
 from nngames.core.verdicts import BallVerdict, Decision
@@ -31,7 +31,7 @@ def by_contraction(game: Any, equation: EquilibriumEquation, centre: Array, radi
     witness = {"centre": centre, "radius": found, "norm": NORM, "factor": factor, "certificate": name}
     if math.isfinite(found) and (radius is None or found <= radius):
         statement = (
-            f"Exactly one equilibrium exists, and it lies within {ceiled(found)} of the profile in the maximum norm: "
+            f"Exactly one equilibrium exists, and it lies within {widened(found)} of the profile in the maximum norm: "
             f"the map contracts by {shown(factor)} ({name})"
         )
         witness["unique_within"] = math.inf
@@ -58,7 +58,7 @@ def by_contraction(game: Any, equation: EquilibriumEquation, centre: Array, radi
     if math.isfinite(distance) and distance * (1 - 1e-15) > radius:
         statement = (
             f"No equilibrium lies within {radius:.6g} of the profile in the maximum norm: the only one is at least "
-            f"{floored(distance)} away"
+            f"{reduced(distance)} away"
         )
         refuted = {**witness, "radius": radius, "near": near, "distance": distance}
         margin, change = distance - radius, larger_radius(by_contraction(game, equation, centre, None))
@@ -68,8 +68,8 @@ def by_contraction(game: Any, equation: EquilibriumEquation, centre: Array, radi
     if not math.isfinite(found):
         return unknown
     return undecided(
-        f"The one equilibrium lies within {ceiled(found)} of the profile, but is not shown to lie within {radius:.6g}",
-        f"a radius of {ceiled(found)}, or a profile solved to a smaller tolerance",
+        f"The one equilibrium lies within {widened(found)} of the profile, but is not shown to lie within {radius:.6g}",
+        f"a radius of {widened(found)}, or a profile solved to a smaller tolerance",
         METHOD,
         centre,
         {"distance": found},

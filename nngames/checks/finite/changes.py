@@ -15,14 +15,13 @@ import numpy as np
 
 from nngames.certificates.balance import Balance
 from nngames.certificates.coupling_pairs import CouplingPairs
+from nngames.certificates.figures import floored, raised
 from nngames.certificates.potential_changes import (
     TAKEN_EXACTLY,
     cycle_change,
     cycle_doubt,
-    floored,
     logarithm,
     multiple_change,
-    raised,
     still_apart,
 )
 from nngames.checks.finite.better_replies import Deviations

@@ -17,6 +17,7 @@ import numpy as np
 from nngames.checks.cycle_certificates import Certifier, certification_reason
 from nngames.checks.leading.order import Hearing, listening_order
 from nngames.core.ball_ranges import working_precision
+from nngames.core.enclosures import outward_floats
 from nngames.core.errors import DomainError, NotApplicableError
 from nngames.core.exact import rational, rational_matrix
 from nngames.core.profiles import Array, Player
@@ -251,8 +252,4 @@ def _ends(ball: Any | None) -> tuple[float, float] | None:
 
     if ball is None or not arb(ball).is_finite():
         return None
-    ball = arb(ball)
-    return (
-        float(np.nextafter(float(ball.lower().mid()), -np.inf)),
-        float(np.nextafter(float(ball.upper().mid()), np.inf)),
-    )
+    return outward_floats(arb(ball), arb(ball))

@@ -28,7 +28,7 @@ from nngames.certificates.norms import coupling_norms
 from nngames.core.errors import NotApplicableError, OptionError
 from nngames.core.profiles import Array
 from nngames.networks import Network
-from nngames.training.constraints import project_monotone, project_spectral
+from nngames.training.constraints import SpectralBall, project_monotone
 from nngames.training.designing.entries import Entries, block_entries, joint_entries
 
 #: Larger joint matrices are not decomposed again and again.
@@ -91,9 +91,8 @@ class SpectralBalls(CertificateSet):
         """Clip the singular values of each block's difference from the centre."""
         found = np.empty_like(values)
         for block, (where, shape) in self.entries.blocks.items():
-            middle = self.centre * np.eye(*shape)
-            nearest = project_spectral(values[where].reshape(shape) - middle, self.bounds[block])
-            found[where] = (nearest + middle).ravel()
+            ball = SpectralBall(self.bounds[block], self.centre)
+            found[where] = ball.project(values[where].reshape(shape)).ravel()
         return found
 
     def constraints(self, values: Any) -> list[Any]:
