@@ -17,6 +17,7 @@ from nngames.core.errors import NNGamesError, NotApplicableError
 from nngames.core.threads import blas_threads
 from nngames.core.verdicts import Decision
 from nngames.games import Game
+from nngames.networks.fused import warm
 from nngames.results.records import record_of
 from nngames.results.result import Result, Status, empty_trace, versions
 from nngames.solvers import Guarantee, solve
@@ -93,6 +94,8 @@ class Executor:
         own = (case, json.dumps([scheme_name(scheme), repr(scheme)]))
         call = "warm" if own in self._made else "first"
         self._made.add(own)
+        if call == "warm":
+            warm()
         arguments = dict(task["arguments"])
         try:
             if self._held is None or self._held[0] != case:

@@ -54,7 +54,8 @@ def compare(
 
     Repetitions are interleaved: all methods make their first run, then all their second one, so that medians are
     taken under the same conditions. The first run of a method on a game in a process is told apart from the others,
-    which are warm: they find its imports, compiled code and proofs about the game done.
+    which are warm: they find its imports, compiled code (that of the extra ``fast`` too) and proofs about the game
+    done.
 
     Parameters
     ----------

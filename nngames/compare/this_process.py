@@ -7,6 +7,7 @@ from functools import partial
 
 from nngames.compare.execution import Executor, run
 from nngames.compare.tasks import Task, Watch
+from nngames.networks.fused import warm
 from nngames.results.result import Result
 
 
@@ -31,8 +32,11 @@ class ThisProcess:
                 case = task.case
                 watch.began(task)
                 if case.bare:
+                    call = "warm" if task.label in made else "first"
+                    if call == "warm":
+                        warm()
                     result = run(case.subject, case.schemes[task.label], case.arguments)
-                    self.results[task] = (result, "warm" if task.label in made else "first")
+                    self.results[task] = (result, call)
                     made.add(task.label)
                     watch.ended(task, {})
                     continue

@@ -193,6 +193,12 @@ def compile_passes() -> None:
         _process().load()
 
 
+def warm() -> None:
+    """Load the kernels where Numba is installed, as for a run that shall find everything loaded and compiled."""
+    if installed():
+        compile_passes()
+
+
 def _indices() -> Iterator[tuple[Path, bool]]:
     """Yield the indices of Numba's cache that belong to the kernels, and whether each is younger than all sources."""
     here = Path(__file__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from nngames.networks import column_passes, forms, fused, fused_anderson, fused_
 from nngames.networks.fused import Kernels
 from nngames.results.result import Status
 from nngames.solvers import loop, stages
+from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.multisecant import solve_gram
 from nngames.solvers.stopping import Stretch
 
@@ -450,6 +452,24 @@ class TestPolicy:
         batch = nng.solve_batch(game, np.zeros((2, game.size)), "picard")
         # Of a batch only what they would have saved.
         assert 0 < process.spent - spent < 0.2 * batch.seconds
+
+    @pytest.mark.parametrize("given", ["game", "scenario"])
+    def test_a_comparison_loads_them_between_first_calls_and_warm_runs(
+        self, process: fused._Process, monkeypatch: pytest.MonkeyPatch, given: str
+    ) -> None:
+        had = []
+        steps = FixedPointProblem.start
+
+        def start(problem: Any, x: Any) -> Any:
+            had.append(process.kernels is not None)
+            return steps(problem, x)
+
+        monkeypatch.setattr(FixedPointProblem, "start", start)
+        if given == "game":
+            nng.compare(ring([4, 4], ["tanh", "tanh"], 0.5), ["picard", "km"], repeat=2, max_seconds=60.0)
+        else:
+            nng.compare(nng.load_scenario("gallery:bench/gaussian_tanh_200_3"), ["picard", "km"], repeat=2)
+        assert had == [False, False, True, True]
 
 
 @pytest.mark.parametrize("method", ["picard", "anderson"])
