@@ -17,6 +17,7 @@ from nngames.activations.foundations.parameters import Matrix, Vector, matrix, r
 from nngames.activations.foundations.projections import ON_SET, RationalProjection, as_pair, row_scale
 from nngames.activations.foundations.slopes import Pair
 from nngames.activations.numerics.active_set import project_exactly
+from nngames.activations.numerics.faces import Faces
 from nngames.activations.numerics.rounding import EPS, Mask, floating, wide
 from nngames.core.errors import NotApplicableError
 from nngames.core.exact import fraction, rational
@@ -63,6 +64,16 @@ class PolyhedronProjection(RationalProjection):
         """The lengths of the rows of A that are not zero."""
         a = np.asarray(self.matrix)
         return np.array([math.hypot(*row) for row in a.tolist() if any(row)])
+
+    @cached_property
+    def _faces(self) -> Faces:
+        return Faces(self._rows[0])
+
+    @cached_property
+    def _quadratic_program(self) -> tuple[Array, Array, Array, Array]:
+        """What daqp takes for every point: the Hessian, the rows, no lower bounds, and no kind but inequalities."""
+        rows = self._rows[0]
+        return np.eye(self.size), rows, np.full(len(rows), -1e30), np.zeros(len(rows), dtype=np.int32)
 
     @property
     def size(self) -> int:
@@ -181,18 +192,19 @@ class PolyhedronProjection(RationalProjection):
             If there is no point, not even up to ``RESIDUAL``: proved in exact arithmetic.
         """
         rows, offsets = self._rows[0], self._rows[1] / factor
-        if np.all(rows @ v <= offsets):
+        if (rows.dot(v) <= offsets).all():
             return v, np.zeros(len(rows)), 0.0
         active = self._active_rows(v, offsets)
         if active is not None and active.any():
-            p, y, condition = _on_equations(v, rows[active], offsets[active])
+            face = self._faces.of(active)
+            p, y = face.project(v, offsets[active])
             unit = (self.size + 8) * EPS
-            size = 1.0 + np.linalg.norm(p) + np.max(np.abs(offsets))
-            drift = unit * condition * np.linalg.norm(v)
-            if np.max(rows @ p - offsets) <= RESIDUAL * size + drift and np.min(y) >= -drift:
+            size = 1.0 + math.sqrt(p.dot(p)) + float(np.abs(offsets).max())
+            drift = unit * face.condition * math.sqrt(v.dot(v))
+            if (rows.dot(p) - offsets).max() <= RESIDUAL * size + drift and y.min() >= -drift:
                 multipliers = np.zeros(len(rows))
                 multipliers[active] = np.maximum(y, 0.0)
-                return p, multipliers, 2 * drift + unit * condition * size
+                return p, multipliers, 2 * drift + unit * face.condition * size
         p, y = self._project_exactly(v, factor, 0.0)
         if p is not None:
             return p, y, 8 * EPS * float(np.linalg.norm(p))
@@ -217,17 +229,8 @@ class PolyhedronProjection(RationalProjection):
         """Return which rows daqp finds active at the projection of v; None if it fails."""
         import daqp
 
-        rows = self._rows[0]
-        _, _, flag, information = daqp.solve(
-            np.eye(self.size),
-            np.ascontiguousarray(-v),
-            rows,
-            np.ascontiguousarray(offsets),
-            np.full(len(rows), -1e30),
-            np.zeros(len(rows), dtype=np.int32),
-            primal_tol=1e-13,
-            dual_tol=1e-13,
-        )
+        hessian, rows, below, kinds = self._quadratic_program
+        _, _, flag, information = daqp.solve(hessian, -v, rows, offsets, below, kinds, primal_tol=1e-13, dual_tol=1e-13)
         return None if flag < 0 else np.asarray(information["lam"]) > 0
 
     def contains(self, z: ArrayLike) -> Mask:
@@ -301,19 +304,3 @@ class PolyhedronProjection(RationalProjection):
             sum(rational(a) * t for a, t in zip(row, z, strict=True)) > rational(b)
             for row, b in zip(self.matrix, self.offset, strict=True)
         )
-
-
-def _on_equations(v: Array, rows: Array, offsets: Array) -> tuple[Array, Array, float]:
-    """Return the projection of v on {z: rows z = offsets}, its multipliers, and the condition number of the rows.
-
-    The second round removes what rounding left of the first when v is far away.
-    """
-    left, values, right = np.linalg.svd(rows, full_matrices=False)
-    rank = int(np.sum(values > values[0] * max(rows.shape) * EPS))
-    left, values, right = left[:, :rank], values[:rank], right[:rank]
-    level = (left.T @ offsets) / values
-    p, off = v, np.zeros(rank)
-    for _ in range(2):
-        step = right @ p - level
-        p, off = p - step @ right, off + step
-    return p, left @ (off / values), float(values[0] / values[-1])
