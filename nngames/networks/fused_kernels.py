@@ -241,9 +241,12 @@ def relaxed_steps(
 
 
 def signatures() -> list[tuple[Any, Any]]:
-    """Return the kernel with its signature in double precision."""
+    """Return the kernels with their signatures in double precision."""
     from numba import float64, int64
 
     vector, matrix, stack, integers = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
     network = (float64[:, :, :, ::1], stack, stack, int64[:, ::1], matrix, vector, matrix)
-    return [(relaxed_steps, (*network, matrix, matrix, matrix, vector, integers, vector, stack))]
+    return [
+        (evaluate, (*network, matrix, matrix)),
+        (relaxed_steps, (*network, matrix, matrix, matrix, vector, integers, vector, stack)),
+    ]

@@ -19,7 +19,7 @@ from nngames.core.operators import LinearMap
 from nngames.core.profiles import Array, Player
 from nngames.networks.bound_passes import BoundPass, Stage, bound_composite, bound_joint, bound_outputs, dense_stages
 from nngames.networks.couplings import Coupling, LinearCoupling
-from nngames.networks.fused import FusedMap, fused_map
+from nngames.networks.fused import CompiledPass, FusedMap, compiled_pass, fused_map
 from nngames.networks.linearisation import (
     CompositeLinearisation,
     JointLinearisation,
@@ -90,6 +90,7 @@ class JointPass:
         self.assembled = len(network.players) >= ASSEMBLE_PLAYERS and _gains_from_assembly(network)
         self.runs = activation_runs(network)
         self._bound: dict[Any, BoundPass] = {}
+        self._compiled: CompiledPass | None = None
         self._position = {player: i for i, player in enumerate(network.players)}
 
     @cached_property
@@ -117,6 +118,10 @@ class JointPass:
 
     def bound(self, dtype: Any) -> BoundPass:
         """Return the map for single profiles of that precision as a function (x, out)."""
+        if self._compiled is None and dtype == np.float64 and not self.assembled:
+            self._compiled = compiled_pass(self.layers(dtype), lambda: self.fused)
+        if self._compiled is not None and dtype == np.float64:
+            return self._compiled
         if dtype not in self._bound:
             stages = None if self.assembled else dense_stages(self.layers(dtype))
             self._bound[dtype] = self._general if stages is None else bound_joint(stages, self.runs)
@@ -217,6 +222,7 @@ class CompositePass:
         self.state = network.space.slices[order[-1]]
         self._layers: dict[Any, list[Layer]] = {}
         self._bound: dict[Any, tuple[list[Stage] | None, BoundPass | None]] = {}
+        self._compiled: CompiledPass | None = None
 
     @property
     def size(self) -> int:
@@ -231,6 +237,9 @@ class CompositePass:
         if out is None:
             out = np.empty((*state.shape[:-1], self._network.size), dtype=state.dtype)
         if state.ndim == 1 and out.flags.c_contiguous:
+            compiled = self._compiled_pass(state.dtype)
+            if compiled is not None:
+                return self._unpacked(compiled, state, out)
             bound = self._dense(state.dtype)[1]
             if bound is not None:
                 return bound(state, out)
@@ -264,6 +273,9 @@ class CompositePass:
 
     def bound(self, dtype: Any) -> BoundPass:
         """Return x_L -> O(x_L) for single states of that precision, a function (x, out) with buffers of its own."""
+        compiled = self._compiled_pass(dtype)
+        if compiled is not None:
+            return compiled
         stages = self._dense(dtype)[0]
         if stages is not None:
             return bound_composite(stages)
@@ -281,6 +293,28 @@ class CompositePass:
     def fused(self) -> FusedMap | None:
         """The map on x_L packed for the compiled kernels; None where they do not take it."""
         return fused_map(self.layers(np.dtype(np.float64)), composite=True)
+
+    def _compiled_pass(self, dtype: Any) -> CompiledPass | None:
+        if self._compiled is None and dtype == np.float64:
+            self._compiled = compiled_pass(self.layers(dtype), lambda: self.fused)
+        return self._compiled if dtype == np.float64 else None
+
+    def _unpacked(self, compiled: CompiledPass, state: Array, out: Array) -> Array:
+        """Write the outputs of all layers into ``out``."""
+        compiled(state, out[self.state])
+        layers = self.layers(state.dtype)
+        if self._evenly:
+            out.reshape(len(layers), -1)[...] = compiled.outputs[:, : self.size]
+        else:
+            for layer, output in zip(layers, compiled.outputs, strict=True):
+                out[layer.where] = output[: layer.bias.size]
+        return out
+
+    @cached_property
+    def _evenly(self) -> bool:
+        """Whether the layers have one size and stand in a profile as in the ring."""
+        slices, size = self._network.space.slices, self.size
+        return all(slices[player] == slice(k * size, (k + 1) * size) for k, player in enumerate(self.order))
 
     def _dense(self, dtype: Any) -> tuple[list[Stage] | None, BoundPass | None]:
         """Return the stages of dense layers, and their outputs as a function (x, out); None for other layers."""

@@ -52,6 +52,7 @@ FORMS = {
 def _kernels() -> Kernels:
     """Return the kernels: compiled with Numba, interpreted without."""
     return Kernels(
+        fused_kernels.evaluate,
         fused_kernels.relaxed_steps,
         fused_anderson.anderson_steps,
         fused_columns.respond_in_place,
@@ -135,6 +136,9 @@ def test_networks_that_the_kernels_do_not_take() -> None:
     assert two.joint.fused is None
     assert nng.Network.graph({("a", "b"): sparse.eye(3), ("b", "a"): dense}, biases, "tanh").joint.fused is None
     assert nng.Network.graph({("a", "b"): dense, ("b", "a"): dense}, biases, "softmax").joint.fused is None
+    alone = nng.Network.graph({}, biases, "tanh")
+    assert alone.joint.fused is None
+    assert nng.solve(alone.game()).converged
     open_chain = nng.Network.chain([dense, dense], [np.ones(3), np.ones(3)], ["tanh", "relu"], input=np.ones(3))
     x, image = np.zeros((2, 3)), np.empty((2, 3))
     fused_kernels.evaluate(*open_chain.joint.fused.arguments(), x, image)
@@ -404,6 +408,71 @@ def test_batches_end_alike(
     np.testing.assert_allclose(fast.profiles, plain.profiles, rtol=0, atol=1e-14)
     np.testing.assert_allclose(fast.residuals, plain.residuals, rtol=1e-5, atol=1e-15)
     assert (game.residual(fast.profiles) <= fast.tolerance * fast.scale).all()
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of layers of each compiled pass made while kernels are loaded."""
+    kernels, passes = _kernels(), []
+
+    def evaluate(*arguments: Any) -> None:
+        passes.append(len(arguments[3]))
+        kernels.evaluate(*arguments)
+
+    monkeypatch.setattr(fused._process(), "kernels", kernels._replace(evaluate=evaluate))
+    return passes
+
+
+def shuffled_ring(sizes: list[int], order: list[int]) -> nng.Network:
+    """Return a ring whose layers stand in a profile in another order than signals meet them."""
+    rng, count = np.random.default_rng(3), len(sizes)
+    heard = {order[k]: order[k - 1] for k in range(count)}
+    return nng.Network.graph(
+        {(player, source): rng.standard_normal((sizes[player], sizes[source])) for player, source in heard.items()},
+        {player: rng.standard_normal(sizes[player]) for player in range(count)},
+        {player: nng.activation("tanh" if player % 2 else "relu") for player in range(count)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "order"),
+    [
+        ([5] * 6, [0, 1, 2, 3, 4, 5]),
+        ([5] * 6, [3, 0, 5, 1, 4, 2]),
+        ([4, 7, 3, 6, 5], [0, 2, 1, 3, 4]),
+        ([1] * 4, [2, 0, 1, 3]),
+    ],
+)
+def test_single_passes_are_compiled_where_layers_are_many_and_small(
+    sizes: list[int], order: list[int], loaded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = shuffled_ring(sizes, order)
+    x = np.random.default_rng(4).standard_normal(network.size)
+    state = x[network.space.slices[order[-1]]]
+    with np.errstate(all="ignore"):
+        compiled = network.composite(state), network.joint(x), network.game().fixed_point().evaluate(state, state + 0.0)
+    # The joint map is packed only where its layers have one size.
+    assert len(loaded) == (3 if len({*sizes}) == 1 else 2)
+    monkeypatch.setattr(fused._process(), "kernels", None)
+    network = shuffled_ring(sizes, order)
+    plain = network.composite(state), network.joint(x), network.game().fixed_point().evaluate(state, state + 0.0)
+    for ours, theirs in zip(compiled, plain, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=1e-14)
+
+
+def test_single_passes_are_not_compiled_where_that_gains_nothing(loaded: list[int]) -> None:
+    for network in (
+        nng.Network.ring([np.eye(3)] * 3, [np.ones(3)] * 3, ["tanh"] * 3),
+        nng.Network.ring([np.eye(130)] * 4, [np.ones(130)] * 4, ["tanh"] * 4),
+        nng.Network.ring([np.eye(3)] * 4, [np.ones(3)] * 4, ["tanh", "tanh", "softplus", "tanh"]),
+    ):
+        network.joint(np.zeros(network.size))
+        network.composite(np.zeros(len(network.composite(np.zeros(network.composite.size))[network.composite.state])))
+    small = nng.Network.ring([np.eye(3)] * 4, [np.ones(3)] * 4, ["tanh"] * 4)
+    single = small.joint(np.zeros(12, dtype=np.float32))
+    assert single.dtype == np.float32
+    small.joint(np.zeros((2, 12)))
+    assert not loaded
 
 
 def test_import_loads_no_numba() -> None:
