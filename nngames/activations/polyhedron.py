@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from nngames.activations.foundations.base import Array, FlintNumber, activation_named
 from nngames.activations.foundations.domain import AffineHull
 from nngames.activations.foundations.parameters import Matrix, Vector, matrix, refusal, store, vector
-from nngames.activations.foundations.projections import ON_SET, RationalProjection, as_pair, row_scale
+from nngames.activations.foundations.projections import ON_SET, SAFE, RationalProjection, as_pair, row_scale
 from nngames.activations.foundations.slopes import Pair
 from nngames.activations.numerics.active_set import project_exactly
 from nngames.activations.numerics.faces import Faces
@@ -164,6 +164,8 @@ class PolyhedronProjection(RationalProjection):
 
     def project(self, v: Array) -> Array:
         """Return the nearest point of the polyhedron."""
+        if v.ndim == 1 and v.min() >= -SAFE and v.max() <= SAFE:
+            return np.array(self._project_one(v, 1.0)[0])
         return self._solve(v)[0]
 
     def _solve(self, v: Array) -> tuple[Array, Array, Array]:

@@ -19,6 +19,8 @@ from nngames.core.errors import ShapeError
 
 #: How far a point may be off a set, relative to its size or to 1, and still count as on it; rounding leaves less.
 ON_SET = 1e-12
+#: Products of entries up to this size cannot overflow.
+SAFE = 1e100
 
 
 class SetProjection(Activation):
@@ -218,4 +220,4 @@ def as_pair(first: Array, second: Array) -> Pair:
 def row_scale(v: Array) -> Array:
     """Return a power of two for each row (..., 1) to divide by so that products cannot overflow, mostly 1."""
     largest = np.max(np.abs(v), axis=-1, keepdims=True)
-    return np.where(largest > 1e100, np.exp2(np.frexp(largest)[1].astype(np.float64) - 1), 1.0)
+    return np.where(largest > SAFE, np.exp2(np.frexp(largest)[1].astype(np.float64) - 1), 1.0)
