@@ -25,6 +25,23 @@ def test_a_box_is_met_at_every_scale_of_box_and_drive(scale):
     np.testing.assert_allclose(z / scale, [1.0, -1.0], rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e19, 1e21, 1e29, 1e31, 1e100, 1e150])
+def test_what_lies_inside_a_box_is_no_end_of_it_at_any_scale(scale):
+    # At z_1 = 3/2, where u = (1, 1) presses against it by 3 - 1/4 - 1, z_2 = (1 - 3/2)/2.
+    lower, upper = scale * np.array([1.5, -0.75]), scale * np.array([2.0, -0.125])
+    z = minimise_quadratic(Q, scale * np.ones(2), np.eye(2), lower, upper)
+    np.testing.assert_allclose(z / scale, [1.5, -0.25], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e10, 1e15, 1e22, 1e100])
+def test_a_corner_is_met_exactly_whatever_presses_into_it(scale):
+    # On the simplex u = (3, 1, -1) scale leads to (1, 0, 0) as soon as scale exceeds the differences in Q.
+    q = np.array([[2.0, 1.0, 0.5], [1.0, 2.0, 0.25], [0.5, 0.25, 1.0]])
+    rows, lower = np.vstack([np.ones(3), np.eye(3)]), np.array([1.0, 0.0, 0.0, 0.0])
+    z = minimise_quadratic(q, scale * np.array([3.0, 1.0, -1.0]), rows, lower, np.array([1.0, *[np.inf] * 3]))
+    np.testing.assert_allclose(z, [1.0, 0.0, 0.0], rtol=0, atol=1e-14)
+
+
 def test_no_point_is_an_error_at_every_scale():
     rows = np.array([[1.0, 0.0], [1.0, 0.0]])
     for scale in (1e-6, 1.0, 1e6):
