@@ -14,6 +14,7 @@ from nngames.certificates.composite_bounds import composite_bound
 from nngames.certificates.joint_contraction import BLOCK_MAXIMUM
 from nngames.certificates.neuron_contraction import WEIGHTED_MAXIMUM
 from nngames.certificates.residuals import Residual, composite_residual, joint_residual
+from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array, Profile
 from nngames.core.verdicts import Verdict
 from nngames.games import Game, required_game
@@ -175,9 +176,3 @@ class _Bounds:
         return ErrorBound(
             value, "|x_L|_2, of the last layer", name, euclidean_length(np.array(parts)) * _SLACK, enclosed
         )
-
-
-def euclidean_length(sizes: Array) -> float:
-    """Return |v|_2, also where squares leave the floats."""
-    largest = float(np.max(np.abs(sizes), initial=0.0))
-    return largest * float(np.linalg.norm(sizes / largest)) if 0 < largest < math.inf else largest

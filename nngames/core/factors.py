@@ -100,9 +100,11 @@ class TriangularFactor(Factor):
     """
 
     def __init__(self, matrix: Array, overwrite: bool = False) -> None:
-        from scipy.linalg.lapack import get_lapack_funcs
+        from scipy.linalg import lapack
 
-        factor, self._substitute = get_lapack_funcs(("getrf", "getrs"), (matrix,))
+        single = matrix.dtype == np.float32
+        factor = lapack.sgetrf if single else lapack.dgetrf
+        self._substitute = lapack.sgetrs if single else lapack.dgetrs
         # LAPACK takes columns: of rows it finds the transpose in memory.
         self._transposed = not matrix.flags.f_contiguous
         self._triangles, self._pivots, info = factor(matrix.T if self._transposed else matrix, overwrite_a=overwrite)

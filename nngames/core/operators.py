@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
+from collections.abc import Callable
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -125,15 +126,21 @@ class SparseMap(LinearMap):
 
     @cached_property
     def _product(self) -> Any:
-        """What SciPy's own product calls, which adds A x to an array: no array of the result is made and copied."""
-        try:
-            from scipy.sparse._sparsetools import csr_matvec
-        except ImportError:
-            return None
-        return csr_matvec
+        """What adds A x to an array: no array of the result is made and copied; None if it has to be."""
+        product = added_product()
+        return None if product is _added_by_copy else product
 
     def _fits(self, x: Array) -> bool:
         return x.dtype == self.matrix.dtype and x.flags.c_contiguous
+
+    def has_rows(self, dtype: np.dtype[Any]) -> bool:
+        """Whether ``add_rows`` takes vectors of that precision."""
+        return self._product is not None and self.matrix.dtype == dtype
+
+    def add_rows(self, rows: slice, x: Array, out: Array) -> None:
+        """Add the entries ``rows`` of A x to ``out``; x and ``out`` are contiguous vectors."""
+        pointers = self.matrix.indptr[rows.start : rows.stop + 1]
+        self._product(out.size, self.shape[1], pointers, self.matrix.indices, self.matrix.data, x, out)
 
     def adjoint(self, u: Array) -> Array:
         """Return A' u."""
@@ -154,6 +161,28 @@ class SparseMap(LinearMap):
 
     def _write_out(self) -> Array:
         return self.matrix.toarray()
+
+
+@cache
+def added_product() -> Callable[..., None]:
+    """Return what SciPy's own product of a CSR matrix and a vector calls, which adds it to an array.
+
+    Its arguments are m, n, indptr, indices, data, x and the array. ``indptr`` may be a stretch of a larger matrix's: it
+    is then the product of those rows.
+    """
+    try:
+        from scipy.sparse._sparsetools import csr_matvec
+    except ImportError:
+        return _added_by_copy
+    product: Callable[..., None] = csr_matvec
+    return product
+
+
+def _added_by_copy(m: int, n: int, starts: Any, columns: Any, values: Any, x: Array, out: Array) -> None:
+    from scipy.sparse import csr_array
+
+    stretch = slice(int(starts[0]), int(starts[-1]))
+    out += csr_array((values[stretch], columns[stretch], starts - starts[0]), shape=(m, n)) @ x
 
 
 class OperatorMap(LinearMap):

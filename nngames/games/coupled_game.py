@@ -259,7 +259,7 @@ class ResponseMap(ProfileMap):
 
     def columns(self, dtype: np.dtype[Any]) -> ColumnPass:
         """Return the answers to many profiles at once."""
-        return TransposedPass(self._respond)
+        return TransposedPass(self._respond, dtype)
 
 
 def _has_rows(weight: LinearMap) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nngames.core.errors import InputError, NotApplicableError
+from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
 from nngames.games.finite_game import refuse_finite
 from nngames.games.views import Alternation, Descent, FixedPoint, Inclusion, Minimisation
@@ -177,8 +178,7 @@ class Game(ABC):
     def residual(self, profile: Profile) -> Any:
         """Return |R(x) - x|_2: zero exactly at equilibria. A batch gives an array."""
         x = self.space.array(profile, batch=True)
-        norms = np.linalg.norm(self.residuals(x), axis=-1)
-        return float(norms) if x.ndim == 1 else norms
+        return euclidean_length(self.residuals(x)) if x.ndim == 1 else np.linalg.norm(self.residuals(x), axis=-1)
 
     @np.errstate(over="ignore", invalid="ignore")
     def regrets(self, profile: Profile) -> dict[Player, Any]:

@@ -18,7 +18,9 @@ from nngames.games.views import FixedPoint
 from nngames.networks import Network
 from nngames.networks.bound_passes import BoundPass
 from nngames.networks.column_passes import ColumnPass, composite_columns, joint_columns
+from nngames.networks.elimination import Elimination
 from nngames.networks.fused import FusedMap
+from nngames.networks.piecewise import Visit
 
 
 class NetworkGame(Game):
@@ -149,15 +151,20 @@ class CompositeMap(FixedPoint):
         self._composite = network.composite
         self.size = self._composite.size
         self._state = self._composite.state
+        self._whole = self.size == network.size
         self._passes: dict[Any, BoundPass] = {}
 
     def evaluate(self, x: Array, out: Array) -> Array:
         """Write O(x) into ``out``."""
-        try:
-            evaluate = self._passes[x.dtype]
-        except KeyError:
+        evaluate = self._passes.get(x.dtype)
+        if evaluate is None:
             evaluate = self._passes[x.dtype] = self._composite.bound(x.dtype)
         return evaluate(x, out)
+
+    def evaluate_by_pieces(self, x: Array, out: Array, visit: Visit) -> None:
+        """Write O(x) into ``out`` and visit the pieces of it."""
+        if not self._composite.visited(x, out, visit):
+            super().evaluate_by_pieces(x, out, visit)
 
     @property
     def fused(self) -> FusedMap | None:
@@ -173,10 +180,11 @@ class CompositeMap(FixedPoint):
         return profile[..., self._state]
 
     def profile(self, x: Array) -> Array:
-        """Return (y_1, ..., y_{L-1}, x_L) by one pass from x_L."""
-        profile = self._composite(x)
-        profile[..., self._state] = x
-        return profile
+        """Return (y_1, ..., y_{L-1}, x_L) by a pass from x_L, of which the last layer is left out where it can be.
+
+        x itself where there is one layer.
+        """
+        return x if self._whole else self._composite.completed(x)
 
     def linearise(self, x: Array) -> Callable[[Array], Array]:
         """Return d -> J(x) d, the product of the layers' Jacobians."""
@@ -185,6 +193,11 @@ class CompositeMap(FixedPoint):
     def jacobian(self, x: Array) -> Array:
         """Return an element of the generalised Jacobian of O as a matrix."""
         return self._composite.linearise(x).transposed().T
+
+    @property
+    def elimination(self) -> Elimination | None:
+        """What eliminates the layers before the last."""
+        return self._composite.elimination
 
 
 def _layer_costs(network: Network, loops: dict[Player, LinearMap]) -> tuple[dict[Player, OwnCost], dict[Player, Array]]:

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from nngames.core.errors import NotApplicableError
 from nngames.core.operators import LinearMap
+from nngames.core.pieces import pieces
 from nngames.core.profiles import Array
 from nngames.networks.column_passes import ColumnPass
+from nngames.networks.elimination import Elimination
 from nngames.networks.fused import FusedMap
+from nngames.networks.piecewise import Visit
 
 
 class FixedPoint(ABC):
@@ -34,6 +37,12 @@ class FixedPoint(ABC):
     @abstractmethod
     def evaluate(self, x: Array, out: Array) -> Array:
         """Write the map's value at x (size,) into ``out`` and return it: one pass over the game."""
+
+    def evaluate_by_pieces(self, x: Array, out: Array, visit: Visit) -> None:
+        """Write the map's value at x into ``out`` and visit the pieces of it, each soon after it is there."""
+        self.evaluate(x, out)
+        for piece in pieces(self.size):
+            visit(piece)
 
     @property
     def fused(self) -> FusedMap | None:
@@ -63,6 +72,11 @@ class FixedPoint(ABC):
     def jacobian(self, x: Array) -> Array:
         """Return the matrix (size, size) of ``linearise(x)``."""
         return self.linearise(x)(np.eye(self.size, dtype=x.dtype)).T
+
+    @property
+    def elimination(self) -> Elimination | None:
+        """What reduces systems with Id - J to a smaller matrix; None where only J itself is known."""
+        return None
 
     def columns(self, dtype: np.dtype[Any]) -> ColumnPass:
         """Return the map on many arguments at once, in that precision.
@@ -94,7 +108,7 @@ class BatchView:
 
     def __init__(self, view: FixedPoint, dtype: np.dtype[Any]) -> None:
         self._view, self._columns = view, view.columns(dtype)
-        self.evaluate = self._columns.evaluate
+        self.evaluate, self.distances = self._columns.evaluate, self._columns.distances
 
     def restrict(self, profiles: Array) -> Array:
         """Return the columns of the map's arguments that profiles (batch, N) contain."""
@@ -104,9 +118,9 @@ class BatchView:
         """Return the profiles (batch, N) of ``those`` columns."""
         return self._view.profile(self._columns.leave(columns[:, those]))
 
-    def examined(self, columns: Array, those: NDArray[np.intp]) -> tuple[Array, Array] | None:
-        """Return the profiles (batch, N) of ``those`` columns and the residuals there, where the map has them."""
-        return self._columns.examined(columns, those)
+    def tell(self, columns: Array, those: NDArray[np.intp], profiles: Array, rows: NDArray[np.intp]) -> bool:
+        """Write the profiles of ``those`` columns of the last argument into ``rows``, unless that takes a pass."""
+        return self._columns.tell(columns, those, profiles, rows)
 
 
 class Resolvent(ABC):

@@ -110,3 +110,10 @@ def in_place(activation: Activation, size: int) -> Callable[[Array, Array], Any]
     if isinstance(activation, ScalarActivation) and activation.defined_everywhere and size <= BLOCK:
         return activation._response
     return lambda v, out: activation(v, out=out)
+
+
+def slopes_of(activation: Activation, size: int) -> Callable[[Array, None], Array]:
+    """Return r' as a function (v, None) of vectors (size,) for which ``activation`` was accepted."""
+    if isinstance(activation, ScalarActivation) and activation.defined_everywhere and size <= BLOCK:
+        return activation._slope
+    return activation.derivative

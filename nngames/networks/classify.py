@@ -22,12 +22,14 @@ undecided
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nngames.core.errors import DomainError
+from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
 
 #: A norm this many times the scale counts as divergence.
@@ -41,7 +43,7 @@ _GROWTH_STEPS = 16
 def unit_of(at_zero: Callable[[], Array]) -> float:
     """Return max(1, |R(0)|), the unit of tolerances; 1 where R is not defined at 0."""
     try:
-        return max(1.0, float(np.linalg.norm(at_zero())))
+        return min(max(1.0, euclidean_length(at_zero())), sys.float_info.max)
     except DomainError:
         return 1.0
 

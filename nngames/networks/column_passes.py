@@ -1,7 +1,7 @@
 """Passes of many arguments at once, held as the columns of a matrix, so that a layer is one product of matrices.
 
-A dense layer takes its bias with the product: the argument has a row of ones below each layer, and the weight the bias
-as its last column. What is left of a pass beside the products are the activations, in place on contiguous blocks.
+What is left of a pass beside the products are the biases and activations, in place on contiguous blocks; where a run
+asks how far the answers lie from the arguments, the last layer's sweep over its block tells that too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nngames.activations import Activation
 from nngames.core.profiles import Array
-from nngames.core.workspace import MOST_KEPT, Block, aligned, taken
+from nngames.core.workspace import Block, aligned, taken
 from nngames.networks.bound_passes import dense_coupling
 from nngames.networks.forms import RECTIFIED, SIGMOID, TANH, form_of
 from nngames.networks.fused import Kernels, kernels
@@ -26,76 +26,62 @@ from nngames.networks.passes import CompositePass, JointPass, Layer
 BLOCK = 16384
 
 
-def kernels_for(dtype: np.dtype[Any]) -> Kernels | None:
-    """Return the compiled kernels if they are loaded and take that precision."""
-    return kernels(limited=True) if dtype == np.float64 else None
-
-
-class ColumnDistances:
-    """The distances between the columns of two matrices of one shape, no wider than ``like``, block by block."""
-
-    def __init__(self, like: Array) -> None:
-        self._compiled = kernels_for(like.dtype)
-        if self._compiled is None:
-            self._entries = aligned((min(max(BLOCK, like.shape[1]), like.size),), like.dtype)
-
-    def squares(self, x: Array, y: Array) -> Array:
-        """Return the squares of the distances."""
-        rows, columns = x.shape
-        if self._compiled is not None:
-            squares = np.empty(columns)
-            self._compiled.squared_distances(x, y, squares)
-            return squares
-        step = len(self._entries) // columns
-        block = self._entries[: step * columns].reshape(step, columns)
-        squares = np.zeros(columns, dtype=x.dtype)
-        for first in range(0, rows, step):
-            last = min(first + step, rows)
-            differences = np.subtract(x[first:last], y[first:last], out=block[: last - first])
-            squares += np.einsum("ij,ij->j", differences, differences)
-        return squares
-
-    def __call__(self, x: Array, y: Array) -> Array:
-        """Return the distances."""
-        return np.asarray(np.sqrt(self.squares(x, y)))
-
-
 class ColumnPass(ABC):
-    """A map on batches, whose arguments (batch, n) it holds as columns."""
+    """A map on batches, whose arguments (batch, n) it holds as columns, in one precision."""
 
-    @abstractmethod
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._compiled = kernels(limited=True) if dtype in (np.float32, np.float64) else None
+        self._entries: Array | None = None
+
     def enter(self, x: Array) -> Array:
         """Return the columns of the arguments (batch, n), as a fresh contiguous array."""
+        columns = aligned((x.shape[1], len(x)), x.dtype)
+        np.copyto(columns, x.T)
+        return columns
 
-    @abstractmethod
     def leave(self, columns: Array) -> Array:
         """Return the arguments (batch, n) of the columns, as a fresh contiguous array."""
+        return np.array(columns.T, order="C")
 
-    def examined(self, columns: Array, those: NDArray[np.intp]) -> tuple[Array, Array] | None:
-        """Return the profiles (batch, N) of ``those`` columns and, by another pass, the norms |T(p) - p| there.
+    def tell(self, columns: Array, those: NDArray[np.intp], profiles: Array, rows: NDArray[np.intp]) -> bool:
+        """Write the profiles of ``those`` columns of the last argument into ``rows`` of ``profiles`` (batch, N).
 
-        None where the map does not tell them.
+        Return whether the last pass told them: that they are not written where they take another one.
         """
-        return None
+        return False
 
     @abstractmethod
     def evaluate(self, columns: Array, out: Array) -> Array:
         """Write the columns of the map's values into ``out``, which is not ``columns``, and return it."""
 
+    def distances(self, columns: Array, out: Array) -> Array:
+        """Evaluate, and return the distances between the columns of ``out`` and the arguments."""
+        squares = np.zeros(columns.shape[1], columns.dtype)
+        self.add_squares(self.evaluate(columns, out), columns, squares)
+        return np.sqrt(squares, out=squares)
+
+    def add_squares(self, x: Array, y: Array, squares: Array) -> None:
+        """Add the squares of the distances between the columns of two matrices, block by block."""
+        if self._compiled is not None:
+            self._compiled.add_squares(x, y, squares)
+            return
+        rows, columns = x.shape
+        step = max(1, BLOCK // columns)
+        if self._entries is None or self._entries.size < min(step, rows) * columns:
+            self._entries = aligned((min(step, rows) * columns,), x.dtype)
+        for first in range(0, rows, step):
+            last = min(first + step, rows)
+            block = self._entries[: (last - first) * columns].reshape(-1, columns)
+            differences = np.subtract(x[first:last], y[first:last], out=block)
+            squares += np.einsum("ij,ij->j", differences, differences)
+
 
 class TransposedPass(ColumnPass):
     """A map given by a function of batches (batch, n)."""
 
-    def __init__(self, respond: Callable[[Array], Array]) -> None:
+    def __init__(self, respond: Callable[[Array], Array], dtype: np.dtype[Any]) -> None:
+        super().__init__(dtype)
         self._respond = respond
-
-    def enter(self, x: Array) -> Array:
-        """Return the transpose."""
-        return np.array(x.T, order="C")
-
-    def leave(self, columns: Array) -> Array:
-        """Return the transpose."""
-        return np.array(columns.T, order="C")
 
     def evaluate(self, columns: Array, out: Array) -> Array:
         """Write the transposed values into ``out``."""
@@ -104,9 +90,10 @@ class TransposedPass(ColumnPass):
 
 
 class _Stage(NamedTuple):
-    """A dense layer: out[:n] = respond(weight @ argument), its last column the bias."""
+    """A dense layer: respond(weight @ argument + bias), with the bias as a column."""
 
     weight: Array
+    bias: Array
     activation: Activation
     source: slice
     where: slice
@@ -117,127 +104,100 @@ class _Stage(NamedTuple):
         """Write the layer's output into ``block`` (n, batch), contiguous."""
         np.matmul(self.weight, argument, out=block)
         if compiled is not None and self.form is not None:
-            compiled.respond_in_place(*self.form, block)
-        elif self.activation.separable and self.activation.size is None:
+            compiled.respond_in_place(*self.form, self.bias, block)
+            return
+        np.add(block, self.bias, out=block)
+        if self.activation.separable and self.activation.size is None:
             self.activation(block, out=block)
         else:
             block[...] = self.activation(np.array(block.T, order="C")).T
 
 
-class _Examination:
-    """Room for the columns that are examined apart from the others, and for what the map answers to them."""
-
-    def __init__(self, rows: int, dtype: np.dtype[Any]) -> None:
-        self._chosen, self._images = Block(rows, dtype), Block(rows, dtype)
-
-    def chosen(self, columns: Array, those: NDArray[np.intp]) -> Array:
-        """Return ``those`` columns side by side: the array itself where they are all."""
-        if len(those) == columns.shape[1]:
-            return columns
-        return taken(columns, those, axis=1, out=self._chosen.of(len(those)))
-
-    def images(self, chosen: Array) -> Array:
-        """Return the room for the answers to the chosen columns."""
-        return self._images.of(chosen.shape[1])
-
-    def distances(self, images: Array, chosen: Array) -> Array:
-        """Return the distances of the answers to the chosen columns."""
-        return ColumnDistances(chosen)(images, chosen)
-
-
-class JointColumns(ColumnPass):
-    """The joint map of dense layers: each stands in its own rows, with a row of ones below."""
+class _DenseColumns(ColumnPass):
+    """A map of dense layers."""
 
     def __init__(self, stages: Sequence[_Stage]) -> None:
+        dtype = stages[0].weight.dtype
+        super().__init__(dtype)
         self._stages = stages
-        self._compiled = kernels_for(stages[0].weight.dtype)
-        self._rows = sum(len(stage.weight) + 1 for stage in stages)
-        self._apart = _Examination(self._rows, stages[0].weight.dtype)
-        starts = {stage.where.start: stage.where.start + place for place, stage in enumerate(stages)}
-        # By layer: its rows, those of its source with the ones, and the stretch of a profile.
-        self._places = []
-        for stage in stages:
-            first, heard = starts[stage.where.start], starts[stage.source.start]
-            rows = slice(first, first + len(stage.weight))
-            self._places.append((stage, rows, slice(heard, heard + stage.weight.shape[1])))
+        self._chosen = Block(max(len(stage.weight) for stage in stages), dtype)
 
-    def enter(self, x: Array) -> Array:
-        """Return the transposed layers with the rows of ones."""
-        columns = aligned((self._rows, len(x)), x.dtype)
-        for stage, rows, _ in self._places:
-            columns[rows] = x[:, stage.where].T
-            columns[rows.stop] = 1.0
-        return columns
+    def _tell(
+        self, block: Array, those: NDArray[np.intp], profiles: Array, rows: NDArray[np.intp], where: slice
+    ) -> None:
+        """Write ``those`` columns of a layer's answers into its stretch of the profiles."""
+        chosen = taken(block, those, axis=1, out=self._chosen.of(len(those))[: len(block)])
+        profiles[rows, where] = chosen.T
 
-    def leave(self, columns: Array) -> Array:
-        """Return the profiles."""
-        x = np.empty((columns.shape[1], self._rows - len(self._stages)), dtype=columns.dtype)
-        for stage, rows, _ in self._places:
-            x[:, stage.where] = columns[rows].T
-        return x
+    def _compare(self, stage: _Stage, argument: Array, block: Array, before: Array, squares: Array) -> None:
+        """Write the layer's output into ``block`` and add the squares of its columns' distances to ``before``."""
+        if self._compiled is not None and stage.form is not None:
+            np.matmul(stage.weight, argument, out=block)
+            self._compiled.respond_and_compare(*stage.form, stage.bias, block, before, squares)
+        else:
+            stage.write(argument, block, self._compiled)
+            self.add_squares(block, before, squares)
 
-    def examined(self, columns: Array, those: NDArray[np.intp]) -> tuple[Array, Array]:
-        """Return the profiles and the residuals of ``those`` columns."""
-        chosen = self._apart.chosen(columns, those)
-        images = self.evaluate(chosen, self._apart.images(chosen))
-        return self.leave(chosen), self._apart.distances(images, chosen)
+
+class JointColumns(_DenseColumns):
+    """The joint map of dense layers."""
+
+    def tell(self, columns: Array, those: NDArray[np.intp], profiles: Array, rows: NDArray[np.intp]) -> bool:
+        """Write ``those`` columns: they are the profiles."""
+        for stage in self._stages:
+            self._tell(columns[stage.where], those, profiles, rows, stage.where)
+        return True
 
     def evaluate(self, columns: Array, out: Array) -> Array:
         """Write T of the columns into ``out``."""
-        for stage, rows, heard in self._places:
-            stage.write(columns[heard], out[rows], self._compiled)
-            out[rows.stop] = 1.0
+        for stage in self._stages:
+            stage.write(columns[stage.source], out[stage.where], self._compiled)
         return out
 
+    def distances(self, columns: Array, out: Array) -> Array:
+        """Evaluate and compare layer by layer."""
+        squares = np.zeros(columns.shape[1], columns.dtype)
+        for stage in self._stages:
+            where = stage.where
+            self._compare(stage, columns[stage.source], out[where], columns[where], squares)
+        return np.sqrt(squares, out=squares)
 
-class CompositeColumns(ColumnPass):
-    """The composite map of a ring of dense layers, on the outputs of the last one with a row of ones below."""
+
+class CompositeColumns(_DenseColumns):
+    """The composite map of a ring of dense layers, on the outputs of the last one."""
 
     def __init__(self, stages: Sequence[_Stage]) -> None:
-        self._stages = stages
-        self._compiled = kernels_for(stages[0].weight.dtype)
-        dtype = stages[0].weight.dtype
-        self._blocks = [Block(len(stage.weight) + 1, dtype) for stage in stages[:-1]]
-        self._apart = _Examination(len(stages[-1].weight) + 1, dtype)
-        #: What the layers between answered to the last argument, with rows of ones.
+        super().__init__(stages)
+        self._blocks = [Block(len(stage.weight), stage.weight.dtype) for stage in stages[:-1]]
+        #: What the layers between answered to the last argument.
         self._between: list[Array] = []
 
-    def enter(self, x: Array) -> Array:
-        """Return the transpose with the row of ones."""
-        columns = aligned((x.shape[1] + 1, len(x)), x.dtype)
-        columns[:-1], columns[-1] = x.T, 1.0
-        return columns
-
-    def leave(self, columns: Array) -> Array:
-        """Return the outputs of the last layer."""
-        return np.array(columns[:-1].T, order="C")
+    def tell(self, columns: Array, those: NDArray[np.intp], profiles: Array, rows: NDArray[np.intp]) -> bool:
+        """Write what the layers between answered, which heard the last argument, and ``those`` columns of it."""
+        for stage, block in zip(self._stages, (*self._between, columns), strict=True):
+            self._tell(block, those, profiles, rows, stage.where)
+        return True
 
     def evaluate(self, columns: Array, out: Array) -> Array:
         """Write O of the columns into ``out``."""
-        return self._evaluate(columns, out)
-
-    def _evaluate(self, columns: Array, out: Array) -> Array:
-        if not self._between or self._between[0].shape[1] != columns.shape[1]:
-            self._between = [block.of(columns.shape[1]) for block in self._blocks]
-            for between in self._between:
-                between[-1] = 1.0
-        for stage, buffer in zip(self._stages, (*self._between, out), strict=True):
-            stage.write(columns, buffer[:-1], self._compiled)
-            columns = buffer
-        out[-1] = 1.0
+        last = self._stages[-1]
+        last.write(self._through(columns), out, self._compiled)
         return out
 
-    def examined(self, columns: Array, those: NDArray[np.intp]) -> tuple[Array, Array]:
-        """Return the answers of the layers between and the columns themselves, and the residuals.
+    def distances(self, columns: Array, out: Array) -> Array:
+        """Evaluate, and compare in the last layer's sweep."""
+        squares = np.zeros(columns.shape[1], columns.dtype)
+        self._compare(self._stages[-1], self._through(columns), out, columns, squares)
+        return np.sqrt(squares, out=squares)
 
-        Those of the layers between are 0, for what they hear is in the profile too.
-        """
-        last = self._apart.chosen(columns, those)
-        images = self._evaluate(last, self._apart.images(last))
-        profiles = np.empty((len(those), sum(len(stage.weight) for stage in self._stages)), dtype=last.dtype)
-        for stage, block in zip(self._stages, (*self._between, last), strict=True):
-            profiles[:, stage.where] = block[:-1].T
-        return profiles, self._apart.distances(images, last)
+    def _through(self, columns: Array) -> Array:
+        """Return what the last layer hears."""
+        if not self._between or self._between[0].shape[1] != columns.shape[1]:
+            self._between = [block.of(columns.shape[1]) for block in self._blocks]
+        for stage, block in zip(self._stages[:-1], self._between, strict=True):
+            stage.write(columns, block, self._compiled)
+            columns = block
+        return columns
 
 
 _stages: WeakKeyDictionary[JointPass | CompositePass, dict[np.dtype[Any], list[_Stage] | None]] = WeakKeyDictionary()
@@ -246,7 +206,7 @@ _stages: WeakKeyDictionary[JointPass | CompositePass, dict[np.dtype[Any], list[_
 def joint_columns(joint: JointPass, dtype: np.dtype[Any]) -> ColumnPass:
     """Return the joint map on batches of that precision."""
     stages = None if joint.assembled else _stages_of(joint, dtype)
-    return TransposedPass(joint) if stages is None else JointColumns(stages)
+    return TransposedPass(joint, dtype) if stages is None else JointColumns(stages)
 
 
 def composite_columns(composite: CompositePass, dtype: np.dtype[Any]) -> ColumnPass:
@@ -254,29 +214,26 @@ def composite_columns(composite: CompositePass, dtype: np.dtype[Any]) -> ColumnP
     stages = _stages_of(composite, dtype)
     if stages is not None:
         return CompositeColumns(stages)
-    return TransposedPass(lambda state: composite(state)[..., composite.state])
+    return TransposedPass(lambda state: composite(state)[..., composite.state], dtype)
 
 
 def _stages_of(source: JointPass | CompositePass, dtype: np.dtype[Any]) -> list[_Stage] | None:
-    """Return the stages of a map, which keeps them where its weights with the biases take little memory."""
+    """Return the stages of a map, made once."""
     known = _stages.setdefault(source, {})
-    if dtype in known:
-        return known[dtype]
-    stages = _dense_stages(source.layers(dtype), dtype)
-    if sum(stage.weight.nbytes for stage in stages or ()) <= MOST_KEPT:
-        known[dtype] = stages
-    return stages
+    if dtype not in known:
+        known[dtype] = _dense_stages(source.layers(dtype))
+    return known[dtype]
 
 
-def _compiled_form(activation: Activation) -> tuple[int, float] | None:
-    """Return the form and the scale of an activation that takes columns compiled; None for others."""
-    form, first, second = form_of(activation) or (None, 0.0, 0.0)
-    if form in (TANH, SIGMOID) or (form == RECTIFIED and first == 1.0 and second == 0.0):
-        return form, float(first)
-    return None
+def _compiled_form(activation: Activation, dtype: np.dtype[Any]) -> tuple[int, float] | None:
+    """Return the form and the scale of an activation that is faster compiled; None for others."""
+    form, first, second = form_of(activation) or (-1, 0.0, 0.0)
+    # In single precision NumPy's own tanh is the faster one.
+    curved = form in (TANH, SIGMOID) and dtype == np.float64
+    return (form, float(first)) if curved or (form == RECTIFIED and first == 1.0 and second == 0.0) else None
 
 
-def _dense_stages(layers: Sequence[Layer], dtype: np.dtype[Any]) -> list[_Stage] | None:
+def _dense_stages(layers: Sequence[Layer]) -> list[_Stage] | None:
     """Return the stages of layers with one dense coupling each and activations that refuse nothing; else None."""
     stages = []
     for layer in layers:
@@ -284,9 +241,8 @@ def _dense_stages(layers: Sequence[Layer], dtype: np.dtype[Any]) -> list[_Stage]
         if coupling is None:
             return None
         matrix, source = coupling
-        rows, columns = matrix.shape
-        # Rows that begin at multiples of eight numbers make the product a little faster.
-        widened = np.empty((rows, -(-(columns + 1) // 8) * 8), dtype=dtype)[:, : columns + 1]
-        widened[:, :-1], widened[:, -1] = matrix, layer.bias
-        stages.append(_Stage(widened, layer.activation, source, layer.where, _compiled_form(layer.activation)))
+        # A copy, for compiled functions take no array that is read-only.
+        bias = np.array(layer.bias)[:, None]
+        form = _compiled_form(layer.activation, matrix.dtype)
+        stages.append(_Stage(matrix, bias, layer.activation, source, layer.where, form))
     return stages

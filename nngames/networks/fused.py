@@ -1,4 +1,4 @@
-"""Compiled passes for small dense networks: which networks have them, and when they are used (the extra ``fast``).
+"""Compiled passes for small dense networks and sparse ones: which have them, and when they are used (extra ``fast``).
 
 Numba takes a quarter of a second to import, and the kernels as long to load from disk or some seconds to compile, which
 no short solve may pay. So they are loaded once the runs of this process that could have used them have taken as long as
@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -48,10 +48,17 @@ class FusedMap:
     ----------
     weights, biases, parameters, stages : ndarray
     shape : tuple of int
-        The shape in which the kernels take an iterate: (L, n), or (1, n_L) for the composite map.
+        The shape in which the kernels take an iterate: (L, n), or (1, n_L) for the composite map; (n,) if sparse.
     seconds : float
         What a pass takes at most.
+    sparse : bool
+        Whether it is a sparse map, which other kernels take.
+    multiplications, entries : int
+        Those of a pass.
     """
+
+    sparse: ClassVar[bool] = False
+    shape: tuple[int, ...]
 
     def __init__(self, layers: Sequence[Layer], forms: Sequence[Form], composite: bool) -> None:
         n = max(layer.bias.size for layer in layers)
@@ -71,7 +78,8 @@ class FusedMap:
         self.weights = weights.reshape(len(layers), -1, 4, columns)
         self.biases = biases.reshape(len(layers), -1, 4)
         self.shape = (1, layers[-1].bias.size) if composite else (len(layers), n)
-        passed = float(np.dot(self.stages[:, 0], self.stages[:, 1] + 30))
+        self.multiplications, self.entries = int(self.stages[:, 0] @ self.stages[:, 1]), int(self.stages[:, 0].sum())
+        passed = self.multiplications + 30.0 * self.entries
         self.seconds = _PER_MULTIPLICATION * passed + _PER_LAYER * len(layers)
 
     def arguments(self) -> tuple[Any, ...]:
@@ -80,6 +88,10 @@ class FusedMap:
         work = np.empty(rows)
         outputs = np.empty((layers, rows))
         return self.weights, self.biases, self.parameters, self.stages, outputs, work, work.reshape(-1, 4)
+
+    def relaxed_steps(self, kernels: Kernels) -> Callable[..., int]:
+        """Return the kernel that makes relaxed steps on the map."""
+        return kernels.relaxed_steps
 
 
 def columns_of(layer: Layer) -> int:
@@ -150,7 +162,12 @@ class Kernels(NamedTuple):
     relaxed_steps: Callable[..., int]
     anderson_steps: Callable[..., int]
     respond_in_place: Callable[..., None]
-    squared_distances: Callable[..., None]
+    respond_and_compare: Callable[..., None]
+    add_squares: Callable[..., None]
+    sparse_relaxed_steps: Callable[..., int]
+    spectral_steps: Callable[..., int]
+    newton_steps: Callable[..., int]
+    answer_in_order: Callable[..., None]
 
 
 class _Process:
@@ -165,14 +182,26 @@ class _Process:
     def load(self) -> None:
         """Load the kernels from disk, or compile them and keep them there."""
         _drop_stale()
-        from nngames.networks import fused_anderson, fused_columns, fused_kernels
+        from nngames.networks import (
+            fused_anderson,
+            fused_columns,
+            fused_kernels,
+            fused_newton,
+            fused_rows,
+            fused_sparse,
+        )
 
-        for kernel, signature in (
+        found = (
             *fused_kernels.signatures(),
             *fused_anderson.signatures(),
             *fused_columns.signatures(),
-        ):
+            *fused_sparse.signatures(),
+            *fused_newton.signatures(),
+            *fused_rows.signatures(),
+        )
+        for kernel, signature in found:
             kernel.compile(signature)
+        for kernel, _ in found:
             # An array of another type shall be an error, not seconds of compilation.
             kernel.disable_compile()
         self.kernels = Kernels(
@@ -180,7 +209,12 @@ class _Process:
             fused_kernels.relaxed_steps,
             fused_anderson.anderson_steps,
             fused_columns.respond_in_place,
-            fused_columns.squared_distances,
+            fused_columns.respond_and_compare,
+            fused_columns.add_squares,
+            fused_sparse.relaxed_steps,
+            fused_sparse.spectral_steps,
+            fused_newton.newton_steps,
+            fused_rows.answer_in_order,
         )
 
     def wanted(self) -> bool:
@@ -215,7 +249,7 @@ def ran_without(seconds: float) -> None:
 
 
 def compile_passes() -> None:
-    """Compile the passes of small dense networks now, or load them from disk, so that the next solve uses them.
+    """Compile the passes of small dense and of sparse networks now, or load them from disk, so the next solve has them.
 
     It takes some seconds the first time and half a second later. Without this call it happens by itself once the runs
     of the process have taken that long.

@@ -15,10 +15,11 @@ import numpy as np
 
 from nngames.activations import Activation
 from nngames.core.errors import DomainError
-from nngames.core.operators import LinearMap
+from nngames.core.operators import LinearMap, SparseMap
 from nngames.core.profiles import Array, Player
 from nngames.networks.bound_passes import BoundPass, Stage, bound_composite, bound_joint, bound_outputs, dense_stages
 from nngames.networks.couplings import Coupling, LinearCoupling
+from nngames.networks.elimination import Elimination, elimination
 from nngames.networks.fused import CompiledPass, FusedMap, compiled_pass, fused_map
 from nngames.networks.linearisation import (
     CompositeLinearisation,
@@ -26,8 +27,11 @@ from nngames.networks.linearisation import (
     response_change,
     stored,
 )
+from nngames.networks.piecewise import Visit, answer_by_pieces, answers_by_pieces
+from nngames.networks.sparse_map import fused_sparse_map
 
 if TYPE_CHECKING:
+    from nngames.networks.forward import ForwardPass
     from nngames.networks.network import Network
 
 #: From this many players on, a linear network of small couplings is assembled into one sparse matrix.
@@ -39,7 +43,7 @@ ASSEMBLE_ENTRIES = 2500
 class Layer:
     """One layer of a pass: where it stands, what it listens to, how it responds."""
 
-    __slots__ = ("activation", "bias", "others", "player", "single", "source", "where")
+    __slots__ = ("activation", "bias", "by_pieces", "others", "player", "single", "source", "where")
 
     def __init__(self, network: Network, player: Player, couplings: Sequence[Coupling], dtype: Any) -> None:
         slices = network.space.slices
@@ -54,6 +58,7 @@ class Layer:
             self.source = slices[rest[0].source]
             rest = rest[1:]
         self.others = [(coupling, [slices[s] for s in coupling.sources]) for coupling in rest]
+        self.by_pieces = answers_by_pieces(self)
 
     def preactivation(self, x: Array, out: Array) -> Array:
         """Write v_l(x) into ``out``."""
@@ -86,7 +91,7 @@ class JointPass:
         for coupling in network.couplings:
             self._by_target[coupling.target].append(coupling)
         self._layers: dict[Any, list[Layer]] = {}
-        self._assembled: dict[Any, tuple[LinearMap, Array]] = {}
+        self._assembled: dict[Any, tuple[SparseMap, Array]] = {}
         self.assembled = len(network.players) >= ASSEMBLE_PLAYERS and _gains_from_assembly(network)
         self.runs = activation_runs(network)
         self._bound: dict[Any, BoundPass] = {}
@@ -110,7 +115,11 @@ class JointPass:
     @cached_property
     def fused(self) -> FusedMap | None:
         """The map packed for the compiled kernels; None where they do not take it."""
-        return None if self.assembled else fused_map(self.layers(np.dtype(np.float64)), composite=False)
+        dtype = np.dtype(np.float64)
+        if self.assembled:
+            return fused_sparse_map(*self._sparse(dtype), self.runs)
+        layers = self.layers(dtype)
+        return fused_layer(layers[0]) if len(layers) == 1 else fused_map(layers, composite=False)
 
     def _general(self, x: Array, out: Array) -> Array:
         v = self.preactivations(x, out)
@@ -123,9 +132,25 @@ class JointPass:
         if self._compiled is not None and dtype == np.float64:
             return self._compiled
         if dtype not in self._bound:
-            stages = None if self.assembled else dense_stages(self.layers(dtype))
-            self._bound[dtype] = self._general if stages is None else bound_joint(stages, self.runs)
+            layers = [] if self.assembled else self.layers(dtype)
+            stages = dense_stages(layers) if layers else None
+            if stages is not None:
+                self._bound[dtype] = bound_joint(stages, self.runs)
+            elif layers and all(layer.by_pieces for layer in layers):
+                self._bound[dtype] = self._by_pieces
+            else:
+                self._bound[dtype] = self._general
         return self._bound[dtype]
+
+    def _by_pieces(self, x: Array, out: Array) -> Array:
+        if not x.flags.c_contiguous:
+            return self._general(x, out)
+        for layer in self.layers(x.dtype):
+            try:
+                answer_by_pieces(layer, x[layer.source], out[layer.where])
+            except DomainError as error:
+                raise located(layer.player, error) from None
+        return out
 
     def preactivations(self, x: Array, out: Array | None = None) -> Array:
         """Return v(x) = (v_1(x), ..., v_L(x)); ``out`` must not be x."""
@@ -158,10 +183,10 @@ class JointPass:
         parts = [(player, part) for player, part in slices if where.start <= part.start < where.stop]
         while len(parts) > 1:
             half = parts[: len(parts) // 2]
-            refusal = _refusal(activation, v[..., half[0][1].start : half[-1][1].stop])
-            parts = half if refusal is not None else parts[len(half) :]
+            refused = refusal(activation, v[..., half[0][1].start : half[-1][1].stop])
+            parts = half if refused is not None else parts[len(half) :]
         (player, part) = parts[0]
-        return located(player, _refusal(activation, v[..., part]) or error)
+        return located(player, refusal(activation, v[..., part]) or error)
 
     def preactivation_changes(self, x: Array, d: Array) -> Array:
         """Return the derivative of v at x (N,) along d (N,) or (count, N)."""
@@ -205,12 +230,28 @@ class JointPass:
             self._layers[dtype] = [Layer(self._network, p, self._by_target[p], dtype) for p in self._network.players]
         return self._layers[dtype]
 
-    def _sparse(self, dtype: Any) -> tuple[LinearMap, Array]:
+    def _sparse(self, dtype: Any) -> tuple[SparseMap, Array]:
         if dtype not in self._assembled:
             network = self._network
             bias = np.concatenate([network.effective_bias(player) for player in network.players]).astype(dtype)
             self._assembled[dtype] = (assembled_weight(network).astype(dtype), bias)
         return self._assembled[dtype]
+
+    def assembly(self, dtype: Any) -> tuple[SparseMap, Array]:
+        """Return W as one sparse matrix, of a single sparse layer its own one, and the biases, in that precision."""
+        network = self._network
+        alone = next(iter(network.weights.values()), None) if len(network.players) == 1 else None
+        if not isinstance(alone, SparseMap):
+            return self._sparse(dtype)
+        layer = self.layers(dtype)[0]
+        return alone.astype(dtype), layer.bias
+
+    @cached_property
+    def forward(self) -> ForwardPass | None:
+        """The forward pass, which ends at the equilibrium; None where a signal may return to where it came from."""
+        from nngames.networks.forward import forward_pass
+
+        return forward_pass(self._network)
 
 
 class CompositePass:
@@ -243,20 +284,47 @@ class CompositePass:
             bound = self._dense(state.dtype)[1]
             if bound is not None:
                 return bound(state, out)
+        return self._respond(state, out, self.layers(state.dtype))
+
+    def completed(self, state: Array) -> Array:
+        """Return the profile (y_1, ..., y_{L-1}, x_L) of x_L = ``state``, (n_L,) or (batch, n_L)."""
+        out = np.empty((*state.shape[:-1], self._network.size), dtype=state.dtype)
+        single = state.ndim == 1 and len(self.order) > 1
+        compiled = self._compiled_pass(state.dtype) if single else None
+        stages = self._dense(state.dtype)[0] if single and compiled is None else None
+        if compiled is not None:
+            self._unpacked(compiled, state, out)
+        elif stages is not None:
+            bound_outputs(stages[:-1])(state, out)
+        else:
+            self._respond(state, out, self.layers(state.dtype)[:-1])
+        out[..., self.state] = state
+        return out
+
+    def _respond(self, state: Array, out: Array, layers: Sequence[Layer]) -> Array:
         previous = state
-        for layer in self.layers(state.dtype):
+        for layer in layers:
             target = out[..., layer.where]
-            if layer.single is None:
-                target[...] = layer.bias + layer.others[0][0].apply([previous])
-            else:
-                layer.single.apply(previous, target)
-                target += layer.bias
             try:
-                layer.activation(target, out=target)
+                if layer.by_pieces and state.ndim == 1 and previous.flags.c_contiguous and target.flags.c_contiguous:
+                    answer_by_pieces(layer, previous, target)
+                else:
+                    _answer(layer, previous, target)
             except DomainError as error:
                 raise located(layer.player, error) from None
             previous = target
         return out
+
+    def visited(self, state: Array, out: Array, visit: Visit) -> bool:
+        """Write O(x_L) into ``out`` and visit each piece of it, if there is one layer that answers so; say whether."""
+        layers = self.layers(state.dtype)
+        if not (len(layers) == 1 and layers[0].by_pieces and state.flags.c_contiguous and out.flags.c_contiguous):
+            return False
+        try:
+            answer_by_pieces(layers[0], state, out, visit)
+        except DomainError as error:
+            raise located(layers[0].player, error) from None
+        return True
 
     def linearise(self, state: Array) -> CompositeLinearisation:
         """Return d -> J(x_L) d, J a generalised Jacobian of O, for x_L (n_L,) and d (n_L,) or (count, n_L)."""
@@ -270,6 +338,11 @@ class CompositePass:
             layers.append((layer, previous, response_change(layer.activation, v)))
             previous = layer.activation(v)
         return CompositeLinearisation(layers, state.size, state.dtype)
+
+    @cached_property
+    def elimination(self) -> Elimination | None:
+        """What eliminates the layers before the last in linear systems; None where they are not dense and separable."""
+        return elimination(self.layers)
 
     def bound(self, dtype: Any) -> BoundPass:
         """Return x_L -> O(x_L) for single states of that precision, a function (x, out) with buffers of its own."""
@@ -292,7 +365,8 @@ class CompositePass:
     @cached_property
     def fused(self) -> FusedMap | None:
         """The map on x_L packed for the compiled kernels; None where they do not take it."""
-        return fused_map(self.layers(np.dtype(np.float64)), composite=True)
+        layers = self.layers(np.dtype(np.float64))
+        return fused_layer(layers[0]) if len(layers) == 1 else fused_map(layers, composite=True)
 
     def _compiled_pass(self, dtype: Any) -> CompiledPass | None:
         if self._compiled is None and dtype == np.float64:
@@ -331,12 +405,30 @@ class CompositePass:
         return self._layers[dtype]
 
 
+def _answer(layer: Layer, x: Array, out: Array) -> None:
+    """Write a layer's answer to the one that it listens to into ``out``."""
+    if layer.single is None:
+        out[...] = layer.bias + layer.others[0][0].apply([x])
+    else:
+        layer.single.apply(x, out)
+        out += layer.bias
+    layer.activation(out, out=out)
+
+
+def fused_layer(layer: Layer) -> FusedMap | None:
+    """Return the packed map of the one layer of a network; None where the kernels do not take it."""
+    if isinstance(layer.single, SparseMap):
+        return None if layer.others else fused_sparse_map(layer.single, layer.bias, [(layer.where, layer.activation)])
+    return fused_map([layer], composite=True)
+
+
 def located(player: Player, error: DomainError) -> DomainError:
     """Return the error of an activation with the player whose pre-activation it refused."""
     return DomainError(f"the pre-activation of player {player}: {error}")
 
 
-def _refusal(activation: Activation, v: Array) -> DomainError | None:
+def refusal(activation: Activation, v: Array) -> DomainError | None:
+    """Return the error with which an activation refuses v, if it does."""
     try:
         activation(v)
     except DomainError as error:
@@ -356,11 +448,9 @@ def activation_runs(network: Network) -> list[tuple[slice, Activation]]:
     return runs
 
 
-def assembled_weight(network: Network) -> LinearMap:
+def assembled_weight(network: Network) -> SparseMap:
     """Return W, the matrix (N, N) with blocks W_lk, sparse and float64: sums of float32 entries keep their digits."""
     from scipy import sparse
-
-    from nngames.core.operators import SparseMap
 
     rows, columns, values = [], [], []
     for (target, source), weight in network.weights.items():

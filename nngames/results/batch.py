@@ -25,9 +25,10 @@ class BatchResult:
     profiles : ndarray (batch, N)
         The last iterates.
     statuses : ndarray (batch,) of Status
-        ``converged`` means that the undamped residual, recomputed at the profile, is at most tolerance * scale.
+        ``converged`` means that the undamped residual at that very profile is at most tolerance * scale, in double
+        precision unless the starts are in single.
     residuals : ndarray (batch,)
-        The recomputed residuals |R(x) - x|_2.
+        The residuals |R(x) - x|_2 at the profiles, which nothing damps.
     iterations, evaluations : ndarray (batch,) of int
         Steps of the scheme and passes over the network that the start took part in.
     seconds : float
@@ -90,13 +91,14 @@ class BatchResult:
 
 def batch_message(method: str, statuses: NDArray[np.object_], target: float) -> str:
     """Return how many starts ended how, and what to do about those that did not converge."""
-    counts = Counter(statuses.tolist())
-    converged = counts.pop(Status.CONVERGED, 0)
+    left = [(k, status) for k, status in enumerate(statuses.tolist()) if status is not Status.CONVERGED]
+    converged = len(statuses) - len(left)
     said = f"{method}: {converged} of {len(statuses)} starts converged to residuals of at most {target:.2e}"
-    if not counts:
+    if not left:
         return said
+    counts = Counter(status for _, status in left)
     others = ", ".join(f"{count} {status.value}" for status, count in counts.most_common())
-    first = next(k for k, status in enumerate(statuses) if status is not Status.CONVERGED)
+    first = left[0][0]
     return (
         f"{said}, {others}; nng.solve(game, {method!r}, start=starts[{first}]) says what to do about the first of them"
     )

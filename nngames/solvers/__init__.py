@@ -25,20 +25,26 @@ registry.discover(
         "advice",
         "auto",
         "batch",
+        "batch_problem",
         "batch_stopping",
         "checkpoints",
         "covering_ray",
         "differences",
         "external",
+        "extrapolation",
         "fixed_point",
         "forecast",
         "inclusion",
         "judging",
         "last_resorts",
+        "long_anderson",
+        "long_differences",
         "loop",
         "minimisation",
+        "mixed_batch",
         "mixed_precision",
         "multisecant",
+        "newton_systems",
         "options",
         "piecewise_equation",
         "potential_program",
@@ -47,13 +53,17 @@ registry.discover(
         "solver",
         "stages",
         "stopping",
+        "turn_order",
         "turns",
     ),
 )
 registry.discover(external, infrastructure=("formulas", "jax_library", "network_maps", "torch_library", "whole_run"))
 
 from nngames.solvers.auto import Auto, AutoRun  # noqa: E402  (needs the registry filled)
-from nngames.solvers.batch import BatchRun, check_starts  # noqa: E402
+from nngames.solvers.batch import BatchRun  # noqa: E402
+from nngames.solvers.batch_problem import check_starts  # noqa: E402
+from nngames.solvers.mixed_batch import MixedBatchRun  # noqa: E402
+from nngames.solvers.mixed_precision import is_mixed  # noqa: E402
 
 
 def methods(external: bool = True) -> tuple[str, ...]:
@@ -149,7 +159,7 @@ def solve(
     if callback is not None and not callable(callback):
         raise OptionError(f"callback must be a function of an Iterate; got {callback!r}")
     given = start is not None
-    profile = game.space.array(np.zeros(game.size) if start is None else start, what="start")
+    profile = np.zeros(game.size) if start is None else game.space.array(start, what="start")
 
     automatic = isinstance(method, str) and method == "auto"
     if automatic and options:
@@ -188,7 +198,8 @@ def solve_batch(
     starts : array_like (batch, N), or mapping player -> (batch, n_l)
     method : str or Solver
         A scheme that does to each start what it does to it alone: picard, km, halpern, best_response with
-        ``order="simultaneous"``, and the schemes on the inclusion with a constant step.
+        ``order="simultaneous"``, and the schemes on the inclusion with a constant step. With ``precision="mixed"``
+        picard and km make each start's first steps in single precision.
     tolerance, max_iterations, max_seconds, **options
         As for ``solve``; the limit of time is for all starts together.
 
@@ -209,7 +220,9 @@ def solve_batch(
     if isinstance(method, str) and method == "auto":
         raise NotApplicableError("auto chooses a scheme for one start at a time: name a method, such as 'picard'")
     scheme = solver(method, **options)
-    return BatchRun(game, scheme, array, float(tolerance), int(max_iterations), max_seconds).run()
+    # Starts that were given in single precision ask for a run in it.
+    kind = MixedBatchRun if is_mixed(scheme) and array.dtype == np.float64 else BatchRun
+    return kind(game, scheme, array, float(tolerance), int(max_iterations), max_seconds).run()
 
 
 __all__ = [

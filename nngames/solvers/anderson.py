@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from nngames.core.errors import check_choice
+from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game
 from nngames.networks.fused import FusedMap, Kernels
-from nngames.solvers.differences import LARGEST_GRAM, LONG, Differences
+from nngames.solvers.differences import LARGEST_GRAM, Differences
 from nngames.solvers.fixed_point import check_map
 from nngames.solvers.multisecant import coefficients
 from nngames.solvers.options import nonnegative_integer, number_that, share
@@ -51,7 +52,8 @@ class Anderson(SafeguardedSolver):
     gamma that minimises |g_k - G_k gamma|, a multisecant method for the inverse Jacobian; type I the one with
     X_k' (g_k - G_k gamma) = 0, for the Jacobian. Both are solved through a QR factorisation that begins with the newest
     difference and leaves out those that depend on newer ones; type II without regularisation and with a short memory
-    through the Gram matrix of G_k where its pivots show that no difference nearly depends on newer ones.
+    through the Gram matrix of G_k where its pivots show that no difference nearly depends on newer ones. Of iterates of
+    at least 2^17 entries the differences are kept in single precision (``long_differences``).
 
     Where the residual of a proposal exceeds ``growth`` times the smallest one so far, a relaxed step x_k + lambda g_k,
     lambda <= 1/2, is taken instead, the memory begins anew, and beta is halved until proposals are accepted again.
@@ -125,7 +127,10 @@ class Anderson(SafeguardedSolver):
 
     def problem(self, game: Game, rng: np.random.Generator) -> AndersonProblem:
         """Return the fixed-point view with the memory of one run."""
-        return AndersonProblem(game.fixed_point(self.map), self)
+        from nngames.solvers.long_anderson import LongAndersonProblem
+
+        view = game.fixed_point(self.map)
+        return LongAndersonProblem(view, self) if view.size >= LONG else AndersonProblem(view, self)
 
     def start(self, problem: AndersonProblem, x0: Array) -> State:
         """Return the state at x0."""
@@ -150,10 +155,13 @@ class AndersonProblem(SafeguardedProblem):
         self._scheme, self._mixing = scheme, scheme.mixing
         most = min(scheme.memory, view.size)
         by_gram = scheme.type == "II" and not scheme.regularization and most <= LARGEST_GRAM
-        self._differences = Differences(most, by_gram)
+        self._differences: Any = self._room(most, by_gram)
         self.turns = Turns(most)
         self._keeps_orbit = scheme.mixing == 1
         self._trial: State | None = None
+
+    def _room(self, most: int, gram: bool) -> Any:
+        return Differences(most, gram)
 
     def resume(self, state: State) -> State:
         """Begin a stretch of accelerated steps."""
@@ -176,7 +184,7 @@ class AndersonProblem(SafeguardedProblem):
         """Return the state after the accelerated step, or the relaxed one."""
         plain = self._orbit is None and not self._differences.count and self._mixing == 1
         best = self._best
-        following = self.advance(state, self.proposal(state))
+        following = self._advanced(state)
         if self._keeps_orbit:
             passes = following.evaluations - state.evaluations
             if plain and (passes == 2 or not self.rejected):
@@ -189,6 +197,10 @@ class AndersonProblem(SafeguardedProblem):
             self.behind = self._lead >= max(1, self._differences.most)
         self.learn(state, following)
         return following
+
+    def _advanced(self, state: State) -> State:
+        """Return the state after the proposed step if it is accepted, else after the relaxed one."""
+        return self.advance(state, self.proposal(state))
 
     def follow(self, state: State) -> State:
         """Return the state after a pass of the plain orbit: the orbit's, or the old one where that stays behind."""
@@ -226,12 +238,14 @@ class AndersonProblem(SafeguardedProblem):
 
         Long rows belong to the differences from now on.
         """
-        self._differences.take_over(rows, count)
+        self._differences.fill(rows[:count])
 
     @property
     def fused(self) -> FusedMap | None:
         """The map for compiled steps, of type II through the Gram matrix."""
-        return self.view.fused if self._differences.keeps_gram and self.view.size < LONG else None
+        fused = self.view.fused
+        served = fused is not None and not fused.sparse and self._differences.keeps_gram
+        return fused if served else None
 
     def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
         """Return the state after compiled steps, or after one other step where the Gram matrix does not serve."""
@@ -274,8 +288,6 @@ class AndersonProblem(SafeguardedProblem):
         if self.turns.plain or not known.count:
             return g if beta == 1.0 else beta * g
         gamma = known.least_squares(g)
-        if gamma is not None and known.long:
-            return known.step(g, gamma, beta)
         moves, changes = known.newest_first
         if gamma is None:
             tests = changes if self._scheme.type == "II" else moves
@@ -299,6 +311,9 @@ class AndersonProblem(SafeguardedProblem):
             if not self._keeps_orbit and self.turns.passed(following.residual):
                 self._forget()
                 return
+        self._keep(state, following)
+
+    def _keep(self, state: State, following: State) -> None:
         self._differences.push(state.x, following.x, state.memory, following.memory)
 
     def _forget(self) -> None:

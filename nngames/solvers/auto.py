@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.results.result import Status
@@ -15,16 +16,18 @@ from nngames.solvers.last_resorts import licensed_schemes
 from nngames.solvers.loop import Run
 from nngames.solvers.solver import Budget, Guarantee, Solver, State, no_guarantee
 from nngames.solvers.stages import Course
+from nngames.solvers.turns import first_scheme
 
 
 @dataclass(frozen=True)
 class Auto(Solver):
     """A run through several schemes, each left when it does not keep what it promised.
 
-    1. Plain passes; where the players answer in an order in which nobody listens to a later one, a sweep.
+    1. Plain passes; where no signal returns to where it came from, one sweep in topological order, which ends the run;
+       where the couplings are one symmetric sparse matrix, spectral steps and plain passes only after them.
     2. After a few passes a forecast (``forecast``): as it says, plain passes, the Krasnoselskii-Mann scheme with
-       relaxation 1/2, Anderson acceleration or Newton's method. Each is forecast again from what it does, and left for
-       good unless the smallest residual so far falls by a fixed factor in every window of steps.
+       relaxation 1/2, Anderson acceleration, spectral steps or Newton's method. Each is forecast again from what it
+       does, and left for good unless the smallest residual so far falls by a fixed factor in every window of steps.
     3. A scheme whose convergence is proved on the game, if there is one, for as long as it takes; else several in turn,
        from the best profile so far. Where it is not proved that there is an equilibrium, a limited number of pivots
        comes before. Now and then Newton's method is tried from where the scheme stands.
@@ -48,7 +51,10 @@ class Auto(Solver):
         return False
 
     def guarantee(self, game: Game) -> Guarantee:
-        """Return whether a scheme that the run ends with is proved to converge."""
+        """Return whether a scheme that the run begins or ends with is proved to converge."""
+        first = first_scheme(game)
+        if first.name == "best_response" and (verdict := first.guarantee(game)).proved:
+            return replace(verdict, statement=f"auto begins with {first.name}, and {verdict.statement}", rate=None)
         found = next(licensed_schemes(game), None)
         if found is None:
             return no_guarantee("no scheme is proved to converge on this game, so neither is the run through several")
@@ -66,8 +72,8 @@ class Auto(Solver):
         return Course(game, rng)
 
     def prepare(self, problem: Course, budget: Budget) -> None:
-        """Tell the run what it has to reach."""
-        problem.target = budget.target
+        """Tell the run what it has to reach and may spend."""
+        problem.target, problem.budget = budget.target, budget
 
     def start(self, problem: Course, x0: Array) -> State:
         """Return the state of the first scheme that can start at the profile x0."""
@@ -79,16 +85,29 @@ class Auto(Solver):
 
 
 class AutoRun(Run):
-    """An automatic run, whose result names the scheme it ended with and says what it tried."""
+    """An automatic run, whose result names the scheme it ended with and says what it tried.
+
+    One that does not converge ends with the best profile that it remembers, where that is better than the last one.
+    """
+
+    def _recomputed(self, state: State) -> tuple[Array, float]:
+        profile, residual = super()._recomputed(state)
+        if residual <= self._watch.target:
+            return profile, residual
+        course: Course = self._problem  # type: ignore[assignment]
+        best = course.best_profile()
+        smaller = euclidean_length(self.game.residuals(best))
+        return (best, smaller) if smaller < residual else (profile, residual)
 
     def _told(self, status: Status, message: str) -> tuple[str, str]:
         course: Course = self._problem  # type: ignore[assignment]
         if not hasattr(course, "turn"):
             return self.solver.name, message
         scheme, left = course.turn.scheme.name, course.left
+        how = " in topological order" * (course.turn.scheme.options.get("order") == "topological")
         tried = "; ".join(f"{name}: {why}" for name, why in left.items() if name != scheme)
         if status is Status.CONVERGED:
-            message = f"{message}, with {scheme}" + f" (before, {tried})" * bool(tried)
+            message = f"{message}, with {scheme}{how}" + f" (before, {tried})" * bool(tried)
         elif tried and status not in (Status.FAILED, Status.INTERRUPTED):
             # A message ends with what to do next.
             message = f"tried {tried}; then {scheme}: {message}"

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nngames.core.errors import DomainError, NotApplicableError, ShapeError
+from nngames.core.errors import DomainError
+from nngames.core.norms import LEAST, euclidean_length
 from nngames.core.profiles import Array
-from nngames.core.seeds import generator
 from nngames.core.threads import blas_threads
 from nngames.core.workspace import taken, workspace
 from nngames.games import Game
-from nngames.networks.fused import installed, kernels, ran_without
+from nngames.networks.fused import ran_without
 from nngames.results.batch import BatchResult, batch_message
 from nngames.results.result import Status
 from nngames.solvers.advice import convergence_proved, existence_proved
-from nngames.solvers.batch_stopping import CODES, CONVERGED, CYCLING, DIVERGED, STALLED, BatchWatch
+from nngames.solvers.batch_problem import batched_problem
+from nngames.solvers.batch_stopping import CODES, CONVERGED, CYCLING, DIVERGED, STALLED, BatchWatch, Codes
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.loop import Run
-from nngames.solvers.solver import Problem, Solver, State, registry, row_norms
+from nngames.solvers.mixed_precision import in_one_precision
+from nngames.solvers.solver import Problem, Solver, State, row_norms
 
 #: The block is made smaller once this share of its starts is done: each time it is copied.
 DROPPED_SHARE = 1 / 4
@@ -29,16 +32,11 @@ DROPPED_SHARE = 1 / 4
 COMPILED_SHARE = 0.1
 
 
-def check_starts(game: Game, starts: Any) -> Array:
-    """Return the starts as an array (batch, N), or raise ShapeError or InputError."""
-    array = game.space.array(starts, batch=True, what="starts")
-    if array.ndim != 2 or not len(array):
-        raise ShapeError(f"starts has shape {array.shape}; expected (batch, {game.size}) with a row for each start")
-    return array
-
-
 class BatchRun:
-    """One run of a scheme from many starts."""
+    """One run of a scheme from many starts.
+
+    ``scheme`` makes the steps: the solver itself, or what it is in one precision.
+    """
 
     def __init__(
         self,
@@ -50,13 +48,13 @@ class BatchRun:
         max_seconds: float | None,
     ) -> None:
         self.game, self.solver, self.starts, self.tolerance = game, solver, starts, tolerance
+        self.scheme = in_one_precision(solver)
         self.max_iterations, self.max_seconds = max_iterations, max_seconds
         count = len(starts)
         self._profiles, self._residuals = np.empty_like(starts), np.full(count, np.nan)
         self._statuses = np.full(count, None, dtype=object)
+        #: Of each start: its steps and passes, before this part of the run until it is done.
         self._iterations, self._evaluations = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        #: Of the starts still in the block: which start it is, and whether it still goes on.
-        self._rows, self._active = np.arange(count), np.ones(count, bool)
         #: Whether the run could use the compiled kernels and has none.
         self._without = False
 
@@ -72,120 +70,146 @@ class BatchRun:
         largest = self.game.multiplications * len(self.starts)
         with workspace(), blas_threads(largest), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self._scale = self.game.scale
-            self._problem = self._batched()
-            self._watch = BatchWatch(
-                self.tolerance * self._scale,
-                self._scale,
-                self.solver.autonomous,
-                self.max_iterations,
-                self._problem.batch_axis,
-                len(self.starts),
-            )
-            variables = self._problem.restrict(self.starts)
-            # Schemes on the inclusion work in double precision whatever that of the starts is.
-            self._profiles = self._profiles.astype(variables.dtype, copy=False)
+            self._target = self.tolerance * self._scale
             try:
-                self._iterate(self.solver.start(self._problem, variables))
+                self._solve()
             except DomainError:
                 # Some start came to where an activation is not defined: those left are run one by one.
                 self._run_singly()
         return self._result()
 
-    def _batched(self) -> Problem:
-        name = self.solver.name
-        if not self.solver.rowwise:
-            able = ", ".join(m for m in registry.names() if _by_rows(m))
-            raise NotApplicableError(
-                f"{name} with these options takes one start at a time: call solve for each start; batches are taken by "
-                f"{able} and best_response with order='simultaneous'"
-            )
-        try:
-            problem = self.solver.problem(self.game, generator(None))
-            if installed() and isinstance(problem, FixedPointProblem) and self.starts.dtype == np.float64:
-                self._without = kernels(limited=self.max_seconds is not None) is None
-            return problem.batched(self.starts.dtype)
-        except NotApplicableError as error:
-            raise NotApplicableError(f"{name} does not apply: {error}") from None
+    def _solve(self) -> None:
+        problem = self._batched(self.starts.dtype)
+        variables = problem.restrict(self.starts)
+        # Schemes on the inclusion work in double precision whatever that of the starts is.
+        self._profiles = self._profiles.astype(variables.dtype, copy=False)
+        self._part(problem, np.arange(len(self.starts)), variables, self.scheme.autonomous)
+
+    def _part(
+        self,
+        problem: Problem,
+        rows: NDArray[np.int64],
+        variables: Array,
+        autonomous: bool,
+        bounds: Array | None = None,
+    ) -> None:
+        """Run the starts ``rows`` from these variables in one block until none goes on."""
+        self._problem = problem
+        #: Of the starts in the block: which start it is, whether it still goes on, and how many do.
+        self._rows, self._active, self._going = rows, np.ones(len(rows), bool), len(rows)
+        self._spent = int(self._iterations[rows].max())
+        state = self.scheme.start(problem, variables)
+        self._watch = BatchWatch(
+            self._target,
+            self._scale,
+            autonomous,
+            self.max_iterations - int(self._iterations[rows].min()),
+            problem.batch_axis,
+            len(rows),
+            problem.replaces,
+            bounds,
+        )
+        self._iterate(state)
+
+    def _batched(self, dtype: np.dtype[Any]) -> Problem:
+        problem, self._without = batched_problem(self.scheme, self.game, dtype, self.max_seconds is not None)
+        return problem
 
     def _iterate(self, state: State) -> None:
         iteration = 0
         while True:
             self._look(state, iteration)
-            if not self._active.any():
+            self._check_budget(state, iteration)
+            if not self._going:
                 return
-            status = self._budget(iteration)
-            if status is not None:
-                self._finish(state, np.flatnonzero(self._active), [status] * len(self._rows), iteration)
-                return
-            if np.count_nonzero(self._active) <= (1 - DROPPED_SHARE) * len(self._active):
+            if self._watch.given is not None:
+                state, self._watch.given = replace(state, x=self._watch.given), None
+            if self._going <= (1 - DROPPED_SHARE) * len(self._active):
                 state = self._dropped(state)
-            state = self.solver.step(self._problem, state)
+            state = self.scheme.step(self._problem, state)
             iteration += 1
 
     def _look(self, state: State, iteration: int) -> None:
         """Finish the starts whose runs end at this state."""
         residuals: Any = state.residual
-        codes = self._watch.look(state.x, residuals, iteration, self._active)
-        among = self._active
-        if codes is None:
-            codes = np.zeros(len(among), np.int8)
-        else:
-            done = np.flatnonzero(codes == CONVERGED)
-            if done.size:
-                missed = self._converged(state, done, iteration)
-                if missed:
-                    # The scheme's own figures were smaller than the recomputed residuals: those runs go on.
-                    residuals = residuals.copy()
-                    residuals[list(missed)] = list(missed.values())
-                    codes[list(missed)] = 0
-            wild = (codes == DIVERGED) | (codes == CYCLING)
-            if wild.any() and self._will_settle():
-                self._watch.keep_going(wild)
-                codes[wild] = 0
-            among = self._active & (codes == 0)
-        stalled = self._watch.stalled(state.x, residuals, iteration, among)
+        whole = self._going == len(self._active)
+        codes = self._watch.look(state.x, residuals, iteration, self._active, whole)
+        if codes is not None:
+            residuals = self._heed(codes, state, iteration)
+        stalled = self._watch.stalled(state.x, residuals, iteration)
         if stalled is not None:
-            codes[stalled] = STALLED
-        ended = np.flatnonzero(codes > CONVERGED)
-        if ended.size:
-            self._finish(state, ended, [CODES[code] for code in codes], iteration)
+            codes = np.zeros(len(stalled), np.int8) if codes is None else codes
+            codes[stalled & self._active & (codes == 0)] = STALLED
+        if codes is not None:
+            ended = np.flatnonzero(codes > CONVERGED)
+            if ended.size:
+                self._finish(state, ended, [CODES[code] for code in codes], iteration)
+
+    def _heed(self, codes: Codes, state: State, iteration: int) -> Array:
+        """Finish the starts that have converged, clear the codes of runs that go on, and return the residuals."""
+        residuals: Any = state.residual
+        done = np.flatnonzero(codes == CONVERGED)
+        if done.size:
+            missed = self._converged(state, done, iteration)
+            if missed:
+                # The scheme's own figures were smaller than the recomputed residuals: those runs go on.
+                residuals = residuals.copy()
+                residuals[list(missed)] = list(missed.values())
+                codes[list(missed)] = 0
+        wild = (codes == DIVERGED) | (codes == CYCLING)
+        if wild.any() and self._will_settle():
+            self._watch.keep_going(wild)
+            codes[wild] = 0
+        return residuals
 
     def _converged(self, state: State, done: NDArray[np.int64], iteration: int) -> dict[int, float]:
         """Finish the starts that meet the target with their recomputed residuals; return those of the others."""
-        profiles, residuals = self._recomputed(state, done)
-        met = residuals <= self._watch.target
+        residuals = self._recomputed(state, done)
+        met = residuals <= self._target
         if met.all():
-            self._store(done, profiles, residuals, Status.CONVERGED, state, iteration)
+            self._store(done, residuals, Status.CONVERGED, state, iteration)
             return {}
-        self._store(done[met], profiles[met], residuals[met], Status.CONVERGED, state, iteration)
+        self._store(done[met], residuals[met], Status.CONVERGED, state, iteration)
         return dict(zip(done[~met].tolist(), residuals[~met].tolist(), strict=True))
 
     def _finish(self, state: State, ended: NDArray[np.int64], statuses: list[Any], iteration: int) -> None:
-        profiles, residuals = self._recomputed(state, ended)
-        self._store(ended, profiles, residuals, np.array(statuses, dtype=object)[ended], state, iteration)
+        residuals = self._recomputed(state, ended)
+        self._store(ended, residuals, np.array(statuses, dtype=object)[ended], state, iteration)
 
-    def _recomputed(self, state: State, those: NDArray[np.int64]) -> tuple[Array, Array]:
-        """Return the profiles of these starts of the block, and their residuals."""
-        if isinstance(self._problem, FixedPointProblem):
-            examined = self._problem.examined(state.x, those)
-            if examined is not None:
-                return examined
-        profiles = self._problem.profiles(state.x, those)
-        return profiles, row_norms(self.game.residuals(profiles))
-
-    def _store(
-        self,
-        those: NDArray[np.int64],
-        profiles: Array,
-        residuals: Array,
-        statuses: Any,
-        state: State,
-        iteration: int,
-    ) -> None:
+    def _recomputed(self, state: State, those: NDArray[np.int64]) -> Array:
+        """Write the profiles of these starts of the block into their places, and return the residuals there."""
         rows = self._rows[those]
-        self._profiles[rows], self._residuals[rows], self._statuses[rows] = profiles, residuals, statuses
-        self._iterations[rows], self._evaluations[rows] = iteration, state.evaluations
+        if isinstance(self._problem, FixedPointProblem) and self._target >= LEAST[state.x.dtype]:
+            told = self._problem.tell(state, those, self._profiles, rows)
+            if told is not None:
+                beyond = rows[~np.isfinite(told)]
+                if beyond.size:
+                    # Squares of finite differences may be too large.
+                    told[~np.isfinite(told)] = self._evaluated(self._profiles[beyond], beyond)
+                return told
+        return self._evaluated(self._problem.profiles(state.x, those), rows)
+
+    def _evaluated(self, profiles: Array, rows: NDArray[np.int64]) -> Array:
+        """Write the profiles into these rows and return the residuals there, by another pass."""
+        self._profiles[rows] = profiles
+        differences = self.game.residuals(profiles)
+        norms = np.asarray(row_norms(differences))
+        for k in (~((norms >= LEAST[norms.dtype]) & (norms < np.inf))).nonzero()[0]:
+            norms[k] = euclidean_length(differences[k])
+        return norms
+
+    def _store(self, those: NDArray[np.int64], residuals: Array, statuses: Any, state: State, iteration: int) -> None:
+        rows = self._rows[those]
+        self._residuals[rows], self._statuses[rows] = residuals, statuses
+        self._count(those, iteration, state.evaluations)
+
+    def _count(self, those: NDArray[np.int64], iterations: int, evaluations: int) -> None:
+        """Add the steps and passes of this part of the run to those of starts that leave it."""
+        rows = self._rows[those]
+        self._iterations[rows] += iterations
+        self._evaluations[rows] += evaluations
         self._active[those] = False
+        self._going -= len(those)
 
     def _dropped(self, state: State) -> State:
         """Return the state without the starts that are done."""
@@ -201,22 +225,37 @@ class BatchRun:
         residuals: Any = state.residual
         iterate = self._problem.kept_iterate(state.x, kept)
         following = State(iterate, residuals[kept], state.evaluations, shorter(state.memory))
+        self._keep(kept)
+        return following
+
+    def _keep(self, kept: NDArray[np.int64]) -> None:
+        """Drop what is known of the other starts."""
         self._problem.keep(kept)
         self._watch.keep(kept)
         self._rows, self._active = self._rows[kept], np.ones(len(kept), bool)
-        return following
 
-    def _budget(self, iteration: int) -> Status | None:
-        if iteration >= self.max_iterations:
-            return Status.MAX_ITERATIONS
+    def _check_budget(self, state: State, iteration: int) -> None:
+        """Finish the starts that have made all their steps, or all of them when the time is up."""
+        if self._spent + iteration >= self.max_iterations:
+            made = self._iterations[self._rows] + iteration
+            self._finish_all(state, self._active & (made >= self.max_iterations), Status.MAX_ITERATIONS, iteration)
         left = self._seconds_left()
-        return Status.MAX_SECONDS if left is not None and left <= 0 else None
+        if left is not None and left <= 0:
+            self._finish_all(state, self._active, Status.MAX_SECONDS, iteration)
+
+    def _finish_all(self, state: State, those: NDArray[np.bool_], status: Status, iteration: int) -> None:
+        ended = np.flatnonzero(those)
+        if ended.size:
+            self._finish(state, ended, [status] * len(those), iteration)
 
     def _seconds_left(self) -> float | None:
         return None if self.max_seconds is None else self.max_seconds - (time.perf_counter() - self._began)
 
+    def _unfinished(self) -> NDArray[np.int64]:
+        return np.array([k for k, status in enumerate(self._statuses) if status is None], np.int64)
+
     def _run_singly(self) -> None:
-        for row in self._rows[self._active]:
+        for row in self._unfinished():
             left = self._seconds_left()
             seconds = None if left is None else max(left, 1e-9)
             result = Run(
@@ -238,7 +277,7 @@ class BatchRun:
 
     def _will_settle(self) -> bool:
         """Whether every run is proved to reach an equilibrium in the end, however far it goes meanwhile."""
-        return convergence_proved(self.game, self.solver) and existence_proved(self.solver.guarantee(self.game))
+        return convergence_proved(self.game, self.scheme) and existence_proved(self.scheme.guarantee(self.game))
 
     def _result(self) -> BatchResult:
         solver, game = self.solver, self.game
@@ -252,15 +291,10 @@ class BatchRun:
             iterations=self._iterations,
             evaluations=self._evaluations,
             seconds=seconds,
-            message=batch_message(solver.name, self._statuses, self.tolerance * self._scale),
+            message=batch_message(solver.name, self._statuses, self._target),
             scale=self._scale,
             tolerance=self.tolerance,
             method=solver.name,
             options=solver.options,
             _guarantee=lambda: solver.guarantee(game),
         )
-
-
-def _by_rows(method: str) -> bool:
-    kind = registry[method]
-    return not kind.external and bool(kind().rowwise)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -13,25 +15,50 @@ import numpy as np
 
 from nngames.certificates import verdict_of
 from nngames.certificates.figures import shown
-from nngames.core.errors import OptionError, check_choice
+from nngames.core.deadlines import TimeUpError
+from nngames.core.errors import NotApplicableError, OptionError, check_choice
 from nngames.core.profiles import Array, Player
 from nngames.core.verdicts import Decision
 from nngames.games import Game
+from nngames.networks.forward import ForwardPass
+from nngames.networks.fused import kernels
+from nngames.results.result import Status
 from nngames.solvers.fixed_point import weighted_max_norm
 from nngames.solvers.options import nonnegative_integer, share
-from nngames.solvers.solver import Guarantee, Problem, Rate, Solver, State, no_guarantee, norm, row_norms, solver_named
+from nngames.solvers.solver import (
+    Budget,
+    Ended,
+    Guarantee,
+    Problem,
+    Rate,
+    Solver,
+    State,
+    no_guarantee,
+    norm,
+    row_norms,
+    solver_named,
+)
+from nngames.solvers.turn_order import forward_pass, one_sweep_guarantee, players_in_order
 
-ORDERS = ("sequential", "simultaneous", "random", "asynchronous")
+ORDERS = ("sequential", "simultaneous", "random", "asynchronous", "topological")
 #: Whose steps depend on the profile alone.
-FIXED_ORDERS = ("sequential", "simultaneous")
+FIXED_ORDERS = ("sequential", "simultaneous", "topological")
 
 
 class ResponseProblem(Problem):
-    """The players' best responses, with the generator of a random order and the last ``delay`` answers."""
+    """The players' best responses, with the generator of a random order and the last ``delay`` answers.
+
+    ``players`` is their fixed order where it is not the listed one; ``forward`` is the pass that is a whole sweep and
+    ends at the equilibrium.
+    """
 
     def __init__(self, game: Game, rng: np.random.Generator, delay: int = 0) -> None:
         self.game = game
         self.rng = rng
+        self.players: Sequence[Player] | None = None
+        self.forward: ForwardPass | None = None
+        self.deadline = math.inf
+        self._swept: bool | None = None
         self._delay = delay
         # Who answered, and the action that the answer replaced.
         self._replaced: deque[tuple[Player, Array]] = deque(maxlen=min(delay, sys.maxsize))
@@ -64,12 +91,29 @@ class ResponseProblem(Problem):
             x += moves
             return moved
         squares = 0.0
-        for player in self.game.players if order == "sequential" else self._shuffled():
+        for player in self._shuffled() if order == "random" else self.players or self.game.players:
             where = self.game.space.slices[player]
             move = self.game.answer(player, x) - x[where]
             squares += float(move @ move)
             x[where] += damping * move if damping != 1.0 else move
         return float(np.sqrt(squares))
+
+    def forward_sweep(self, x: Array) -> None:
+        """Write the equilibrium into x; the second time without compiled kernels, which round otherwise.
+
+        Raises
+        ------
+        Ended
+            The third time, for nothing would change; or where the time is up.
+        """
+        if self.forward is None or self._swept is False:
+            raise Ended(Status.STALLED, "another sweep would change nothing")
+        # Those that are loaded: one sweep is no reason to load any.
+        found = None if self._swept else kernels(limited=True)
+        try:
+            self._swept = self.forward(x, found, self.deadline)
+        except TimeUpError:
+            raise Ended(Status.MAX_SECONDS, "one sweep takes longer") from None
 
     def late_sweep(self, x: Array, damping: float) -> None:
         """Let every player answer once, in place, in a fresh random order and to outdated actions of the others."""
@@ -115,10 +159,11 @@ class BestResponse(Solver):
 
     Parameters
     ----------
-    order : {"sequential", "simultaneous", "random", "asynchronous"}
-        In the order of the players, all at once, in a fresh random order each sweep, or that with delays.
+    order : {"sequential", "simultaneous", "random", "asynchronous", "topological"}
+        In the order of the players, all at once, in a fresh random order each sweep, that with delays, or each after
+        all that it listens to, where there is such an order.
     damping : float
-        In (0, 1]; 1 is the full best response.
+        In (0, 1]; 1 is the full best response, and the only one for ``topological``.
     delay : int
         By how many events an action may be outdated, for ``asynchronous``; 0 is ``random``. Beside its answer an event
         takes time in proportion to it.
@@ -129,6 +174,11 @@ class BestResponse(Solver):
     contracts by p = 1 - damping (1 - q): max_l |x_l - x*_l| / u_l falls at that rate. With a self-loop a player's own
     share a of the row sum is solved for, and (q - a)/(1 - a) <= q. Asynchronous: after k sweeps the distance is at most
     p^ceil(k/c) times that of the start, c = 1 + ceil(delay/N).
+
+    Where each player answers after all that it listens to, in the listed or the topological order, one sweep of full
+    responses ends at the only equilibrium, from every start: by induction over that order, what a player hears when it
+    answers does not change any more. On a network without self-loops the sweep is then a forward pass by whole levels,
+    and one to the same end where no coordinate's signal returns to it though some layers' do.
 
     Proof. Let all distances e_l = |x_l - x*_l| / u_l be at most m after every event from s - delay to s. An answer
     makes e_l <= (1 - damping) e_l + damping q m, so they stay at most m; one is at most p m from its player's first
@@ -153,6 +203,11 @@ class BestResponse(Solver):
             raise OptionError(
                 f"best_response: delay={self.delay} is for order='asynchronous'; the order is {self.order!r}"
             )
+        if self.order == "topological" and self.damping != 1:
+            raise OptionError(
+                f"best_response: order='topological' ends after one sweep of full responses: damping={self.damping!r} "
+                "is for the other orders"
+            )
 
     @property
     def rowwise(self) -> bool:
@@ -165,7 +220,11 @@ class BestResponse(Solver):
         return self.order in FIXED_ORDERS
 
     def guarantee(self, game: Game) -> Guarantee:
-        """Return whether a contraction in a weighted maximum norm over the players is proved."""
+        """Return whether one sweep ends the run, or a contraction in a weighted maximum norm is proved."""
+        if self.damping == 1 and self.order in ("sequential", "topological"):
+            ended = one_sweep_guarantee(game, listed=self.order == "sequential")
+            if ended is not None:
+                return ended
         # A block norm over layers says nothing about neurons that answer one after the other.
         name = "neuron_contraction" if getattr(game, "neurons", False) else "joint_contraction"
         verdict = verdict_of(name, game)
@@ -199,7 +258,24 @@ class BestResponse(Solver):
 
     def problem(self, game: Game, rng: np.random.Generator) -> ResponseProblem:
         """Return the best-response view."""
-        return ResponseProblem(game, rng, self.delay)
+        problem = ResponseProblem(game, rng, self.delay)
+        if self.order == "topological" or (self.order == "sequential" and self.damping == 1):
+            forward = forward_pass(game)
+            if forward is not None and (forward.in_listed_order or self.order == "topological"):
+                problem.forward = forward
+            elif self.order == "topological":
+                players, _ = players_in_order(game)
+                if players is None:
+                    raise NotApplicableError(
+                        "no order of the players has each after all that it listens to; use order='sequential'"
+                    )
+                problem.players = players
+        return problem
+
+    def prepare(self, problem: ResponseProblem, budget: Budget) -> None:
+        """Tell a sweep by levels when the time is up."""
+        if budget.max_seconds is not None:
+            problem.deadline = time.monotonic() + budget.max_seconds
 
     def start(self, problem: ResponseProblem, x0: Array) -> State:
         """Return the state at x0, with its residual."""
@@ -207,6 +283,10 @@ class BestResponse(Solver):
 
     def step(self, problem: ResponseProblem, state: State) -> State:
         """Return the state after one sweep."""
+        if problem.forward is not None:
+            problem.forward_sweep(state.x)
+            # The same numbers follow from them again: the displacement of another sweep is 0.
+            return State(state.x, 0.0, state.evaluations + 1)
         if self.order == "asynchronous":
             problem.late_sweep(state.x, self.damping)
             return State(state.x, norm(problem.game.residuals(state.x)), state.evaluations + 2)

@@ -19,7 +19,6 @@ from nngames.core.verdicts import Decision
 from nngames.core.workspace import aligned, taken
 from nngames.games import BatchView, FixedPoint, Game
 from nngames.networks import Constant
-from nngames.networks.column_passes import ColumnDistances
 from nngames.networks.fused import FusedMap, Kernels
 from nngames.solvers.solver import Guarantee, Problem, Rate, State, column_norms, no_guarantee, norm
 from nngames.solvers.stopping import Stretch
@@ -43,9 +42,6 @@ class FixedPointProblem(Problem):
         self.view = view
         self._evaluate = view.evaluate
         self._made: Callable[[Array], Array] = np.empty_like
-        #: Of a batch, where all steps are R(x): no iterate stays whole during the step from it, and no difference is
-        #: kept, which would take room in the cache.
-        self._distances: ColumnDistances | None = None
         self._batched = False
         self.difference: Array
         self._spare: Array
@@ -63,20 +59,28 @@ class FixedPointProblem(Problem):
         batched: Any = self.view
         return batched.profiles(x, those)
 
-    def examined(self, x: Array, those: NDArray[np.intp]) -> tuple[Array, Array] | None:
-        """Return the profiles of ``those`` columns and the game's residuals there, where the map tells them."""
+    def tell(self, state: State, those: NDArray[np.intp], profiles: Array, rows: NDArray[np.intp]) -> Array | None:
+        """Write the profiles of ``those`` columns into ``rows`` and return the game's residuals at them.
+
+        None, and nothing is written, where the last pass did not tell them.
+
+        The joint map's argument is the profile; the composite map's is its last layer, and the others are what they
+        answered in the pass from it. So |R(x) - x| of that pass, which nothing damps, is the residual at that very
+        profile: the pass again would give the same number.
+        """
         batched: Any = self.view
-        return batched.examined(x, those)
+        residuals: Any = state.residual
+        return residuals[those] if batched.tell(state.x, those, profiles, rows) else None
 
     def kept_iterate(self, x: Array, kept: NDArray[np.intp]) -> Array:
         """Return those columns; where R(x) takes the place of x, only a place for as many."""
-        if self._distances is None:
+        if not self.replaces:
             return super().kept_iterate(x, kept)
         return x.reshape(-1)[: len(x) * len(kept)].reshape(len(x), -1)
 
     def keep(self, kept: NDArray[np.intp]) -> None:
         """Drop columns of the buffers."""
-        if self._distances is None:
+        if not self.replaces:
             self.difference = taken(self.difference, kept, axis=1)
             self._spare = self._made(self.difference)
 
@@ -96,10 +100,11 @@ class FixedPointProblem(Problem):
         counts = np.array(
             [stretch.steps, stretch.iteration, watched, stretch.anchor_at, stretch.renew_at], dtype=np.int64
         )
-        iterates = (array.reshape(fused.shape) for array in (x, image, anchor))
+        shape = fused.shape
+        iterates = x.reshape(shape), image.reshape(shape), anchor.reshape(shape)
         kept = np.empty((0, x.size)) if stretch.displacements is None else stretch.displacements
-        displacements = kept.reshape(-1, *fused.shape)
-        made = kernels.relaxed_steps(*fused.arguments(), *iterates, numbers, counts, residuals, displacements)
+        displacements = kept.reshape(-1, *shape)
+        made = fused.relaxed_steps(kernels)(*fused.arguments(), *iterates, numbers, counts, residuals, displacements)
         stretch.anchor_residual, stretch.anchor_at, stretch.renew_at = float(numbers[3]), int(counts[3]), int(counts[4])
         # What the next single step finds in the buffer.
         np.subtract(image, x, self.difference)
@@ -119,7 +124,8 @@ class FixedPointProblem(Problem):
     def start(self, x0: Array) -> State:
         """Return the state at x0; its memory is the map's value there."""
         if self._batched and self.constant == 1.0:
-            self._distances = ColumnDistances(x0)
+            # R(x) takes the place of x, and no difference is kept, which would take room in the cache.
+            self.replaces = True
         else:
             self.difference, self._spare = self._made(x0), self._made(x0)
         return self._state(x0, self._made(x0), 0)
@@ -129,15 +135,16 @@ class FixedPointProblem(Problem):
         self.difference, self._spare = np.array(state.memory), np.empty_like(state.x)
         return State(np.array(state.x), state.residual, state.evaluations, state.x + state.memory)
 
-    def relax(self, state: State, relaxation: float) -> State:
+    def relax(self, state: State, relaxation: float | Array) -> State:
         """Return the state at x + relaxation (R(x) - x); x itself stays whole, should the step be interrupted.
 
-        Of a batch, which no interruption leaves a result of, R(x) takes the place of x.
+        Of a batch, which no interruption leaves a result of, R(x) takes the place of x, and each start may have its own
+        relaxation.
         """
         x, image = state.x, state.memory
-        if self._distances is not None:
+        if self.replaces:
             return self._state(image, x, state.evaluations)
-        if relaxation == 1.0:
+        if not isinstance(relaxation, np.ndarray) and relaxation == 1.0:
             following, free = image, self._spare
         else:
             # The difference of the last residual is still in the buffer.
@@ -147,12 +154,12 @@ class FixedPointProblem(Problem):
         return self._state(following, free, state.evaluations)
 
     def _state(self, x: Array, spare: Array, evaluations: int) -> State:
+        if self.replaces:
+            batched: Any = self.view
+            return State(x, batched.distances(x, spare), evaluations + 1, spare)
         image = self._evaluate(x, spare)
-        if self._distances is not None:
-            residual: Any = self._distances(image, x)
-        else:
-            difference = np.subtract(image, x, self.difference)
-            residual = column_norms(difference) if self._batched else norm(difference)
+        difference = np.subtract(image, x, self.difference)
+        residual: Any = column_norms(difference) if self._batched else norm(difference)
         return State(x, residual, evaluations + 1, image)
 
 

@@ -18,17 +18,18 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from nngames.core.operators import SparseMap
+from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.games import CoupledGame, Game, NetworkGame
 from nngames.networks.couplings import LinearCoupling
-from nngames.solvers.differences import LONG
-from nngames.solvers.newton import DENSE_SIZE
+from nngames.solvers.newton import COMPILED, DENSE_SIZE, affine, compiled_multiplications
+from nngames.solvers.newton_systems import SINGLE
 
 #: Displacements of plain passes from which the schemes are judged.
 DISPLACEMENTS = 7
 #: As many where a pass takes longer than a forecast, or a run of Newton's method at most this time.
 EARLY, SHORT = 3, 4e-4
-#: A pass that is compiled and takes less is not worth less than the shortest run of Newton's method.
+#: Where a compiled pass takes less, other schemes may need less time than the shortest run of Newton's method.
 SHORT_PASS = 4e-6
 #: Of these the last four steps count: the first ones tell about the start.
 JUDGED = 4
@@ -38,8 +39,14 @@ CAUTION = 0.5
 EXHAUSTED = 1e-14
 #: Seconds that a forecast may cost: a run that needs no more goes on without one.
 FORECAST = 1.5e-4
-#: Seconds for a multiplication and addition in a dense product with a vector, a sparse one, and a product of matrices.
-DENSE_PRODUCT, SPARSE_PRODUCT, MATRIX_PRODUCT = 3e-10, 1.5e-9, 6e-11
+#: Seconds for a multiplication and addition in a dense product with a vector, and in a sparse one.
+DENSE_PRODUCT, SPARSE_PRODUCT = 3e-10, 1.5e-9
+#: The same in single precision in a product of matrices and in a factorisation; what each column of the latter adds.
+MATRIX_PRODUCT, FACTOR_PRODUCT, FACTOR_COLUMN = 2e-11, 4e-11, 3.5e-7
+#: Seconds that a compiled Newton direction takes beside its passes, and for each multiplication.
+COMPILED_DIRECTION, COMPILED_FACTOR_PRODUCT = 2e-6, 1e-9
+#: Seconds that a Newton direction takes beside products and factors, and for each entry of its system.
+DIRECTION, SYSTEM_ENTRY = 4e-5, 5e-10
 #: For one in a sparse product with a vector of at least ``LONG`` entries, which does not fit into the cache.
 SCATTERED_PRODUCT = 3.5e-9
 #: Seconds for a call into compiled code, for an entry of a separable response, and for a response that is an algorithm.
@@ -48,26 +55,46 @@ CALL, ENTRY, ALGORITHM = 1.5e-6, 4e-9, 1e-4
 PLAIN_STEP, ACCELERATED_STEP = 4e-6, 3e-5
 #: The same for compiled steps, and for a multiplication and addition in their products.
 COMPILED_STEP, COMPILED_PRODUCT = 2e-7, 1.5e-10
+#: For one in a compiled product of a sparse matrix whose vector fits into the cache.
+COMPILED_SPARSE_PRODUCT = 8e-10
+#: Seconds that a spectral step takes beside its pass, and for each entry; the latter where it is compiled.
+SPECTRAL_STEP, SPECTRAL_ENTRY, COMPILED_SPECTRAL_ENTRY = 1.2e-5, 4e-9, 1.5e-9
+#: Below this share of what it could be, the asymmetry of a map does not keep spectral steps from paying; and they are
+#: expected to need 1/SPECTRAL_CAUTION times as many as the best steps from the same displacements.
+SYMMETRIC, SPECTRAL_CAUTION = 0.25, 0.85
 #: Seconds that the beginning of another scheme takes.
 BEGINNING = 3e-5
 #: Newton directions that a run takes on a map that is not affine.
 DIRECTIONS = 4
+#: Seconds that an extrapolation of plain passes takes, which may save one of them.
+EXTRAPOLATION = 2e-5
 #: Passes for a direction by a Krylov method.
 KRYLOV_PASSES = 60
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Estimated seconds of a plain step, an accelerated step, and a whole run of Newton's method."""
+    """Estimated seconds of a plain step, an accelerated step, a whole run of Newton's method, and a spectral step.
+
+    The last are infinite where they would go singly beside compiled steps of the others. ``affine`` says that the first
+    Newton direction ends the run.
+    """
 
     plain: float
     accelerated: float
     newton: float
+    spectral: float = math.inf
+    affine: bool = False
 
     @property
     def dear(self) -> bool:
         """Whether a pass takes so long that what acceleration adds to it hardly counts."""
         return self.plain > FORECAST
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether Newton's method had better start from where the plain passes extrapolate to."""
+        return not self.affine and self.newton > DIRECTIONS * EXTRAPOLATION
 
 
 class Factors:
@@ -82,6 +109,40 @@ class Factors:
         last = np.asarray(displacements[-JUDGED - 1 :])
         self._gram = last.dot(last.T)
         self._first, self._m = float(self._gram[0, 0]), len(last) - 1
+
+    @cached_property
+    def symmetric(self) -> float:
+        """The factor of Chebyshev's polynomials where J is symmetric enough and plain steps converge, else 1.
+
+        If the eigenvalues of J lie between -q and q, q < 1 the plain factor, they lower the residual in the mean by
+        q / (1 + sqrt(1 - q^2)) a step.
+        """
+        q = self.plain
+        return q / (1 + math.sqrt(1 - q * q)) if q < 1 and self.asymmetry <= SYMMETRIC else 1.0
+
+    @cached_property
+    def spectral(self) -> float:
+        """The factor of a spectral step where J is symmetric enough, else 1; asymmetry slows such steps down."""
+        if self.asymmetry > SYMMETRIC:
+            return 1.0
+        best = min(self.accelerated ** (1 / CAUTION), self.symmetric)
+        return best ** (SPECTRAL_CAUTION * (1 - self.asymmetry))
+
+    @cached_property
+    def asymmetry(self) -> float:
+        """How far J is from symmetric on the displacements, from 0 to 1, which a quarter turn has.
+
+        It is the largest |<g_i, g_j> - <g_{i+1}, g_{j-1}>| / (|g_i||g_j| + |g_{i+1}||g_{j-1}|): as g_{j+1} = J g_j, the
+        numerator is |<g_i, (J - J') g_{j-1}>|.
+        """
+        gram, largest = self._gram.tolist(), 0.0
+        sizes = [math.sqrt(row[i]) for i, row in enumerate(gram)]
+        for i in range(self._m - 1):
+            for j in range(i + 2, self._m + 1):
+                unit = sizes[i] * sizes[j] + sizes[i + 1] * sizes[j - 1]
+                if unit > 0:
+                    largest = max(largest, abs(gram[i][j] - gram[i + 1][j - 1]) / unit)
+        return largest
 
     @cached_property
     def plain(self) -> float:
@@ -115,15 +176,22 @@ def costs_of(game: Game, compiled: bool) -> Costs:
 
 def _counted(game: Game, compiled: bool) -> Costs:
     once, view = pass_seconds(game), game.fixed_point()
-    newton = _newton_seconds(game, view.size, once)
-    if compiled and view.fused is not None:
-        stages = view.fused.stages
-        plain = (
-            COMPILED_STEP + COMPILED_PRODUCT * float(stages[:, 0] @ stages[:, 1]) + ENTRY * float(stages[:, 0].sum())
-        )
-        return Costs(plain, plain + 2 * COMPILED_STEP + 2e-8 * view.size, newton)
+    single = affine(game)
+    directions = 1 if single else DIRECTIONS
+    newton = _newton_seconds(game, view.size, once, directions)
     accelerated = once + ACCELERATED_STEP + 2e-9 * view.size * 2 * JUDGED
-    return Costs(once + PLAIN_STEP, accelerated, newton)
+    if not compiled or view.fused is None:
+        return Costs(once + PLAIN_STEP, accelerated, newton, once + SPECTRAL_STEP + SPECTRAL_ENTRY * view.size, single)
+    fused, product = view.fused, COMPILED_PRODUCT
+    if fused.sparse:
+        product = COMPILED_SPARSE_PRODUCT if view.size < LONG else SCATTERED_PRODUCT
+    plain = COMPILED_STEP + product * fused.multiplications + ENTRY * fused.entries
+    multiplications = compiled_multiplications(fused)
+    if multiplications <= COMPILED:
+        newton = directions * (COMPILED_DIRECTION + COMPILED_FACTOR_PRODUCT * multiplications + 4 * plain)
+    if fused.sparse:
+        return Costs(plain, accelerated, newton, plain + COMPILED_STEP + COMPILED_SPECTRAL_ENTRY * view.size, single)
+    return Costs(plain, plain + 2 * COMPILED_STEP + 2e-8 * view.size, newton, affine=single)
 
 
 def passes_before_forecast(costs: Costs) -> int:
@@ -148,23 +216,16 @@ def pass_seconds(game: Game) -> float:
     return total if isinstance(game, NetworkGame) else total + 2e-5 * len(game.own)
 
 
-def affine(game: Game) -> bool:
-    """Whether the game's map is affine for all one can see: linear couplings and responses of one slope."""
-    if not isinstance(game, NetworkGame) or not game.network.linear:
-        return False
-    return all(r.separable and r.slope_range[0] == r.slope_range[1] for r in game.network.activations.values())
-
-
-def _newton_seconds(game: Game, size: int, once: float) -> float:
-    directions = 1 if affine(game) else DIRECTIONS
+def _newton_seconds(game: Game, size: int, once: float, directions: int) -> float:
     if size > DENSE_SIZE or not isinstance(game, NetworkGame):
         return directions * min(size, KRYLOV_PASSES) * (once + ACCELERATED_STEP)
     products = sum(coupling.multiplications for coupling in game.network.couplings)
     layers = len(game.network.players)
-    # On a ring of L layers L - 1 products of matrices make the Jacobian.
-    jacobian = MATRIX_PRODUCT * size * products * (layers - 1) / layers + 2e-9 * size**2
-    factors = MATRIX_PRODUCT * size**3 * 2 / 3
-    return directions * (6e-5 + jacobian + factors + 4 * once)
+    # On a ring of L layers L - 1 products of matrices make the system.
+    system = MATRIX_PRODUCT * size * products * (layers - 1) / layers
+    factors = FACTOR_PRODUCT * size**3 / 3 + FACTOR_COLUMN * size
+    precision = 1 if size >= SINGLE else 2
+    return directions * (DIRECTION + precision * (system + factors) + SYSTEM_ENTRY * size**2 + 4 * once)
 
 
 def plain_factor(displacements: Array | Sequence[Array]) -> float:
@@ -180,7 +241,8 @@ def steps_to(target: float, residual: float, factor: float) -> float:
         return 0.0
     if not 0 <= factor < 1:
         return math.inf
-    return 1.0 if factor == 0 else math.log(residual / target) / -math.log(factor)
+    # Their quotient may be beyond all floats.
+    return 1.0 if factor == 0 else (math.log(residual) - math.log(target)) / -math.log(factor)
 
 
 def _averaged(gram: Array) -> float:

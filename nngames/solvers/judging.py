@@ -30,10 +30,14 @@ STALE_GAIN = 0.5
 QUICK = 0.6
 #: After a forecast a scheme is watched over windows of this many steps, Newton's method and dear passes over fewer.
 WINDOW, NEWTON_WINDOW, DEAR_WINDOW = 16, 6, 5
+#: Spectral steps over more: their residual does not fall steadily.
+SPECTRAL_WINDOW = 32
 #: Nor over fewer plain ones than take these seconds, which are what it costs to judge.
 LOOK = 4e-5
 #: A scheme that keeps its promise is left alone for a quarter of the steps it still promises, for no more than these.
 LONGEST_WINDOW = 256
+#: The schemes that need few passes.
+ACCELERATED = ("anderson", "spectral")
 #: In a window the smallest residual has to fall by this factor, with Newton's method by the other one.
 FALL, NEWTON_FALL = 0.99, 0.5
 
@@ -101,16 +105,24 @@ class Judge:
         if displacements is not None:
             factor = plain_factor(displacements)
             seconds = steps_to(self._target, residual, factor) * costs.plain
+            shortest = min(FORECAST, SHORT, GAIN * seconds - BEGINNING)
+            if costs.newton < shortest and not self._ends_by_itself():
+                # What takes less than a forecast needs none.
+                return Judgement(_promised(seconds / costs.plain, turn.count), "newton")
             if seconds <= FORECAST:
                 return GOES_ON
             self.learn(displacements)
+            if steps < turn.count and fell > FALL:
+                # Passes that were watched again may promise the same each time they go round a cycle.
+                return Judgement(f"residual {smallest:.1e} after {turn.count} steps")
             if factor <= QUICK and not costs.dear and costs.newton >= GAIN * seconds:
                 turn.check += int(seconds / costs.plain)
                 return GOES_ON
-            if costs.newton < SHORT and costs.plain >= SHORT_PASS and not self._ends_by_itself():
-                if costs.newton >= GAIN * seconds:
+            if costs.newton < SHORT and not self._ends_by_itself():
+                if costs.newton < GAIN * seconds:
+                    return Judgement(_promised(seconds / costs.plain, turn.count), "newton")
+                if costs.plain >= SHORT_PASS:
                     return GOES_ON
-                return Judgement(_promised(seconds / costs.plain, turn.count), "newton")
         else:
             factor = fell ** (1 / steps)
             if fell > (NEWTON_FALL if name == "newton" else FALL):
@@ -134,7 +146,7 @@ class Judge:
             return Judgement(f"up to {end - turn.count} more steps after {turn.count}", "newton")
         name = min(promised, key=lambda scheme: promised[scheme])
         gain = GAIN if name == "newton" or present == "picard" else STALE_GAIN
-        if costs.dear and name == "anderson":
+        if costs.dear and name in ACCELERATED and present not in ACCELERATED:
             gain = 1.0
         if name != present and promised[name] < gain * seconds:
             return Judgement(_promised(expected, turn.count), name)
@@ -152,20 +164,26 @@ class Judge:
         if "newton" not in self._left:
             promised["newton"] = BEGINNING + self.costs.newton
         if factors is not None:
-            accelerated = factors.accelerated ** (1 / CAUTION if self.costs.dear else 1)
-            for name, factor in (("picard", factors.plain), ("km", factors.relaxed), ("anderson", accelerated)):
+            accelerated = min(factors.accelerated ** (1 / CAUTION if self.costs.dear else 1), factors.symmetric)
+            offers = [("picard", factors.plain), ("km", factors.relaxed), ("anderson", accelerated)]
+            if self.costs.spectral < math.inf:
+                offers.append(("spectral", factors.spectral))
+            for name, factor in offers:
                 if name not in self._left:
                     steps = steps_to(self._target, smallest, factor)
                     promised[name] = BEGINNING + steps * self._step_cost(name)
         return promised
 
     def _step_cost(self, name: str) -> float:
-        return self.costs.accelerated if name == "anderson" else self.costs.plain
+        costs = {"anderson": self.costs.accelerated, "spectral": self.costs.spectral}
+        return costs.get(name, self.costs.plain)
 
     def window(self, name: str) -> int:
         """Return after how many steps a scheme is judged next: compiled ones are not stopped for less than a look."""
         if name == "newton":
-            return NEWTON_WINDOW
+            return NEWTON_WINDOW if self.costs.newton >= FORECAST else WINDOW
+        if name == "spectral":
+            return SPECTRAL_WINDOW
         return DEAR_WINDOW if self.costs.dear and name == "picard" else max(WINDOW, int(LOOK / self.costs.plain))
 
     def _ends_by_itself(self) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from nngames.certificates.error_bounds import error_bound
 from nngames.core.errors import DomainError, NotApplicableError, OptionError, check_positive
+from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
 from nngames.core.seeds import Seed, generator
 from nngames.core.threads import blas_threads
@@ -18,7 +19,7 @@ from nngames.networks.fused import installed, kernels, ran_without
 from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status, Trace
 from nngames.solvers.advice import cannot_start, convergence_proved, existence_proved, left_domain, message_for
-from nngames.solvers.solver import Budget, Ended, Iterate, Solver, State, norm
+from nngames.solvers.solver import Budget, Ended, Iterate, Solver, State
 from nngames.solvers.stopping import Stretch, Watch
 
 Callback = Callable[[Iterate], Any]
@@ -157,8 +158,9 @@ class Run:
         if not (installed() and self._unwatched and state.x.dtype == np.float64):
             return None
         # A steered run changes its problems on the way.
-        first = self.game.fixed_point() if self.solver.steered else self._problem
-        self._fusible = first.fused is not None
+        self._fusible = self._problem.fused is not None or (
+            self.solver.steered and self.game.fixed_point().fused is not None
+        )
         return kernels(limited=self.max_seconds is not None) if self._fusible else None
 
     def _stretch(self, state: State, iteration: int) -> Stretch | None:
@@ -241,13 +243,13 @@ class Run:
 
     def _residual_at(self, profile: Array) -> float:
         try:
-            return norm(self.game.residuals(profile))
+            return euclidean_length(self.game.residuals(profile))
         except DomainError:
             return float("nan")
 
     def _recomputed(self, state: State) -> tuple[Array, float]:
         profile = np.array(self._problem.profile(state.x))
-        return profile, norm(self.game.residuals(profile))
+        return profile, euclidean_length(self.game.residuals(profile))
 
     def _result(
         self, profile: Array, residual: float, status: Status, message: str | None = None, said: str = ""

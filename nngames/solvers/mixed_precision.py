@@ -20,7 +20,7 @@ from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import FixedPoint
 from nngames.solvers.fixed_point import FixedPointProblem
-from nngames.solvers.solver import Guarantee, State, norm
+from nngames.solvers.solver import Guarantee, Solver, State, norm
 
 PRECISIONS = ("double", "mixed")
 #: Residuals of at most so many roundings of the iterate are left to double precision.
@@ -28,7 +28,8 @@ NOISE = 16.0
 #: So many steps without a smaller residual end the single precision.
 PATIENCE = 16
 
-_UNIT = float(np.finfo(np.float32).eps) / 2
+#: The unit roundoff.
+UNIT = float(np.finfo(np.float32).eps) / 2
 
 
 def check_precision(owner: str, precision: str) -> None:
@@ -67,7 +68,7 @@ class MixedProblem(FixedPointProblem):
             return self._widened(x, state.evaluations)
         self._since = 0 if state.residual < self._best else self._since + 1
         self._best = min(self._best, state.residual)
-        noise = NOISE * _UNIT * max(1.0, norm(x))
+        noise = NOISE * UNIT * max(1.0, norm(x))
         self._enough = state.residual <= noise or self._since >= PATIENCE
         return state
 
@@ -90,3 +91,14 @@ def mixed_guarantee(guarantee: Guarantee) -> Guarantee:
     return replace(
         guarantee, statement=f"from the end of the single precision on, {guarantee.statement}", margin=None, rate=None
     )
+
+
+def is_mixed(solver: Solver) -> bool:
+    """Whether the solver's first steps are in single precision."""
+    return getattr(solver, "precision", "double") == "mixed"
+
+
+def in_one_precision(solver: Solver) -> Solver:
+    """Return the solver, one of mixed precision as the same scheme in the precision of its starts."""
+    changed: Any = solver
+    return replace(changed, precision="double") if is_mixed(solver) else solver

@@ -12,6 +12,8 @@ from nngames.networks.fused import GRAM_INDEPENDENCE
 
 #: A difference is dropped if newer ones explain all but this share of it.
 INDEPENDENCE = 1e-7
+#: The same of differences that were rounded to single precision: what is less may be rounding.
+SINGLE_INDEPENDENCE = 1e-5
 
 
 def _factor(gram: Array) -> Array:
@@ -38,7 +40,24 @@ def solve_gram(gram: Array, right: Array) -> Array | None:
     return solution(gram, right)
 
 
-def coefficients(tests: Array, changes: Array, g: Array, regularization: float) -> tuple[Array, Array]:
+def solve_independent(gram: Array, right: Array) -> Array:
+    """Return the solution without the rows that depend on those before them, in the sense of ``solve_gram``.
+
+    It is 0 at those rows.
+    """
+    chosen: list[int] = []
+    for i, square in enumerate(gram.diagonal().tolist()):
+        pivot = float(_cholesky(gram[np.ix_([*chosen, i], [*chosen, i])])[-1, -1])
+        if pivot * pivot > GRAM_INDEPENDENCE * square:
+            chosen.append(i)
+    result = np.zeros_like(right)
+    result[chosen] = solution(gram[np.ix_(chosen, chosen)], right[chosen])
+    return result
+
+
+def coefficients(
+    tests: Array, changes: Array, g: Array, regularization: float, independence: float = INDEPENDENCE
+) -> tuple[Array, Array]:
     """Return which rows of ``changes`` are used, and gamma with tests (g - changes' gamma) = 0 on those rows.
 
     Parameters
@@ -51,6 +70,8 @@ def coefficients(tests: Array, changes: Array, g: Array, regularization: float) 
     g : ndarray (n,)
     regularization : float
         Relative to the largest squared singular value of the system.
+    independence : float
+        A difference is dropped if newer ones explain all but this share of it.
 
     Returns
     -------
@@ -60,7 +81,7 @@ def coefficients(tests: Array, changes: Array, g: Array, regularization: float) 
     """
     chosen = np.ones(len(tests), dtype=bool)
     basis, triangle = np.linalg.qr(tests.T)
-    independent = np.abs(np.diag(triangle)) > INDEPENDENCE * np.sqrt(np.sum(triangle**2, axis=0))
+    independent = np.abs(np.diag(triangle)) > independence * np.sqrt(np.sum(triangle**2, axis=0))
     if not independent.all():
         chosen = independent
         basis, triangle = np.linalg.qr(tests[chosen].T)

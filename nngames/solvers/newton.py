@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
-from functools import partial
+from itertools import pairwise
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from nngames.core.errors import DomainError, check_choice
-from nngames.core.factors import TriangularFactor, solution
 from nngames.core.profiles import Array
-from nngames.core.threads import blas_threads
-from nngames.games import FixedPoint, Game
+from nngames.games import FixedPoint, Game, NetworkGame
+from nngames.networks.fused import FusedMap, Kernels
 from nngames.solvers.fixed_point import check_map
-from nngames.solvers.safeguard import SafeguardedProblem, safeguarded_guarantee
+from nngames.solvers.newton_systems import FORCING, Solve, Systems
+from nngames.solvers.safeguard import DECAY, RESIDUAL_LIMIT, STEP_LIMIT, SafeguardedProblem, safeguarded_guarantee
 from nngames.solvers.solver import Guarantee, Solver, State, solver_named
+from nngames.solvers.stopping import Stretch
 
 LINEAR_SOLVERS = ("auto", "dense", "gmres")
 #: Up to this size of the map's argument ``auto`` forms the Jacobian: a few products of matrices, which on one core cost
 #: about as much as n/10 passes, where GMRES makes up to n.
 DENSE_SIZE = 1500
-#: The residual of the linear system, relative, is at most this; it shrinks with the residual of the run.
-FORCING = 1e-2
+#: The relative residual of an iterative solution shrinks with the residual of the run, down to this.
 SMALLEST_FORCING = 1e-10
 #: The largest dimension of the Krylov space, which is not restarted: an inexact direction is good enough to try.
 KRYLOV = 200
-#: Up to this size a system is eliminated anew each time: the calls for the triangular factors cost more.
-SMALL = 64
 #: A share t of the step is accepted if it lowers the residual by the factor 1 - DESCENT t.
 DESCENT = 0.1
 #: The line search asks for descent, so no residual may grow.
 GROWTH = 1.0
-#: The step is halved at most this often.
-HALVINGS = 3
+#: No smaller share of the step is tried.
+SHORTEST = 1 / 8
 #: A factorised Jacobian is used again if the step with which it was made lowers the residual by this factor.
 REUSE = 0.3
 #: And for as long as its n/20 steps that cost what the next one does would lower the residual by this.
 WORTH = 1e-3
 #: After the j-th direction in a row that fails, min(2^j, this) relaxed steps are taken before the next is computed.
 MOST_RELAXED = 64
+
+#: A direction of at most so many multiplications is made in a compiled step.
+COMPILED = 100_000
+#: After so many updates of compiled factors they are made anew.
+UPDATES = 64
+_RULES = np.array((STEP_LIMIT, RESIDUAL_LIMIT, DECAY, DESCENT, SHORTEST, REUSE))
 
 
 @solver_named("newton")
@@ -51,12 +59,21 @@ class Newton(Solver):
     Jacobian of r_l, at a kink an element of Clarke's. t is the first of 1, 1/2, ... at which |R(x) - x| falls by the
     factor 1 - t/10; where none down to 1/8 does, or the system has no finite solution, relaxed steps
     lambda (R(x_k) - x_k), lambda <= 1/2, follow: 2, then 4, ..., at most 64, until a direction succeeds. A singular
-    system is solved in the least-squares sense. A dense Jacobian is factorised once and serves the following steps too,
-    each of which costs one pass, if the first step with it lowers the residual by a factor of 0.3, and as long as each
-    of the others does by max(0.3, 10^(-60/n)), n the size of the map's argument (Shamanskii's method).
+    system is solved in the least-squares sense.
 
-    Every direction to which J is applied counts as one evaluation, in a batch or not: a dense Jacobian costs as many
-    as the map's argument has entries, and one more prepares it. So does each trial of the line search.
+    A dense Jacobian is factorised once and serves the following steps too, each of which costs one pass and updates it
+    by Broyden's formula, if the first step with it is a whole one and lowers the residual by a factor of 0.3, and as
+    long as each of the others does by max(0.3, 10^(-60/n)), n the size of the map's argument. Where all couplings of a
+    ring are dense and all responses separable, only the entries of x_L with nonzero slope are solved for, and in the
+    products of weights the rows and columns of zero slope are left out. Systems of 160 equations and more are first
+    factorised in single precision and solved with one step of iterative refinement in double (``newton_systems``);
+    residuals, and what is called converged, are in double precision throughout. The weights in single precision are
+    kept with the network, which is half as much memory again; so are with the game, where its map is affine and n <=
+    1500, the factors of Id - J and what their refinement needs, at most 2.5 n^2 numbers.
+
+    Every direction to which J is applied counts as one evaluation, in a batch or not: a dense Jacobian counts as many
+    as the map's argument has entries, also where fewer were needed or its factors were kept, one more prepares it, and
+    another one is for the refinement. So does each trial of the line search.
 
     Parameters
     ----------
@@ -68,14 +85,18 @@ class Newton(Solver):
     Guarantee
     ---------
     Of the safeguard, whatever the directions are: if O is nonexpansive and has a fixed point, or R contracts in some
-    norm, x_k converges to a fixed point. Local and not certified: q-superlinear convergence near an equilibrium at
-    which R is semismooth and every Id - J is regular (Qi and Sun 1993); where R is affine on a set, a full step from a
-    point of it to a solution in it ends the run up to rounding.
+    norm, x_k converges to a fixed point. Local and not certified: with a Jacobian of its own for each step,
+    q-superlinear convergence near an equilibrium at which R is semismooth and every Id - J is regular (Qi and Sun
+    1993); with one that serves for several, the same where R is differentiable with a Lipschitz derivative and the
+    first of them is close enough (Broyden, Dennis and More 1973), else at least the linear one that is asked of each
+    step. In single precision a direction misses the system by a factor, about (6e-8 cond(Id - J))^2 and looked at to
+    be at most 1e-2 before the refinement, which takes the place of q-superlinear (Kelley 2022). Where R is affine on a
+    set, a full step from a point of it to a solution in it ends the run up to rounding, or up to that factor.
 
     References
     ----------
-    Qi and Sun (1993); Facchinei and Pang (2003), chapter 7; Shamanskii (1967); Zhang, O'Donoghue and Boyd (2020) for
-    the safeguard.
+    Qi and Sun (1993); Facchinei and Pang (2003), chapter 7; Shamanskii (1967); Broyden, Dennis and More (1973); Kelley
+    (2022), Newton's method in mixed precision; Zhang, O'Donoghue and Boyd (2020) for the safeguard.
     """
 
     linear_solver: str = "auto"
@@ -98,7 +119,8 @@ class Newton(Solver):
         """Return the fixed-point view with its linear solver."""
         view = game.fixed_point(self.map)
         dense = self.linear_solver == "dense" or (self.linear_solver == "auto" and view.size <= DENSE_SIZE)
-        return NewtonProblem(view, dense)
+        keeps = dense and view.size <= DENSE_SIZE and affine(game)
+        return NewtonProblem(view, dense, _kept.setdefault(game, {}) if keeps else None)
 
     def start(self, problem: NewtonProblem, x0: Array) -> State:
         """Return the state at x0."""
@@ -112,15 +134,53 @@ class Newton(Solver):
 class NewtonProblem(SafeguardedProblem):
     """A fixed-point map with the linear solver of one run."""
 
-    def __init__(self, view: FixedPoint, dense: bool) -> None:
+    def __init__(self, view: FixedPoint, dense: bool, kept: dict[Any, Any] | None) -> None:
         super().__init__(view, GROWTH)
-        self._dense = dense
+        self._systems = Systems(view, kept) if dense else None
         self._reuse = max(REUSE, WORTH ** (20 / view.size))
         self._failures = self._relaxed_steps = 0
-        self._factorised: Callable[[Array], Array] | None = None
+        self._steps: list[Array] = []
+        self._factorised: Solve | None = None
+        self._fused: Any = None
+        multiplications = compiled_multiplications(view.fused)
+        if dense and multiplications <= COMPILED:
+            self._fused = copy(view.fused)
+            # A step may form a Jacobian and try four shares.
+            self._fused.seconds *= 5 + multiplications / self._fused.multiplications
+        self._room: list[Array] | None = None
+        self._held = 0
+
+    @property
+    def fused(self) -> FusedMap | None:
+        """The map for compiled steps: that of a small ring whose Jacobian is formed."""
+        return self._fused
+
+    def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
+        """Return the state after compiled steps, or after another one where no direction succeeds."""
+        fused = self._fused
+        if not self._relaxed_steps and self._factorised is None:
+            x, g, n = state.x.copy(), state.memory.copy(), state.x.size
+            if self._room is None:
+                rows = int(fused.stages[:, 0].max())
+                shapes = (2, rows, n), (n, n), (UPDATES, n), (3, 1, n)
+                self._room = [*map(np.empty, shapes), np.empty(n, dtype=np.int64)]
+            residuals, evaluations = np.empty(stretch.steps), np.empty(stretch.steps, dtype=np.int64)
+            numbers = np.array((stretch.target, stretch.bound, self._initial, self._best, self._reuse))
+            counts = np.array((stretch.steps, state.evaluations, self._accepted, self._held), dtype=np.int64)
+            iterates = x.reshape(fused.shape), g.reshape(fused.shape)
+            made = kernels.newton_steps(
+                *fused.arguments(), *iterates, *self._room, _RULES, numbers, counts, residuals, evaluations
+            )
+            if made:
+                _, passes, self._accepted, self._held = counts.tolist()
+                self._best, self._failures, self.rejected = float(numbers[3]), 0, False
+                return State(x, float(residuals[made - 1]), passes, g), residuals[:made], evaluations[:made]
+        following = self.descend(state)
+        return following, np.array([following.residual]), np.array([following.evaluations])
 
     def descend(self, state: State) -> State:
         """Return the first state along the Newton direction that descends enough, else that of the relaxed step."""
+        self._held = 0
         if self._relaxed_steps:
             self._relaxed_steps -= 1
             return self.relax(state, state.evaluations)
@@ -128,30 +188,40 @@ class NewtonProblem(SafeguardedProblem):
         if following is not None:
             return following
         direction, evaluations = self.direction(state, evaluations)
-        share = 1.0
-        for _ in range(HALVINGS + 1):
-            if direction is None or not self.licensed(state, direction):
-                break
-            trial, evaluations = self.attempt(State(state.x, state.residual, evaluations), direction)
-            if trial is not None and trial.residual <= (1 - DESCENT * share) * state.residual:
-                self._failures = 0
-                if trial.residual > REUSE * state.residual:
-                    self._factorised = None
+        # No share of it is longer, and a direction that is not finite has no licence.
+        if direction is not None and self.licensed(state, direction):
+            trial, evaluations = self._search(state, direction, evaluations)
+            if trial is not None:
                 return self.accept(trial)
-            share, direction = share / 2, direction / 2
+        self._factorised = None
         self._failures += 1
         self._relaxed_steps = int(min(2.0**self._failures, MOST_RELAXED)) - 1
         return self.relax(state, evaluations)
+
+    def _search(self, state: State, direction: Array, evaluations: int) -> tuple[State | None, int]:
+        """Return the first state along the direction that descends enough, if there is one, and the passes so far."""
+        share = 1.0
+        while share >= SHORTEST:
+            trial, evaluations = self.tried(state.x + share * direction, evaluations)
+            if trial is not None and trial.residual <= (1 - DESCENT * share) * state.residual:
+                self._failures = 0
+                self._steps = [direction]
+                if share < 1 or trial.residual > REUSE * state.residual:
+                    self._factorised = None
+                return trial, evaluations
+            share /= 2
+        return None, evaluations
 
     def _again(self, state: State) -> tuple[State | None, int]:
         """Return the state after a step with the last factorised Jacobian if it serves, and the passes so far."""
         if self._factorised is None:
             return None, state.evaluations
         evaluations = state.evaluations
-        direction = self._factorised(state.memory)
-        if np.isfinite(direction).all() and self.licensed(state, direction):
+        direction = _updated(self._factorised(state.memory), self._steps)
+        if self.licensed(state, direction):
             trial, evaluations = self.attempt(state, direction)
             if trial is not None and trial.residual <= self._reuse * state.residual:
+                self._steps.append(direction)
                 return self.accept(trial), evaluations
         self._factorised = None
         return None, evaluations
@@ -160,47 +230,55 @@ class NewtonProblem(SafeguardedProblem):
         """Return d with (Id - J) d = R(x) - x, None where there is no finite one, and the passes so far."""
         g = state.memory
         try:
-            if self._dense:
-                solve = factorised(self.view.jacobian(state.x))
-                found, passes = (None if solve is None else solve(g)), g.size
-                self._factorised = solve
+            if self._systems is not None:
+                found, self._factorised, passes = self._systems.solve(state.x, g)
             else:
                 rtol = max(SMALLEST_FORCING, min(FORCING, state.residual / self._initial))
                 found, passes = _solve_iteratively(self.view.linearise(state.x), g, rtol)
         except (DomainError, np.linalg.LinAlgError):
             return None, evaluations + 1
-        usable = found is not None and np.isfinite(found).all()
-        return (found if usable else None), evaluations + 1 + passes
+        return found, evaluations + passes
 
 
-def factorised(jacobian: Array) -> Callable[[Array], Array] | None:
-    """Return g -> d with (Id - J) d = g, a shortest least-squares one if Id - J is singular; None if not finite."""
-    system = _identity_minus(jacobian)
-    if not np.isfinite(system).all():
-        return None
-    if len(system) <= SMALL:
-        return partial(_eliminated, system)
-    try:
-        with blas_threads(system.size):
-            return TriangularFactor(system, overwrite=True).solve
-    except np.linalg.LinAlgError:
-        return partial(_shortest, _identity_minus(jacobian))
+def compiled_multiplications(fused: FusedMap | None) -> float:
+    """Return those of a direction in a compiled step; inf where there is none, on sparse and joint maps."""
+    if fused is None or fused.sparse or fused.shape[0] > 1:
+        return math.inf
+    n, first = fused.shape[1], int(fused.stages[0, 0] * fused.stages[0, 1])
+    return n * (fused.multiplications - first) + n**3 / 3
 
 
-def _identity_minus(jacobian: Array) -> Array:
-    """Return Id - J, with the entries in the order in which those of J lie."""
-    system = np.negative(jacobian)
-    system.ravel(order="K")[:: len(system) + 1] += 1.0
-    return system
+#: Of games whose map is affine, what solves with Id - J.
+_kept: WeakKeyDictionary[Game, dict[Any, Any]] = WeakKeyDictionary()
 
 
-def _eliminated(system: Array, g: Array) -> Array:
-    found = solution(system, g)
-    return found if np.isfinite(found).all() else _shortest(system, g)
+_affine: WeakKeyDictionary[Game, bool] = WeakKeyDictionary()
 
 
-def _shortest(system: Array, g: Array) -> Array:
-    return np.linalg.lstsq(system, g, rcond=None)[0]
+def affine(game: Game) -> bool:
+    """Whether the game's map is affine for all one can see: linear couplings and responses of one slope."""
+    known = _affine.get(game)
+    if known is None:
+        known = _affine[game] = isinstance(game, NetworkGame) and game.network.linear and _of_one_slope(game)
+    return known
+
+
+def _of_one_slope(game: NetworkGame) -> bool:
+    return all(r.separable and r.slope_range[0] == r.slope_range[1] for r in game.network.activations.values())
+
+
+def _updated(d: Array, steps: list[Array]) -> Array:
+    """Return B_m^-1 g from d = B_0^-1 g, B_{j+1} Broyden's update of B_j for the full step s_j = B_j^-1 g_j.
+
+    By the Sherman-Morrison formula, from the steps alone: B_{j+1}^-1 g = (Id + s_{j+1} s_j' / |s_j|^2) B_j^-1 g for
+    j < m - 1, and the last step, which is not known yet, solves s_m = z / (1 - s_{m-1}' z / |s_{m-1}|^2).
+    """
+    if not steps:
+        return d
+    for before, after in pairwise(steps):
+        d = d + (before.dot(d) / before.dot(before)) * after
+    last = steps[-1]
+    return d / (1 - last.dot(d) / last.dot(last))
 
 
 def _solve_iteratively(change: Callable[[Array], Array], g: Array, rtol: float) -> tuple[Array, int]:
@@ -218,4 +296,4 @@ def _solve_iteratively(change: Callable[[Array], Array], g: Array, rtol: float) 
 
     operator = LinearOperator((g.size, g.size), matvec=apply, dtype=g.dtype)
     found, _ = gmres(operator, g, rtol=rtol, atol=0.0, restart=min(g.size, KRYLOV), maxiter=1)
-    return np.asarray(found, dtype=g.dtype), applied
+    return np.asarray(found, dtype=g.dtype), applied + 1

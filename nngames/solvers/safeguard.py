@@ -109,8 +109,12 @@ class SafeguardedProblem(DisplacementProblem):
 
     def licensed(self, state: State, step: Array) -> bool:
         """Whether the proposal is short enough and the residual low enough for the proof of convergence."""
+        return self.allowed(state, norm(step))
+
+    def allowed(self, state: State, length: float) -> bool:
+        """Whether a proposal of that length is licensed."""
         most = RESIDUAL_LIMIT * self._initial * (self._accepted + 1.0) ** -(1 + DECAY)
-        return state.residual <= most and norm(step) <= STEP_LIMIT * state.residual
+        return state.residual <= most and length <= STEP_LIMIT * state.residual
 
     def accept(self, state: State) -> State:
         """Return the state of a proposal after counting it."""

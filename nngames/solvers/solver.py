@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -179,6 +180,9 @@ class Problem(ABC):
     #: The axis of the starts in a batched problem's iterates.
     batch_axis: ClassVar[int] = 0
 
+    #: Of a batch: whether a step needs the place of the iterate only, not what is in it.
+    replaces: bool = False
+
     def profiles(self, x: Array, those: NDArray[np.intp]) -> Array:
         """Return the profiles (batch, N) of ``those`` starts of a batched problem's iterate."""
         return self.profile(np.take(x, those, axis=self.batch_axis))
@@ -280,7 +284,12 @@ class Solver(ABC):
     @property
     def options(self) -> dict[str, Any]:
         """The hyperparameters by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: getattr(self, name) for name in _option_names(type(self))}
+
+
+@cache
+def _option_names(kind: type[Solver]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))  # type: ignore[arg-type]
 
 
 def check_game(game: Any) -> Game:

@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 
 from nngames.core.errors import DomainError, NNGamesError, NotApplicableError
+from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.networks.fused import FusedMap, Kernels
 from nngames.results.result import Status
 from nngames.solvers.anderson import AndersonProblem
-from nngames.solvers.differences import LONG
+from nngames.solvers.extrapolation import state_ahead
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.forecast import DISPLACEMENTS, JUDGED, passes_before_forecast, steps_to
 from nngames.solvers.judging import NEWTON_WINDOW, QUICK, Judge
 from nngames.solvers.last_resorts import Resort, last_resorts
 from nngames.solvers.safeguard import SafeguardedProblem
-from nngames.solvers.solver import Ended, Problem, Solver, State
+from nngames.solvers.solver import Budget, Ended, Problem, Solver, State
+from nngames.solvers.spectral import SpectralProblem
 from nngames.solvers.stopping import Stretch
 from nngames.solvers.turns import TRIAL, Turn, fast_scheme, first_scheme, known_displacement
 
@@ -47,6 +49,8 @@ class Course(Problem):
     ----------
     target : float
         The residual to reach.
+    budget : Budget
+        That of the whole run.
     turn : Turn
         The present one.
     left : dict
@@ -55,6 +59,7 @@ class Course(Problem):
 
     def __init__(self, game: Game, rng: np.random.Generator) -> None:
         self.game, self.rng, self.target = game, rng, 0.0
+        self.budget = Budget(0.0, 0, None)
         self.turn: Turn
         self.left: dict[str, str] = {}
         self._rows: Array = np.empty((0, 0))
@@ -80,13 +85,14 @@ class Course(Problem):
         self._judge = Judge(self.game, self.target, self.left)
         first = first_scheme(self.game)
         try:
-            state = self._enter(first, 0, DISPLACEMENTS, profile)
+            state = self._enter(first, 0, DISPLACEMENTS, profile, first.name == "picard")
         except DomainError as error:
             self._refusal, self.left[first.name] = error, CANNOT_START
             return self._resort(0)
-        if first.name == "picard":
-            self._keep_displacements()
+        if self.turn.displacements is not None:
             self.turn.check = passes_before_forecast(self._judge.costs)
+        elif first.name == "spectral":
+            self.turn.check = self._judge.window(first.name)
         return state
 
     def _keep_displacements(self) -> None:
@@ -111,7 +117,7 @@ class Course(Problem):
             # A scheme may learn on the way what the game has not.
             return self._leave(state.evaluations, "came to no end")
         except Ended as end:
-            if end.decided:
+            if end.decided or end.status is Status.MAX_SECONDS:
                 raise
             return self._leave(state.evaluations, "came to no end")
         turn.count += 1
@@ -122,6 +128,9 @@ class Course(Problem):
     def _advance_plainly(self, state: State, kept: list[Any]) -> State:
         """Return what follows one of the first plain passes, of which only the last profile is remembered."""
         turn, problem = self.turn, self.turn.problem
+        if len(kept) == len(self._rows):
+            # The run did not end at the state: its recomputed residual is above the target.
+            return self._judged(state)
         problem.difference = row = self._rows[len(kept)]  # type: ignore[attr-defined]
         try:
             following = problem.relax(state, 1.0)  # type: ignore[attr-defined]
@@ -148,11 +157,14 @@ class Course(Problem):
     def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
         """Return the state after several steps, none beyond the one that is judged; see ``Problem.several_steps``."""
         turn, kept = self.turn, self.turn.displacements
+        self._judge.compile()
         if kept is not None:
-            self._judge.compile()
-            turn.check = DISPLACEMENTS
-            stretch.displacements = self._rows[turn.count + 1 :]
-            if turn.count == 0:
+            stretch.displacements = self._rows[len(kept) :]
+            # Dear sparse passes are judged as early as those that go singly.
+            early = self._goes_early()
+            if not early:
+                turn.check = DISPLACEMENTS
+            if turn.count == 0 and not early:
                 # Quick passes are not even interrupted for a look at them.
                 turn.check += int(steps_to(self.target, state.residual, QUICK))
                 stretch.pause = state.residual * QUICK**DISPLACEMENTS
@@ -161,7 +173,9 @@ class Course(Problem):
         following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
         turn.count += len(residuals)
         if kept is not None and stretch.displacements is not None:
-            if turn.count > DISPLACEMENTS:
+            if early:
+                kept.extend(stretch.displacements[: len(residuals)])
+            elif turn.count > DISPLACEMENTS:
                 self._judge.learn(self._rows)
                 turn.displacements = None
             else:
@@ -174,11 +188,18 @@ class Course(Problem):
         turn, residual = self.turn, following.residual
         if not residual <= self._bound():
             return self._leave(following.evaluations, f"residual {residual:.1e} after {turn.count} steps")
+        # Then the run did not end at the remembered profile: its recomputed residual is above the target.
+        refused = self._smallest <= self.target
         if residual < REMEMBERED * self._smallest or turn.count == turn.check:
             self._remember(following)
-        if turn.count < turn.check or residual <= self.target:
+        if turn.count < turn.check or (residual <= self.target and not refused):
             return following
         return self._judged(following)
+
+    def _goes_early(self) -> bool:
+        """Whether compiled passes are as dear as those are that go singly, and judged as early: sparse ones."""
+        fused = self.turn.problem.fused
+        return fused is not None and fused.sparse and self._judge.costs.dear
 
     def _bound(self) -> float:
         """Return the residual beyond which the present scheme is left: where it strays, only one that is not finite."""
@@ -192,8 +213,11 @@ class Course(Problem):
             displacements, turn.displacements = self._rows[: len(turn.displacements)], None
         why, follower, watched = self._judge.judge(turn, state.residual, self._smallest, displacements)
         if why is not None:
-            return self._leave(state.evaluations, why, follower)
-        if watched and turn.problem.fused is None:
+            evaluations = state.evaluations
+            if follower == "newton" and displacements is not None and self._judge.costs.extrapolated:
+                evaluations = self._extrapolate(state, displacements)
+            return self._leave(evaluations, why, follower)
+        if watched and (turn.problem.fused is None or self._goes_early()):
             # A new forecast follows after a few more dear passes: the first ones often tell little.
             self._release_rows()
             self._keep_displacements()
@@ -202,6 +226,15 @@ class Course(Problem):
             # The next steps shall not write into the last one.
             turn.problem.difference = np.array(turn.problem.difference)  # type: ignore[attr-defined]
         return state
+
+    def _extrapolate(self, state: State, displacements: Array) -> int:
+        """Remember what the plain passes extrapolate to if its residual is smaller; return the passes so far."""
+        problem: Any = self.turn.problem
+        trial, evaluations = state_ahead(problem.view, state, displacements)
+        if trial is not None and trial.residual < self._smallest:
+            self._smallest = max(trial.residual, self.target)
+            self._best = problem, trial.x, trial.memory
+        return evaluations
 
     def _release_rows(self) -> None:
         """Let nothing but the last forecast remain of the displacements."""
@@ -221,6 +254,10 @@ class Course(Problem):
             return state
         if self.turn.steps is not None:
             return self._resort(evaluations)
+        if self.turn.scheme.name == "spectral" and name is None and "picard" not in self.left:
+            # The run began with it: nothing was forecast yet.
+            check = passes_before_forecast(self._judge.costs)
+            return self._enter(fast_scheme("picard"), evaluations, check, plain=True)
         while True:
             if name is None:
                 promised = self._judge.promises(self._smallest)
@@ -228,34 +265,42 @@ class Course(Problem):
                 if name is None or math.isinf(promised[name]):
                     return self._resort(evaluations)
             try:
-                long = self.game.fixed_point().size >= LITTLE_MEMORY
+                long = self.game.size >= LITTLE_MEMORY and self.game.fixed_point().size >= LITTLE_MEMORY
                 return self._enter(fast_scheme(name, long), evaluations, self._judge.window(name))
             except DomainError as error:
                 self._refusal, self.left[name], name = error, CANNOT_START, None
 
-    def _enter(self, scheme: Solver, evaluations: int, check: int, profile: Array | None = None) -> State:
-        """Return the first state of a scheme: at a profile, or where the residual is smallest so far."""
+    def _enter(
+        self, scheme: Solver, evaluations: int, check: int, profile: Array | None = None, plain: bool = False
+    ) -> State:
+        """Return the first state of a scheme: at a profile, or where the residual is smallest so far.
+
+        ``plain`` says that its displacements are kept.
+        """
         problem = scheme.problem(self.game, self.rng)
+        scheme.prepare(problem, self.budget)
         _, x, displacement = self._best
         if profile is None and displacement is not None and isinstance(problem, FixedPointProblem | SafeguardedProblem):
             rows, known = self._rows, self._judge.known
-            if isinstance(problem, AndersonProblem) and known is not None:
+            if isinstance(problem, AndersonProblem | SpectralProblem) and known is not None:
                 if x.size >= LONG:
-                    # The rows become the scheme's own, so that nothing takes as much room again.
+                    # The rows become the scheme's own or nobody's, so that nothing takes as much room again.
                     displacement = np.array(displacement)
-                    self._best, self._judge.known = (problem, x, None), None
+                    self._best, self._judge.known, self._rows = (problem, x, None), None, np.empty((0, 0))
                 problem.know(rows, len(known))
             state = problem.resume(State(x, self._smallest, evaluations, displacement))
         else:
-            state = scheme.start(problem, problem.restrict(self._start() if profile is None else profile))
+            state = scheme.start(problem, problem.restrict(self.best_profile() if profile is None else profile))
             state.evaluations += evaluations
         self.turn = Turn(scheme, problem, check, state.residual)
+        if plain:
+            self._keep_displacements()
         if not self._smallest <= state.residual:
             self._remember(state)
         self.turn.before = self._smallest
         return state
 
-    def _start(self) -> Array:
+    def best_profile(self) -> Array:
         """Return the profile with the smallest residual so far."""
         problem, x, _ = self._best
         return np.array(x if problem is None else problem.profile(x))
@@ -263,7 +308,8 @@ class Course(Problem):
     def _remember(self, state: State) -> None:
         """Keep the variables with the smallest residual so far; their profile may cost a pass."""
         if state.residual < self._smallest:
-            self._smallest = state.residual
+            # Of one below the target that did not end the run nothing is known but that.
+            self._smallest = max(state.residual, self.target)
             problem, kept = self.turn.problem, self.turn.displacements
             if kept:
                 displacement = kept[-1]

@@ -112,7 +112,7 @@ class Watch:
 
     def passed(self, stretch: Stretch, residuals: list[float]) -> None:
         """Take note of the states of a stretch but for the last one, which is still to be looked at."""
-        if residuals:
+        if residuals and not self._steered:
             self._best = min(self._best, *residuals)
             if self._returns is not None:
                 self._returns.passed(stretch, len(residuals))

@@ -9,14 +9,20 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from nngames.core.operators import SparseMap
 from nngames.core.profiles import Array
 from nngames.games import Game, NetworkGame
 from nngames.networks import Constant
-from nngames.networks.order import answers_in_order
 from nngames.solvers.fixed_point import FixedPointProblem
+from nngames.solvers.forecast import FORECAST, pass_seconds
 from nngames.solvers.safeguard import SafeguardedProblem
 from nngames.solvers.solver import Problem, Solver, State, registry
+from nngames.solvers.turn_order import forward_pass
 
+#: Passes of at most these seconds are not worth the plain ones before a forecast where influence is mutual.
+SHORT_PASSES = 10 * FORECAST
+#: To this relative precision u'W v = v'W u says that W is symmetric.
+MUTUAL = 1e-9
 #: Newton's method is tried from a last resort after this many of its steps, and again after twice as many.
 TRIAL = 32
 
@@ -52,16 +58,39 @@ _first: WeakKeyDictionary[Game, Solver] = WeakKeyDictionary()
 
 
 def first_scheme(game: Game) -> Solver:
-    """Return plain passes, or sweeps where one of them ends at the equilibrium."""
+    """Return plain passes; a sweep where one of them is a forward pass; spectral steps where influence is mutual.
+
+    Where the passes over a symmetric sparse matrix are short, a forecast would take longer than what it might save.
+    """
     known = _first.get(game)
     if known is None:
-        swept = (
-            isinstance(game, NetworkGame)
-            and game.space.count == game.network.space.count
-            and answers_in_order(game.network)
-        )
-        known = _first[game] = registry.create("best_response" if swept else "picard")
+        if forward_pass(game) is not None:
+            known = registry.create("best_response", order="topological")
+        else:
+            known = registry.create("spectral" if pass_seconds(game) <= SHORT_PASSES and mutual(game) else "picard")
+        _first[game] = known
     return known
+
+
+def mutual(game: Game) -> bool:
+    """Whether a network's couplings are one sparse matrix W, W' = W for all that two products tell, and responses rise.
+
+    Then the eigenvalues of the map's Jacobian are real: with S >= 0 the diagonal matrix of slopes, S W has those of
+    S^(1/2) W S^(1/2).
+    """
+    if not isinstance(game, NetworkGame):
+        return False
+    network = game.network
+    alone = next(iter(network.weights.values()), None) if network.linear and len(network.players) == 1 else None
+    if not (network.joint.assembled or isinstance(alone, SparseMap)):
+        return False
+    if not all(activation.separable and activation.monotone for activation in network.activations.values()):
+        return False
+    weight, _ = network.joint.assembly(np.dtype(np.float64))
+    rng = np.random.default_rng(0)
+    u, v = rng.random((2, network.size))
+    one, other = u.dot(weight.apply(v)), v.dot(weight.apply(u))
+    return bool(abs(one - other) <= MUTUAL * max(abs(one), abs(other)))
 
 
 @cache
@@ -71,7 +100,10 @@ def fast_scheme(name: str, long: bool = False) -> Solver:
     What anderson remembers of these does not fit into the cache, so that it had better be little.
     """
     # A relaxation that is one already takes no reading.
-    known: dict[str, dict[str, Any]] = {"anderson": {} if long else {"memory": 10}, "km": {"relaxation": Constant(0.5)}}
+    known: dict[str, dict[str, Any]] = {
+        "anderson": {"memory": 4 if long else 10},
+        "km": {"relaxation": Constant(0.5)},
+    }
     options = known.get(name, {})
     solver: Solver = registry.create(name, **options)
     return solver

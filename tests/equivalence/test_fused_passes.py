@@ -14,7 +14,17 @@ import numpy as np
 import pytest
 
 import nngames as nng
-from nngames.networks import column_passes, forms, fused, fused_anderson, fused_columns, fused_kernels
+from nngames.networks import (
+    column_passes,
+    forms,
+    fused,
+    fused_anderson,
+    fused_columns,
+    fused_kernels,
+    fused_newton,
+    fused_rows,
+    fused_sparse,
+)
 from nngames.networks.fused import Kernels
 from nngames.results.result import Status
 from nngames.solvers import loop, stages
@@ -56,7 +66,12 @@ def _kernels() -> Kernels:
         fused_kernels.relaxed_steps,
         fused_anderson.anderson_steps,
         fused_columns.respond_in_place,
-        fused_columns.squared_distances,
+        fused_columns.respond_and_compare,
+        fused_columns.add_squares,
+        fused_sparse.relaxed_steps,
+        fused_sparse.spectral_steps,
+        fused_newton.newton_steps,
+        fused_rows.answer_in_order,
     )
 
 
@@ -167,6 +182,49 @@ def test_a_compiled_run_is_the_run(
     result = nng.solve(game, method, map=kind, **options)
     same(result, plain)
     assert result.status == status
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize(("accepted", "moves"), [(0, True), (10**13, False)])
+def test_anderson_moves_to_its_orbit_only_with_the_licence_of_a_proposal(accepted: int, moves: bool) -> None:
+    """After so many accepted steps the licence asks for more than a residual below the smallest one."""
+    game = ring([3, 3], ["tanh", "relu"], 0.5)
+    scheme = nng.solver("anderson")
+    orbit = nng.solve(game, "picard", tolerance=1e-3).profile[3:]
+
+    def prepared() -> tuple[Any, Any]:
+        problem = scheme.problem(game, np.random.default_rng(0))
+        state = problem.begin(np.ones(3))
+        problem._orbit = orbit.copy(), problem.view.evaluate(orbit, np.empty(3)) - orbit
+        problem.behind, problem._lead, problem._accepted = True, 2.0, accepted
+        return problem, state
+
+    problem, state = prepared()
+    single = scheme.step(problem, state)
+    problem, state = prepared()
+    several, _, _ = problem.several_steps(loop.kernels(limited=True), state, Stretch(1, 0, 0.0, np.inf, 1.0))
+    for following in (single, several):
+        assert following.evaluations == state.evaluations + 1
+        assert (following.residual < state.residual) == moves
+        assert np.array_equal(following.x, state.x) != moves
+
+
+@pytest.mark.usefixtures("compiled")
+def test_anderson_gives_up_an_orbit_that_is_lost() -> None:
+    """One whose residual grows by a factor of 1e12 owes nothing any more."""
+    game = linear_ring(1e12 * np.eye(2), np.ones(2))
+    scheme = nng.solver("anderson")
+    ended = []
+    for several in (False, True):
+        problem = scheme.problem(game, np.random.default_rng(0))
+        state = problem.begin(np.ones(2))
+        problem.behind, problem._lead = True, 3.0
+        if several:
+            problem.several_steps(loop.kernels(limited=True), state, Stretch(1, 0, 0.0, np.inf, 1.0))
+        else:
+            scheme.step(problem, state)
+        ended.append((problem.behind, problem._lead, problem._orbit))
+    assert ended == [(False, 0.0, None)] * 2
 
 
 def same(result: nng.Result, plain: nng.Result, rtol: float = 1e-6) -> None:
@@ -359,28 +417,49 @@ def test_columns_answer_as_in_numpy(name: str) -> None:
     form, scale, _ = forms.form_of(FORMS[name])  # type: ignore[misc]
     sizes = np.concatenate([10.0 ** np.arange(-300, 300, 40), np.linspace(0.01, 40, 77), [0.0, 5e-324, np.inf]])
     v = np.stack([sizes, -sizes])
-    block = v.copy()
+    block, none = v.copy(), np.zeros((2, 1))
     with np.errstate(all="ignore"):
-        fused_columns.respond_in_place(form, float(scale), block)
+        fused_columns.respond_in_place(form, float(scale), none, block)
         np.testing.assert_allclose(block, FORMS[name](v), rtol=1.2e-15, atol=0)
     missing = np.full((1, 1), np.nan)
     with np.errstate(all="ignore"):
-        fused_columns.respond_in_place(form, float(scale), missing)
+        fused_columns.respond_in_place(form, float(scale), none[:1], missing)
     assert np.isnan(missing).all()
+
+
+@pytest.mark.parametrize("name", ["tanh", "scaled tanh", "sigmoid", "relu"])
+@pytest.mark.parametrize("precision", [np.float64, np.float32])
+def test_columns_take_biases_and_are_compared(name: str, precision: type) -> None:
+    form, scale, _ = forms.form_of(FORMS[name])  # type: ignore[misc]
+    rng = np.random.default_rng(0)
+    v, before = rng.standard_normal((2, 3, 5)).astype(precision)
+    bias, squares = rng.standard_normal((3, 1)).astype(precision), np.arange(5, dtype=precision)
+    answers = FORMS[name](v + bias)
+    wanted = squares + ((answers - before) ** 2).sum(axis=0)
+    alone = v.copy()
+    unit = np.finfo(precision).eps
+    with np.errstate(all="ignore"):
+        fused_columns.respond_in_place(form, float(scale), bias, alone)
+        fused_columns.respond_and_compare(form, float(scale), bias, v, before, squares)
+    np.testing.assert_allclose(v, answers, rtol=8 * unit, atol=0)
+    np.testing.assert_allclose(alone, answers, rtol=8 * unit, atol=0)
+    np.testing.assert_allclose(squares, wanted, rtol=16 * unit)
+    fused_columns.add_squares(v, before, squares)
+    np.testing.assert_allclose(squares, 2 * wanted - np.arange(5), rtol=32 * unit)
 
 
 def test_tanh_is_good_to_its_last_digits() -> None:
     mpmath = pytest.importorskip("mpmath")
     rng = np.random.default_rng(0)
-    v = np.concatenate([rng.uniform(-20, 20, 400), rng.uniform(-0.2, 0.2, 400), rng.uniform(0.17, 0.18, 200)])
+    v = np.concatenate([rng.uniform(-20, 20, 400), rng.uniform(-0.2, 0.2, 400), rng.uniform(0.015, 0.016, 400)])
     block = v[None].copy()
     with np.errstate(all="ignore"):
-        fused_columns.respond_in_place(forms.TANH, 1.0, block)
+        fused_columns.respond_in_place(forms.TANH, 1.0, np.zeros((1, 1)), block)
     with mpmath.workdps(40):
         errors = [
             abs(float((mpmath.mpf(t) - mpmath.tanh(a)) / mpmath.tanh(a))) for a, t in zip(v, block[0], strict=True)
         ]
-    assert max(errors) < 5.5e-16
+    assert max(errors) < 4.5e-16
 
 
 @pytest.mark.parametrize("activations", [["tanh", "relu"], ["sigmoid", "tanh", "arctan"]])
@@ -394,11 +473,15 @@ def test_batches_end_alike(
     used: list[int] = []
     kernels = _kernels()
 
-    def respond(form: int, scale: float, block: np.ndarray) -> None:
+    def respond(form: int, scale: float, bias: np.ndarray, block: np.ndarray) -> None:
         used.append(form)
-        kernels.respond_in_place(form, scale, block)
+        kernels.respond_in_place(form, scale, bias, block)
 
-    loaded = kernels._replace(respond_in_place=respond)
+    def compare(form: int, *arrays: Any) -> None:
+        used.append(form)
+        kernels.respond_and_compare(form, *arrays)
+
+    loaded = kernels._replace(respond_in_place=respond, respond_and_compare=compare)
     monkeypatch.setattr(column_passes, "kernels", lambda limited: loaded)
     with np.errstate(all="ignore"):
         fast = nng.solve_batch(game, starts, method, **options)
@@ -541,7 +624,7 @@ class TestPolicy:
         assert had == [False, False, True, True]
 
 
-@pytest.mark.parametrize("method", ["picard", "anderson"])
+@pytest.mark.parametrize("method", ["picard", "anderson", "newton"])
 def test_numba_compiles_what_runs_alike(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     pytest.importorskip("numba")
     game = ring([20] * 3, ["tanh", "sigmoid", "relu"], 1.1)

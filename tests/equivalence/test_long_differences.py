@@ -1,4 +1,4 @@
-"""Long differences, which take the same rows in turn and are worked on by pieces, against those in one block."""
+"""Long differences, rounded to single precision and worked on by pieces, against the formulas in double precision."""
 
 from __future__ import annotations
 
@@ -6,19 +6,29 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import nngames as nng
-from nngames.solvers import Iterate, anderson, differences
+from nngames.core import pieces
+from nngames.core.operators import SparseMap
+from nngames.networks import piecewise
+from nngames.solvers import Iterate, anderson
 from nngames.solvers.differences import Differences
-from nngames.solvers.multisecant import solve_gram
+from nngames.solvers.long_anderson import LongAndersonProblem
+from nngames.solvers.long_differences import LongDifferences
+from nngames.solvers.multisecant import solve_gram, solve_independent
 
 
 @pytest.fixture
 def long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Treat all differences as long ones, in pieces that do not divide them."""
-    for module in (differences, anderson):
+    """Treat all iterates as long ones, in pieces that do not divide them."""
+    for module in (anderson, piecewise):
         monkeypatch.setattr(module, "LONG", 1)
-    monkeypatch.setattr(differences, "PIECE", 7)
+    monkeypatch.setattr(pieces, "PIECE", 7)
+
+
+def rounded(rows: Any) -> Any:
+    return np.asarray(rows, dtype=np.float32).astype(np.float64)
 
 
 @pytest.mark.usefixtures("long")
@@ -27,49 +37,96 @@ def long(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_difference_is_where_it_belongs(most: int, filled: int) -> None:
     rng = np.random.default_rng(most)
     points, values = rng.standard_normal((2, 12, 20))
-    known = Differences(most, gram=True)
+    known = LongDifferences(most, 20, gram=True)
     # Plain steps: each moves by its displacement.
     points[: filled + 1] = points[0] + np.vstack((np.zeros(20), np.cumsum(values[:filled], axis=0)))
-    known.fill(values[: filled + 1])
+    rows = np.vstack((values[: filled + 1], np.empty((most, 20))))
+    known.take_over(rows, filled + 1)
+    # No second copy of them is made.
+    assert np.shares_memory(known.rows, rows) == (filled > 0)
     for k in range(filled, 11):
         known.push(points[k], points[k + 1], values[k], values[k + 1])
         first = max(0, k + 1 - most)
         moves = np.diff(points[first : k + 2], axis=0)[::-1]
         changes = np.diff(values[first : k + 2], axis=0)[::-1]
-        np.testing.assert_allclose(known.newest_first[0], moves, atol=1e-14)
-        np.testing.assert_array_equal(known.newest_first[1], changes)
-        assert known.moves.shape == (most, 20)
+        found = known.newest_first(np.dtype(np.float64))
+        np.testing.assert_array_equal(found[1], rounded(changes))
+        np.testing.assert_allclose(found[0], moves, atol=4e-7)
         for g in (values[k + 1], rng.standard_normal(20)):
             gamma: Any = known.least_squares(g)
-            np.testing.assert_allclose(gamma, solve_gram(changes @ changes.T, changes @ g), rtol=1e-9)
-            for beta in (1.0, 0.25):
-                expected = beta * g - gamma @ (moves + beta * changes)
-                np.testing.assert_allclose(known.step(g, gamma, beta), expected, atol=1e-12)
-    known.clear()
-    known.push(points[0], points[1], values[0], values[1])
-    np.testing.assert_array_equal(known.newest_first[1], [values[1] - values[0]])
+            np.testing.assert_allclose(gamma, np.linalg.lstsq(changes.T, g, rcond=None)[0], rtol=1e-5, atol=1e-6)
+            assert known.count == len(gamma) == min(most, k + 1)
 
 
 @pytest.mark.usefixtures("long")
-@pytest.mark.parametrize("most", [1, 3, 5])
-@pytest.mark.parametrize("count", [1, 2, 4, 6])
-def test_rows_taken_over_say_what_copies_of_them_do(most: int, count: int) -> None:
-    rows = np.random.default_rng(count).standard_normal((8, 20))
-    filled, taken = Differences(most, gram=True), Differences(most, gram=True)
-    filled.fill(rows[:count].copy())
-    points, values = np.random.default_rng(9).standard_normal((2, 4, 20))
-    taken.take_over(rows, count)
-    # No second copy of them is made.
-    assert np.shares_memory(taken.moves, rows) == (count > 1)
-    for k in range(4):
-        if k:
-            for known in (filled, taken):
-                known.push(points[k - 1], points[k], values[k - 1], values[k])
-        assert taken.count == filled.count == min(most, count - 1 + k)
-        if taken.count:
-            np.testing.assert_allclose(taken.newest_first[0], filled.newest_first[0], atol=1e-14)
-            np.testing.assert_array_equal(taken.newest_first[1], filled.newest_first[1])
-            np.testing.assert_allclose(taken.least_squares(values[k]), filled.least_squares(values[k]), rtol=1e-9)
+def test_rows_too_few_for_all_that_will_be_kept_are_copied() -> None:
+    rows = np.random.default_rng(0).standard_normal((8, 20))
+    taken, filled = LongDifferences(12, 20, gram=True), Differences(12, gram=True)
+    filled.fill(rows[:6].copy())
+    taken.take_over(rows, 6)
+    assert not np.shares_memory(taken.rows, rows)
+    assert taken.count == 5
+    for found, expected in zip(taken.newest_first(np.dtype(np.float64)), filled.newest_first, strict=True):
+        np.testing.assert_allclose(found, expected, atol=4e-7)
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize("beta", [1.0, 0.25])
+@pytest.mark.parametrize("pushed", [0, 2, 3, 5])
+def test_a_step_and_the_difference_it_makes(beta: float, pushed: int) -> None:
+    rng = np.random.default_rng(pushed)
+    points, values = rng.standard_normal((2, pushed + 1, 20))
+    known = LongDifferences(3, 20, gram=True)
+    for k in range(pushed):
+        known.push(points[k], points[k + 1], values[k], values[k + 1])
+    x, g, new, out = points[-1], values[-1], rng.standard_normal(20), np.empty(20)
+    moves, changes = known.newest_first(np.dtype(np.float64))
+    gamma: Any = rng.standard_normal(known.count)
+    step = beta * g - gamma @ (moves + beta * changes)
+    assert known.step(x, g, gamma, beta, out) == pytest.approx(float(np.linalg.norm(step)), rel=1e-6)
+    np.testing.assert_allclose(out, x + step, atol=2e-6)
+    for piece in pieces.pieces(20):
+        known.take(piece, g, new)
+    known.end(new)
+    after = known.newest_first(np.dtype(np.float64))
+    np.testing.assert_allclose(after[0][0], step, atol=2e-6)
+    np.testing.assert_array_equal(after[1][0], rounded(new - g))
+    np.testing.assert_array_equal(after[1][1:], changes[: known.count - 1])
+    expected = np.linalg.lstsq(after[1].T, new, rcond=None)[0]
+    np.testing.assert_allclose(known.least_squares(new), expected, rtol=1e-5, atol=1e-6)
+    known.clear()
+    assert known.step(x, g, np.zeros(0), beta, out) == pytest.approx(beta * float(np.linalg.norm(g)))
+    # A plain step is not rounded.
+    np.testing.assert_array_equal(out, x + beta * g)
+
+
+@pytest.mark.usefixtures("long")
+def test_rows_in_single_precision_are_taken_over_without_their_squares() -> None:
+    """Squares of them would say too little about dependence."""
+    game = nng.Network.recurrent(0.5 * np.eye(20), np.ones(20), "relu").game()
+    problem = anderson.Anderson().problem(game, np.random.default_rng(0))
+    assert isinstance(problem, LongAndersonProblem)
+    rows = np.random.default_rng(0).standard_normal((8, 20)).astype(np.float32)
+    problem.resume(anderson.State(np.zeros(20, np.float32), 1.0, 0, rows[5]))
+    problem.know(rows, 6)
+    assert problem._differences.count == 5
+    assert problem._differences.least_squares(rows[5]) is None
+    following = problem.accelerate(anderson.State(np.zeros(20, np.float32), 1.0, 0, rows[5]))
+    assert following.x.dtype == np.float32
+
+
+@np.errstate(invalid="ignore")
+def test_dependent_rows_are_left_out_of_a_gram_system() -> None:
+    rng = np.random.default_rng(0)
+    changes = rng.standard_normal((3, 50))
+    rows = np.vstack((changes[0], 2 * changes[0], changes[1], changes[0] - changes[1] + 1e-7 * changes[2], changes[2]))
+    g = rng.standard_normal(50)
+    gram, right = rows @ rows.T, rows @ g
+    assert solve_gram(gram, right) is None
+    expected = np.zeros(5)
+    expected[[0, 2, 4]] = np.linalg.lstsq(rows[[0, 2, 4]].T, g, rcond=None)[0]
+    np.testing.assert_allclose(solve_independent(gram, right), expected, atol=1e-12)
+    assert not solve_independent(np.full((2, 2), np.nan), np.ones(2)).any()
 
 
 def games() -> dict[str, nng.Game]:
@@ -77,23 +134,104 @@ def games() -> dict[str, nng.Game]:
     weights = [0.95 * np.linalg.qr(rng.standard_normal((15, 15)))[0] for _ in range(2)]
     ring = nng.Network.ring(weights, [rng.standard_normal(15) for _ in range(2)], ["relu", "tanh"])
     acyclic = nng.Network.recurrent(np.tril(rng.standard_normal((40, 40)), -1), rng.standard_normal(40), "relu")
-    return {"ring": ring.game(), "acyclic": acyclic.game()}
+    entries = sparse.random_array((40, 40), density=0.2, rng=rng, format="csr")
+    scattered = nng.Network.recurrent(0.2 * entries, rng.standard_normal(40), "tanh")
+    return {"ring": ring.game(), "acyclic": acyclic.game(), "scattered": scattered.game()}
 
 
-@pytest.mark.parametrize("name", ["ring", "acyclic"])
+@pytest.mark.parametrize("name", ["ring", "acyclic", "scattered"])
 @pytest.mark.parametrize(
     "options",
     [{}, {"memory": 1}, {"memory": 20}, {"type": "I"}, {"mixing": 0.5}, {"regularization": 1e-10}, {"memory": 0}],
 )
-def test_runs_take_the_same_steps(name: str, options: dict[str, Any], request: pytest.FixtureRequest) -> None:
+def test_runs_take_the_same_steps_but_for_rounding(
+    name: str, options: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
     game = games()[name]
     ordinary: list[Iterate] = []
-    nng.solve(game, "anderson", max_iterations=12, callback=ordinary.append, **options)
+    nng.solve(game, "anderson", max_iterations=9, callback=ordinary.append, **options)
     request.getfixturevalue("long")
+    # A fresh game, whose passes are bound to pieces.
+    game = games()[name]
     taken: list[Iterate] = []
-    nng.solve(game, "anderson", max_iterations=12, callback=taken.append, **options)
+    result = nng.solve(game, "anderson", max_iterations=9, callback=taken.append, **options)
     assert taken
     assert [step.evaluations for step in taken] == [step.evaluations for step in ordinary]
     for one, other in zip(taken, ordinary, strict=True):
         scale = 1 + np.linalg.norm(other.profile)
-        np.testing.assert_allclose(one.profile, other.profile, atol=1e-8 * scale)
+        # Many differences of the acyclic map depend on each other but for a few digits.
+        close = 1e-3 if (name, options) == ("acyclic", {"memory": 20}) else 1e-5
+        np.testing.assert_allclose(one.profile, other.profile, atol=close * scale)
+        assert game.residual(one.profile) == pytest.approx(one.residual, rel=1e-9, abs=1e-13)
+    np.testing.assert_array_equal(result.profile, taken[-1].profile)
+
+
+@pytest.mark.usefixtures("long")
+def test_rounded_differences_cost_neither_passes_nor_the_last_digits() -> None:
+    game = nng.Network.generate("clearing", 1, size=500).game()
+    result = nng.solve(game, "anderson", tolerance=1e-13)
+    assert result.converged
+    assert result.residual <= 1e-13 * result.scale
+    assert result.evaluations <= 55
+
+
+@pytest.mark.usefixtures("long")
+def test_an_iterate_that_was_handed_over_stays_whole() -> None:
+    view = games()["ring"].fixed_point()
+    problem = LongAndersonProblem(view, anderson.Anderson())
+    x = np.random.default_rng(0).standard_normal(view.size)
+    displacement = view.evaluate(x, np.empty_like(x)) - x
+    state = problem.resume(anderson.State(x, float(np.linalg.norm(displacement)), 1, displacement))
+    kept = x.copy()
+    for _ in range(6):
+        state = problem.accelerate(state)
+        displacement = view.evaluate(state.x, np.empty_like(x)) - state.x
+        np.testing.assert_allclose(state.memory, displacement, atol=1e-14)
+    assert state.evaluations == 7
+    np.testing.assert_array_equal(x, kept)
+
+
+@pytest.mark.usefixtures("long")
+def test_a_pass_at_zero_makes_no_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = sparse.random_array((30, 30), density=0.2, rng=np.random.default_rng(0), format="csr")
+    network = nng.Network.recurrent(entries, np.arange(30.0) - 15, "relu")
+    products: list[slice] = []
+    add_rows = SparseMap.add_rows
+    monkeypatch.setattr(
+        SparseMap, "add_rows", lambda self, rows, x, out: products.append(rows) or add_rows(self, rows, x, out)
+    )
+    np.testing.assert_array_equal(network.composite(np.zeros(30)), np.maximum(network.biases[1], 0.0))
+    assert network.game().scale == pytest.approx(float(np.linalg.norm(np.maximum(network.biases[1], 0.0))))
+    assert not products
+    network.composite(np.eye(30)[29])
+    assert products
+
+
+@pytest.mark.usefixtures("long")
+def test_passes_by_pieces_are_passes() -> None:
+    rng = np.random.default_rng(0)
+    entries = sparse.random_array((30, 30), density=0.2, rng=rng, format="csr")
+    network = nng.Network.recurrent(entries, rng.standard_normal(30), "relu")
+    x = rng.standard_normal(30)
+    expected = np.maximum(entries @ x + network.biases[1], 0.0)
+    visited: list[slice] = []
+    out = np.empty(30)
+    view = network.game().fixed_point()
+    view.evaluate_by_pieces(x, out, lambda piece: visited.append(piece) or np.negative(out[piece], out[piece]))
+    np.testing.assert_allclose(-out, expected, atol=1e-14)
+    assert visited == [slice(0, 7), slice(7, 14), slice(14, 21), slice(21, 28), slice(28, 30)]
+    for evaluate in (network.joint, network.composite, lambda x: view.evaluate(x, np.empty(30))):
+        np.testing.assert_allclose(evaluate(x), expected, atol=1e-14)
+        # A view that is not contiguous, and many profiles at once.
+        np.testing.assert_allclose(evaluate(np.repeat(x, 2)[::2]), expected, atol=1e-14)
+    np.testing.assert_allclose(network.joint(np.array([x, x])), [expected, expected], atol=1e-14)
+
+
+@pytest.mark.usefixtures("long")
+def test_a_refused_argument_names_the_player() -> None:
+    network = nng.Network.recurrent(sparse.eye_array(30, format="csr") * 0.1, np.full(30, 0.5), "softsign_probit")
+    x = np.zeros(30)
+    x[20] = 100.0
+    for evaluate in (network.joint, network.composite):
+        with pytest.raises(nng.core.errors.DomainError, match="player 1"):
+            evaluate(x)

@@ -155,7 +155,7 @@ def test_many_problems_are_counted():
         (
             RING + "solve: {methods: [{method: best_response, order: first}]}\n",
             "<text>:6:50: solve.methods[0].order: best_response: order='first' is unknown; "
-            "valid: sequential, simultaneous, random, asynchronous",
+            "valid: sequential, simultaneous, random, asynchronous, topological",
         ),
         (
             RING + "solve: {methods: [{method: auto, order: first}]}\n",

@@ -15,6 +15,7 @@ import nngames as nng
 from nngames.core import references
 from nngames.core.errors import DomainError
 from nngames.games import FixedPoint
+from nngames.networks.elimination import Elimination
 from nngames.solvers import Interrupted, anderson, newton, safeguard
 from nngames.solvers.multisecant import coefficients
 from nngames.solvers.safeguard import Turns
@@ -271,7 +272,7 @@ def test_dense_newton_counts_its_passes() -> None:
     game = slow_ring("tanh", 0, n=7)
     result = nng.solve(game, "newton")
     # Linearise, seven directions, one trial, and perhaps one before with the last Jacobian; or that one alone.
-    assert set(np.diff(result.trace.evaluations)) == {9, 10, 1}
+    assert {9, 1} <= set(np.diff(result.trace.evaluations)) <= {9, 10, 1}
 
 
 def test_a_factorised_jacobian_is_used_while_it_serves() -> None:
@@ -563,8 +564,16 @@ def test_every_pass_is_counted(
         passes[0] += 1 + x.size
         return jacobian(self, x)
 
+    at = Elimination.at
+
+    def eliminated(self: Any, x: Array) -> Any:
+        # What is formed of the Jacobian counts as the whole.
+        passes[0] += 1 + x.size
+        return at(self, x)
+
     monkeypatch.setattr(view, "linearise", linearised)
     monkeypatch.setattr(view, "jacobian", formed)
+    monkeypatch.setattr(Elimination, "at", eliminated)
     made: list[int] = []
     # Proofs for the message at the end may evaluate the map too: they are no passes of the scheme.
     keep = lambda iterate: made.append(passes[0])  # noqa: E731

@@ -183,7 +183,8 @@ def test_without_a_contraction_nothing_is_proved_and_delays_can_undo_convergence
         ({"delay": 1.5, "order": "asynchronous"}, "best_response: delay must be a nonnegative integer; got 1.5"),
         (
             {"order": "asynchronus"},
-            "best_response: order='asynchronus' is unknown; valid: sequential, simultaneous, random, asynchronous",
+            "best_response: order='asynchronus' is unknown; valid: sequential, simultaneous, random, asynchronous, "
+            "topological",
         ),
     ],
 )

@@ -149,4 +149,5 @@ def test_the_bound_holds_at_every_iteration(instance, method):
         compared += bound > 100 * floor
         if iterate.iteration == STEPS:
             break
-    assert compared >= 3
+    # After one sweep that ends the run the bound is 0.
+    assert compared >= (3 if rate.bound(1, initial) > 0 else 1)

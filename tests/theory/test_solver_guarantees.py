@@ -359,7 +359,10 @@ def _follow(case: Case, method: Method, steps: int) -> int:
 
 @pytest.mark.parametrize(("family", "n", "layers", "method"), _pairs(only_unique=False))
 def test_bound_holds_at_every_iteration(family: Callable[..., Case], n: int, layers: int, method: Method) -> None:
-    assert _follow(case_of(family, n, layers), method, STEPS) >= 4
+    case = case_of(family, n, layers)
+    rate = nng.solver(method[0], **method[1]).guarantee(case.game).rate
+    # After one sweep that ends the run the bound is 0.
+    assert _follow(case, method, STEPS) >= (4 if rate.bound(1, 1.0) > 0 else 1)
 
 
 @pytest.mark.parametrize(

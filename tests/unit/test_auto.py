@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import nngames as nng
 from nngames.core.errors import DomainError, NotApplicableError, OptionError
 from nngames.networks import order
 from nngames.results.result import Status
-from nngames.solvers import auto, differences, forecast, judging, last_resorts, stages
+from nngames.solvers import anderson, auto, forecast, judging, last_resorts, stages
 from nngames.solvers.solver import State, registry
 
 
@@ -62,9 +63,10 @@ def test_one_sweep_ends_an_open_chain() -> None:
 
 
 def test_plain_passes_end_where_no_signal_returns() -> None:
-    """The residual does not fall for thirty passes, and then is 0."""
+    """The residual does not fall for thirty passes, and then is 0; a box of its own for each neuron is no level's."""
     n = 30
-    game = nng.Network.recurrent(np.eye(n, k=-1), np.eye(n)[0] + 1, "relu").game()
+    boxes = nng.activation("box", lower=np.zeros(n), upper=np.full(n, np.inf))
+    game = nng.Network.recurrent(np.eye(n, k=-1), np.eye(n)[0] + 1, boxes).game()
     result = nng.solve(game)
     assert (result.method, result.converged) == ("auto:picard", True)
     assert result.residual == 0
@@ -145,6 +147,55 @@ def test_where_nothing_is_proved_and_nothing_helps_the_run_says_so(monkeypatch: 
     assert result.status is Status.STALLED
     assert "no scheme makes progress from here" in result.message
     assert "try another start, nng.solve(game, start=...)" in result.message
+
+
+def test_dear_passes_round_a_cycle_are_left_though_they_promise_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fourth residual is a share of the second one before it, in a cycle of eight."""
+    monkeypatch.setattr(judging, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
+    rng, n = np.random.default_rng(17), 8
+    units = 10.0 ** rng.uniform(-2, 2, n)
+    around = np.roll(np.eye(n), -1, axis=0) * units[:, None] / units
+    bias = rng.standard_normal(n) * 10.0 ** rng.uniform(-2, 2, n)
+    wide = nng.activation("ball", radius=1e9)
+    game = nng.Network.ring([np.eye(n), around], [np.zeros(n), bias], [wide, wide]).game()
+    plain = nng.solve(game, "picard", max_iterations=16).trace.residual
+    np.testing.assert_allclose(plain[8:], plain[:9], rtol=1e-9)
+    assert plain[3] < 0.1 * plain[1]
+    assert plain[7] < 0.5 * plain[5]
+    result = nng.solve(game, max_iterations=60)
+    assert "tried picard: residual " in result.message
+
+
+def test_a_profile_takes_the_place_of_the_best_one_only_with_a_smaller_residual() -> None:
+    course = auto.Auto().problem(scalar_ring([1.0, 1.0], [1.0, 1.0], "silu"), np.random.default_rng(0))
+    state = course.begin(np.zeros(2))
+    other = np.ones_like(state.x)
+    course._remember(State(other, state.residual * (1 + 1e-9), 1))
+    np.testing.assert_array_equal(course.best_profile()[1:], state.x)
+    course._remember(State(other, state.residual * (1 - 1e-9), 1))
+    np.testing.assert_array_equal(course.best_profile()[1:], other)
+
+
+@pytest.mark.parametrize(("fall", "rounds"), [(1.0, 4), (0.995, 4), (0.5, 20)])
+def test_rounds_of_last_resorts_go_on_while_the_residual_falls(fall: float, rounds: int) -> None:
+    residuals = (fall**k for k in count())
+    resorts = last_resorts.last_resorts(scalar_ring([1.0, 1.0], [1.0, 1.0], "silu"), lambda: next(residuals))
+    found = list(islice(resorts, 60))
+    assert {resort.scheme.name for resort in found[:3]} == {"anderson", "km", "best_response"}
+    assert [resort.steps for resort in found[::3]] == [100 * 2**k for k in range(rounds)]
+    assert len(found) == 3 * rounds
+
+
+def test_a_run_that_stalls_ends_with_its_best_profile() -> None:
+    """Rounding of the actions, up to 4e10 here, leaves residuals of 1e-7 at least, which the later schemes spoil."""
+    weights = {("a", "b"): [[0, 0], [0, 0], [0.25, 0]], ("b", "a"): [[-5e9, 1e10, 2e10], [8e9, 7e9, -1e10]]}
+    biases, names = {"a": [3.0, 2.0, -1.0], "b": [3.0, -1.0]}, {"a": "leaky_relu", "b": "identity"}
+    game = nng.Network.graph(weights, biases, names).game()
+    result = nng.solve(game)
+    assert result.status is Status.STALLED
+    assert result.residual == game.residual(result.profile)
+    assert result.residual <= result.trace.residual.min() / stages.REMEMBERED < 1e-3
+    assert f"residual {result.residual:.2e} > " in result.message
 
 
 def test_no_equilibrium_is_proved_where_it_can_be() -> None:
@@ -314,7 +365,8 @@ def test_factors_are_those_of_the_schemes_on_an_affine_map() -> None:
 
 
 @pytest.mark.parametrize(
-    ("residual", "factor", "steps"), [(1.0, 0.1, 9), (1.0, 1.0, np.inf), (1e-9, 2.0, 0), (1, 0, 1)]
+    ("residual", "factor", "steps"),
+    [(1.0, 0.1, 9), (1.0, 1.0, np.inf), (1e-9, 2.0, 0), (1, 0, 1), (1e300, 0.1, 309)],
 )
 def test_steps_to_the_target(residual: float, factor: float, steps: float) -> None:
     assert forecast.steps_to(1e-9, residual, factor) == pytest.approx(steps)
@@ -328,7 +380,7 @@ def test_dear_passes_are_forecast_again(monkeypatch: pytest.MonkeyPatch, long: b
     game = nng.Network.generate("clearing", 1, size=500).game()
     short = nng.solve(game)
     if long:
-        for module in (stages, differences):
+        for module in (stages, anderson):
             monkeypatch.setattr(module, "LONG", 1)
     plain, accelerated, result = (nng.solve(game, method) for method in ("picard", "anderson", "auto"))
     assert result.converged
@@ -347,6 +399,20 @@ def test_an_acyclic_network_is_told_without_another_copy_of_it() -> None:
     assert stored.matrix.nnz == 3
     closed = sparse.csr_array(([1.0, 0.5, 2.0], ([1, 0, 2], [0, 2, 1])), shape=(3, 3))
     assert not order.is_acyclic(nng.Network.recurrent(closed, np.ones(3), "relu"))
+
+
+def test_a_layer_that_mixes_its_coordinates_is_one_in_an_order() -> None:
+    """In the second network the softmax layer hears its first coordinate from the second one, through relu."""
+    below = np.array([[0.0, 0.0], [3.0, 0.0]])
+    assert order.is_acyclic(nng.Network.recurrent(below, np.ones(2), "relu"))
+    assert not order.is_acyclic(nng.Network.recurrent(below, np.ones(2), "softmax"))
+    biases, names = {"a": np.ones(2), "b": np.ones(2)}, {"a": "softmax", "b": "relu"}
+    weights = {("b", "a"): [[0.0, 1.0], [0.0, 0.0]], ("a", "b"): [[1.0, 0.0], [0.0, 0.0]], ("b", "b"): below}
+    for mixed, acyclic in (("softmax", False), ("relu", True)):
+        network = nng.Network.graph(weights, biases, {**names, "a": mixed})
+        assert order.is_acyclic(network) == acyclic
+    onwards = {("b", "a"): below, ("b", "b"): below}
+    assert order.is_acyclic(nng.Network.graph(onwards, biases, names))
 
 
 def test_acyclic_networks_are_told_from_others() -> None:

@@ -208,6 +208,21 @@ def test_the_block_gets_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     assert widths[-1] < 8
 
 
+@pytest.mark.parametrize("make", [dense_ring, two_way_graph, sparse_recurrent, monotone])
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("picard", {}), ("picard", {"map": "joint"}), ("km", {"relaxation": 0.6}), ("halpern", {})],
+)
+@pytest.mark.parametrize("steps", [0, 1, 5, 9, 14, 400])
+def test_residuals_belong_to_the_profiles(make: Any, method: str, options: dict[str, Any], steps: int) -> None:
+    """What the last pass of the block told is what a pass over the rows says, for starts that leave it at all times."""
+    game = make()
+    batch = nng.solve_batch(game, spread_starts(game), method, tolerance=1e-3, max_iterations=steps, **options)
+    apart = np.linalg.norm(game.residuals(batch.profiles), axis=1)
+    largest = np.linalg.norm(batch.profiles, axis=1) + batch.scale
+    assert (abs(batch.residuals - apart) <= 2e-14 * largest).all()
+
+
 def test_single_precision_starts_stay_single() -> None:
     game = dense_ring(("tanh", "relu"))
     batch = nng.solve_batch(game, spread_starts(game, 4).astype(np.float32), tolerance=1e-5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nngames as nng
-from nngames.core.errors import NotApplicableError, OptionError
+from nngames.core.errors import OptionError
 from nngames.solvers import mixed_precision
 from nngames.solvers.mixed_precision import MixedProblem
 
@@ -119,9 +119,7 @@ def test_the_guarantee_counts_from_the_change() -> None:
     assert nng.solver("km", precision="mixed").guarantee(unknown).status is nng.Decision.UNDECIDED
 
 
-def test_unknown_precisions_and_batches_are_refused() -> None:
+def test_unknown_precisions_are_refused() -> None:
     for method in ("picard", "km"):
         with pytest.raises(OptionError, match=rf"{method}: precision.*double, mixed"):
             nng.solve(ring(), method, precision="single")
-    with pytest.raises(NotApplicableError, match="one start at a time"):
-        nng.solve_batch(ring(), np.zeros((2, 60)), "picard", precision="mixed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 import nngames as nng
 from nngames.core.profiles import Array
+from nngames.solvers import fixed_point
+from nngames.solvers.forecast import DISPLACEMENTS, EARLY, costs_of, passes_before_forecast
 from nngames.solvers.picard import Picard
 from nngames.solvers.solver import State
 
@@ -50,3 +53,42 @@ def test_it_has_converged_once_its_profile_has() -> None:
     assert result.status == "converged"
     assert result.residual <= result.tolerance * result.scale
     np.testing.assert_allclose(result.profile, [2 / 3, 4 / 3], rtol=1e-8)
+
+
+@pytest.mark.parametrize(("dtype", "size", "tolerance"), [(np.float64, 1e-170, 1e-300), (np.float32, 1e-28, 1e-36)])
+def test_a_residual_whose_square_vanishes_is_not_none(dtype: type, size: float, tolerance: float) -> None:
+    """At (s, s) it is s / sqrt(2), and the scale is 1."""
+    halved = nng.Network.ring([[[0.5]], [[0.5]]], [[0.0], [0.0]], ["leaky_relu"] * 2).game()
+    start = np.full(2, size, dtype=dtype)
+    assert halved.residual(start) == pytest.approx(size / np.sqrt(2), rel=1e-6)
+    results = [nng.solve(halved, method, start=start, tolerance=tolerance) for method in ("auto", "picard", "km")]
+    batch = nng.solve_batch(halved, start[None], tolerance=tolerance)
+    for x in (*(result.profile for result in results if result.converged), *batch.profiles):
+        assert np.abs(x).max() <= 2 * tolerance
+    assert results[1].converged
+    assert batch.statuses[0] == "converged"
+
+
+def test_a_scale_whose_square_is_beyond_all_floats_is_a_number() -> None:
+    large = nng.Network.ring([[[0.5]], [[0.5]]], [[1e155], [1e155]], ["identity"] * 2).game()
+    assert large.scale == pytest.approx(np.sqrt(2) * 1e155)
+    result = nng.solve(large, start=np.full(2, 2.00002e155))
+    assert result.converged
+    np.testing.assert_allclose(result.profile, 2e155, rtol=1e-8)
+    # The norm itself is beyond them here.
+    assert nng.Network.ring([[[0.5]], [[0.5]]], [[1.7e308]] * 2, ["identity"] * 2).game().scale == np.finfo(float).max
+
+
+@pytest.mark.parametrize("honest", [0, EARLY, DISPLACEMENTS])
+@pytest.mark.parametrize("size", [1, 200])
+def test_auto_leaves_a_scheme_that_flatters_itself(size: int, honest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Schemes that claim to have no residual, after some honest ones, never end by it, nor take their turn for ever."""
+    slow = nng.Network.ring([0.9999 * np.eye(size)] * 2, [np.ones(size), np.zeros(size)], ["identity"] * 2).game()
+    # A large game is judged after as many passes as are kept.
+    assert passes_before_forecast(costs_of(slow, compiled=False)) == (EARLY if size == 1 else DISPLACEMENTS)
+    calls = count()
+    monkeypatch.setattr(fixed_point, "norm", lambda d: float(np.linalg.norm(d)) if next(calls) < honest else 0.0)
+    result = nng.solve(slow)
+    assert result.converged
+    assert result.iterations < 200
+    assert result.residual <= result.tolerance * result.scale

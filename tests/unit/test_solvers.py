@@ -274,7 +274,7 @@ def test_stalling_weighs_the_pace_against_the_budget(shrink: float) -> None:
         ("picard", {"map": "T"}, OptionError, "picard: map='T' is unknown; valid: auto, composite, joint"),
         ("km", {"relaxation": -1}, OptionError, "relaxation must be finite and nonnegative; got -1"),
         ("best_response", {"order": "any"}, OptionError, "best_response: order='any' is unknown; valid: sequential, "
-         "simultaneous, random, asynchronous"),
+         "simultaneous, random, asynchronous, topological"),
         ("best_response", {"damping": 0}, OptionError, "best_response: damping must lie in (0, 1]; got 0"),
         ("best_response", {"damping": 1.5}, OptionError, "best_response: damping must lie in (0, 1]; got 1.5"),
         ("extragradient", {"step_size": 0.0}, OptionError, "extragradient: step_size must be a positive number; got "

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from nngames.certificates import verdict_of
-from nngames.certificates.error_bounds import euclidean_length
 from nngames.certificates.figures import bound_reaches_one, shown
 from nngames.checks.existing.ball_words import NORM, larger_radius, reduced, undecided, widened
 from nngames.checks.existing.equation import EquilibriumEquation
+from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
 from nngames.core.verdicts import BallVerdict, Decision
 

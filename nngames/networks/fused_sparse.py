@@ -1,0 +1,263 @@
+"""The compiled passes over sparse networks, and the steps of schemes on them.
+
+With Numba these functions are compiled and kept on disk; without it they are ordinary functions, which serve to check
+them.
+
+A map is given by the CSR arrays ``indptr``, ``indices`` and ``data`` of its matrix W, its ``bias``, and the ``pieces``
+(P, 4) in which its players answer: for each its first player, the one after its last, its activation's form, and the
+row of ``parameters`` (2, rows, PIECE) with those of its players. ``work`` (PIECE,) and ``answers`` (1, PIECE) are room
+for one piece, which stays in the first cache while it is multiplied, answers and is compared. Iterates are arrays
+(n,).
+
+Indices are made unsigned: a compiler that need not look whether they are negative makes the products a quarter faster.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nngames.core.profiles import Array
+from nngames.networks.fused import RECURRENCE
+from nngames.networks.fused_kernels import respond
+from nngames.networks.fused_scalars import compiled
+
+_plain = compiled()
+#: Sums in any order, so that they can be made several terms at a time; NaN and infinities keep their meaning.
+_inlined_sum = compiled(fastmath={"reassoc", "contract"}, forceinline=True)
+
+
+@_inlined_sum
+def _drive(indptr: Array, indices: Array, data: Array, bias: Array, x: Array, first: int, last: int, v: Array) -> None:
+    """Write the pre-activations of the players from ``first`` on and before ``last`` to the front of v."""
+    k = np.uint64(indptr[first])
+    for j in range(np.uint64(last - first)):
+        i = np.uint64(first) + j
+        total, end = bias[i], np.uint64(indptr[i + np.uint64(1)])
+        while k < end:
+            total += data[k] * x[np.uint32(indices[k])]
+            k += np.uint64(1)
+        v[j] = total
+
+
+@_inlined_sum
+def _take(answers: Array, x: Array, first: int, last: int, image: Array) -> float:
+    """Write a piece's answers into ``image``; return the square of their distance from x."""
+    total = 0.0
+    for j in range(np.uint64(last - first)):
+        i = np.uint64(first) + j
+        difference = answers[0, j] - x[i]
+        image[i] = answers[0, j]
+        total += difference * difference
+    return total
+
+
+@_inlined_sum
+def _compare(answers: Array, x: Array, g: Array, first: int, last: int, new: Array, sums: Array) -> None:
+    """Write a piece's displacements into ``new``; add |new|^2, <g, g - new> and |g - new|^2 to the sums."""
+    square, curvature, change = 0.0, 0.0, 0.0
+    for j in range(np.uint64(last - first)):
+        i = np.uint64(first) + j
+        displacement, before = answers[0, j] - x[i], g[i]
+        new[i] = displacement
+        square += displacement * displacement
+        curvature += (before - displacement) * before
+        change += (before - displacement) * (before - displacement)
+    sums[0] += square
+    sums[1] += curvature
+    sums[2] += change
+
+
+@_plain
+def evaluate(
+    indptr: Array,
+    indices: Array,
+    data: Array,
+    bias: Array,
+    parameters: Array,
+    pieces: Array,
+    work: Array,
+    answers: Array,
+    x: Array,
+    image: Array,
+) -> float:
+    """Write R(x) into ``image`` and return |R(x) - x|."""
+    total = 0.0
+    for piece in range(len(pieces)):
+        first, last = pieces[piece, 0], pieces[piece, 1]
+        _drive(indptr, indices, data, bias, x, first, last, work)
+        respond(pieces[piece, 2], parameters, pieces[piece, 3], last - first, work, answers, 0)
+        total += _take(answers, x, first, last, image)
+    return math.sqrt(total)
+
+
+@_plain
+def _displace(
+    indptr: Array,
+    indices: Array,
+    data: Array,
+    bias: Array,
+    parameters: Array,
+    pieces: Array,
+    work: Array,
+    answers: Array,
+    x: Array,
+    g: Array,
+    new: Array,
+    sums: Array,
+) -> None:
+    """Write R(x) - x into ``new``, and |new|^2, <g, g - new> and |g - new|^2 into the sums."""
+    sums[0] = sums[1] = sums[2] = 0.0
+    for piece in range(len(pieces)):
+        first, last = pieces[piece, 0], pieces[piece, 1]
+        _drive(indptr, indices, data, bias, x, first, last, work)
+        respond(pieces[piece, 2], parameters, pieces[piece, 3], last - first, work, answers, 0)
+        _compare(answers, x, g, first, last, new, sums)
+
+
+@_plain
+def relaxed_steps(
+    indptr: Array,
+    indices: Array,
+    data: Array,
+    bias: Array,
+    parameters: Array,
+    pieces: Array,
+    work: Array,
+    answers: Array,
+    x: Array,
+    image: Array,
+    anchor: Array,
+    numbers: Array,
+    counts: Array,
+    residuals: Array,
+    displacements: Array,
+) -> int:
+    """Make steps x + lambda (R(x) - x); all but the map's arguments are those of ``fused_kernels.relaxed_steps``."""
+    relaxation, target, bound, scale = numbers[0], numbers[1], numbers[2], numbers[4]
+    most, iteration, watched = counts[0], counts[1], counts[2] != 0
+    columns = len(x)
+    for k in range(most):
+        iteration += 1
+        for j in range(columns):
+            # With relaxation 1 the image itself, to the last bit.
+            x[j] = image[j] if relaxation == 1.0 else x[j] + relaxation * (image[j] - x[j])
+        residual = evaluate(indptr, indices, data, bias, parameters, pieces, work, answers, x, image)
+        residuals[k] = residual
+        if k < len(displacements):
+            for j in range(columns):
+                displacements[k, j] = image[j] - x[j]
+        if not target < residual <= bound or (k + 1 == len(displacements) and residual > numbers[5]):
+            return k + 1
+        if watched and k + 1 < most:
+            reference = numbers[3]
+            near = RECURRENCE * max(reference, scale)
+            if reference < math.inf and residual > 1e3 * target and abs(residual - reference) <= near:
+                return k + 1
+            if iteration >= counts[4]:
+                for j in range(columns):
+                    anchor[j] = x[j]
+                numbers[3] = residual
+                counts[3] = iteration
+                counts[4] = 2 * iteration
+    return most
+
+
+@_plain
+def spectral_steps(
+    indptr: Array,
+    indices: Array,
+    data: Array,
+    bias: Array,
+    parameters: Array,
+    pieces: Array,
+    work: Array,
+    answers: Array,
+    x: Array,
+    g: Array,
+    spare: Array,
+    other: Array,
+    rules: Array,
+    numbers: Array,
+    counts: Array,
+    residuals: Array,
+    evaluations: Array,
+) -> int:
+    """Make spectral steps from x with g = R(x) - x, as ``solvers.spectral`` defines them; return how many were made.
+
+    It ends after ``most`` steps, or where the residual is at most ``target``, above ``bound`` or not finite.
+
+    Parameters
+    ----------
+    indptr, indices, data, bias, parameters, pieces, work, answers
+        The map and its work space.
+    x, g, spare, other : ndarray (n,)
+        All overwritten: the last iterate and its displacement are x and g, or ``spare`` and ``other``.
+    rules : ndarray (6,)
+        The constants of the safeguard: the limits of a step and of a residual, the decay, the largest and the smallest
+        relaxation; and the ratio of the two step lengths below which the short one is taken.
+    numbers : ndarray (7,)
+        target, bound, the first residual and growth; and, also results, the best residual, the relaxation and the
+        length of the next step.
+    counts : ndarray (4,)
+        The most steps; and results: the evaluations and the accepted steps, to which it adds, and whether the last
+        iterate is in ``spare``.
+    residuals, evaluations : ndarray (at least most,)
+        Those of the new states.
+    """
+    target, bound, initial, growth = numbers[0], numbers[1], numbers[2], numbers[3]
+    best, relaxation, length = numbers[4], numbers[5], numbers[6]
+    most, columns, sums = counts[0], len(x), np.empty(3)
+    square = 0.0
+    for j in range(columns):
+        square += g[j] * g[j]
+    residual = math.sqrt(square)
+    made = 0
+    while made < most:
+        most_residual = rules[1] * initial * (counts[2] + 1.0) ** -(1.0 + rules[2])
+        proposed = residual <= most_residual and length <= rules[0]
+        accepted = False
+        while not accepted:
+            used = length if proposed else relaxation
+            for j in range(columns):
+                spare[j] = x[j] + used * g[j]
+            _displace(indptr, indices, data, bias, parameters, pieces, work, answers, spare, g, other, sums)
+            following = math.sqrt(sums[0])
+            counts[1] += 1
+            if proposed:
+                accepted = following < math.inf and following <= growth * best
+                counts[2] += accepted
+                proposed = False
+            else:
+                accepted = True
+                relaxation = min(2 * relaxation, rules[3]) if following <= residual else max(relaxation / 2, rules[4])
+        best = min(best, following)
+        length = 1.0
+        if sums[1] > 0.0 and sums[2] > 0.0:
+            long, short = used * residual * residual / sums[1], used * sums[1] / sums[2]
+            length = short if short < rules[5] * long else long
+        x, spare = spare, x
+        g, other = other, g
+        counts[3] = 1 - counts[3]
+        residual = following
+        residuals[made], evaluations[made] = residual, counts[1]
+        made += 1
+        if not target < residual <= bound:
+            break
+    numbers[4], numbers[5], numbers[6] = best, relaxation, length
+    return made
+
+
+def signatures() -> list[tuple[Any, Any]]:
+    """Return the kernels with their signatures in double precision; the map's arrays are only read."""
+    from numba import float64, int32, int64, types
+
+    places, entries = types.Array(int32, 1, "C", readonly=True), types.Array(float64, 1, "C", readonly=True)
+    vector, matrix, stack, integers = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
+    network = (places, places, entries, entries, stack, int64[:, ::1], vector, matrix)
+    return [
+        (relaxed_steps, (*network, *3 * (vector,), vector, integers, vector, matrix)),
+        (spectral_steps, (*network, *4 * (vector,), vector, vector, integers, vector, integers)),
+    ]

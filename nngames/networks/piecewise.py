@@ -1,0 +1,47 @@
+"""Sparse layers answered piece by piece: bias, activation and what a caller does find each piece in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nngames.core.operators import SparseMap
+from nngames.core.pieces import LONG, pieces
+from nngames.core.profiles import Array
+
+if TYPE_CHECKING:
+    from nngames.networks.passes import Layer
+
+#: What a caller does with each piece of a map's value once it is there.
+Visit = Callable[[slice], None]
+
+
+def answers_by_pieces(layer: Layer) -> bool:
+    """Whether a layer is long, listens to one sparse matrix, and answers entry by entry."""
+    r = layer.activation
+    return (
+        isinstance(layer.single, SparseMap)
+        and not layer.others
+        and layer.bias.size >= LONG
+        and r.separable
+        and r.size is None
+        and layer.single.has_rows(layer.bias.dtype)
+    )
+
+
+def answer_by_pieces(layer: Layer, x: Array, out: Array, visit: Visit | None = None) -> None:
+    """Write r(b + W x) of such a layer into ``out``, both contiguous vectors, and visit each piece of it.
+
+    Raises DomainError with ``out`` half written.
+    """
+    weight, bias, activation = layer.single, layer.bias, layer.activation
+    # Runs start at 0, and a product with it would take as long as any.
+    moved = x.any()
+    for piece in pieces(out.size):
+        v = out[piece]
+        v[...] = bias[piece]
+        if moved:
+            weight.add_rows(piece, x, v)  # type: ignore[union-attr]
+        activation(v, out=v)
+        if visit is not None:
+            visit(piece)

@@ -1,0 +1,90 @@
+"""Sparse networks packed for the compiled kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nngames.activations import Activation
+from nngames.core.operators import LinearMap, SparseMap
+from nngames.core.profiles import Array
+from nngames.networks.forms import Form, form_of
+from nngames.networks.fused import FusedMap, Kernels
+
+#: Players that answer together: their pre-activations and answers stay in the first cache.
+PIECE = 256
+#: Indices are kept with 32 bits.
+_MOST = 2**31 - 1
+#: Seconds that one multiplication takes at most, with a vector that fits into the cache and one that does not, and one
+#: player: what bounds a stretch of compiled steps in time.
+_PER_MULTIPLICATION, _SCATTERED, _PER_PLAYER = 2e-9, 1e-8, 1e-8
+#: From this many players on no cache of a core has room for a vector.
+_LONG = 2**17
+
+
+class FusedSparseMap(FusedMap):
+    """A map of one sparse matrix packed for the compiled kernels; see ``fused_sparse``.
+
+    The matrix and the bias are those of the network, not copies of them.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse CSR
+        In double precision.
+    bias : ndarray (n,)
+    forms : sequence of (slice, Form)
+        The forms of the activations, with the stretches of players that have them.
+    """
+
+    sparse: ClassVar[bool] = True
+
+    def __init__(self, matrix: Any, bias: Array, forms: Sequence[tuple[slice, Form]]) -> None:
+        pieces, parameters = [], []
+        for where, (form, *constants) in forms:
+            uniform = all(np.ndim(constant) == 0 for constant in constants)
+            for first in range(where.start, where.stop, PIECE):
+                last = min(first + PIECE, where.stop)
+                if first == where.start or not uniform:
+                    row = np.zeros((2, PIECE))
+                    for kept, constant in zip(row, constants, strict=True):
+                        whole = np.broadcast_to(constant, where.stop - where.start)
+                        kept[: last - first] = whole[first - where.start : last - where.start]
+                    parameters.append(row)
+                pieces.append((first, last, form, len(parameters) - 1))
+        self.parameters = np.stack(parameters, axis=1)
+        self.pieces = np.array(pieces, dtype=np.int64)
+        places = (np.asarray(array, dtype=np.int32) for array in (matrix.indptr, matrix.indices))
+        self._network = [_only_read(array) for array in (*places, matrix.data, bias)]
+        self.shape = (bias.size,)
+        self.multiplications, self.entries = int(matrix.nnz), bias.size
+        product = _PER_MULTIPLICATION if bias.size < _LONG else _SCATTERED
+        self.seconds = product * matrix.nnz + _PER_PLAYER * bias.size
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return the first arguments of a kernel: the map, and the work space of one call."""
+        work = np.empty(PIECE), np.empty((1, PIECE))
+        return *self._network, self.parameters, self.pieces, *work
+
+    def relaxed_steps(self, kernels: Kernels) -> Callable[..., int]:
+        """Return the kernel that makes relaxed steps on the map."""
+        return kernels.sparse_relaxed_steps
+
+
+def _only_read(array: Any) -> Any:
+    """Return a contiguous view of an array that may only be read: the type that the kernels are compiled for."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def fused_sparse_map(
+    weight: LinearMap | None, bias: Array, runs: Sequence[tuple[slice, Activation]]
+) -> FusedSparseMap | None:
+    """Return the packed map v = W x + b, r(v) with a sparse W and compiled activations; else None."""
+    if not isinstance(weight, SparseMap) or weight.matrix.dtype != np.float64 or not 0 < weight.matrix.nnz <= _MOST:
+        return None
+    forms = [(where, form_of(activation)) for where, activation in runs]
+    known = [(where, form) for where, form in forms if form is not None]
+    return FusedSparseMap(weight.matrix, bias, known) if len(known) == len(forms) else None

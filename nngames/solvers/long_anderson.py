@@ -1,0 +1,124 @@
+"""The steps of Anderson acceleration on long iterates, in two sweeps over its memory beside the pass itself."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nngames.core.errors import DomainError
+from nngames.core.profiles import Array
+from nngames.games import FixedPoint
+from nngames.networks.fused import FusedMap
+from nngames.solvers.anderson import Anderson, AndersonProblem
+from nngames.solvers.long_differences import LongDifferences
+from nngames.solvers.multisecant import SINGLE_INDEPENDENCE, coefficients
+from nngames.solvers.solver import State
+
+
+class LongAndersonProblem(AndersonProblem):
+    """The problem with differences in single precision.
+
+    One sweep combines them into the next iterate. The other one follows the pass piece by piece: it subtracts, squares,
+    and puts the difference in place and multiplies it with the others, before it is known whether the iterate is
+    accepted; where it is not, all differences are forgotten anyway.
+    """
+
+    _differences: LongDifferences
+
+    def __init__(self, view: FixedPoint, scheme: Anderson) -> None:
+        super().__init__(view, scheme)
+        #: Arrays of iterates and displacements that nothing refers to any more.
+        self._spare: list[Array] = []
+        #: An iterate that is not the run's own.
+        self._given: Array | None = None
+
+    def begin(self, x0: Array) -> State:
+        """Return the state at x0."""
+        state = super().begin(x0)
+        self._given = None
+        return state
+
+    def profile(self, x: Array) -> Array:
+        """Return the profile of the map's argument, which a copy follows that may take the place of spare arrays."""
+        self._spare.clear()
+        return super().profile(x)
+
+    def _room(self, most: int, gram: bool) -> LongDifferences:
+        return LongDifferences(most, self.view.size, gram)
+
+    def resume(self, state: State) -> State:
+        """Begin a stretch of accelerated steps."""
+        # In single precision squares say too little about dependence.
+        self._differences.keeps_gram &= state.x.dtype == np.float64
+        self._given = state.x
+        return super().resume(state)
+
+    def know(self, rows: Array, count: int) -> None:
+        """Begin with the differences of plain passes, whose displacements are the first rows, which become its own."""
+        self._differences.take_over(rows, count)
+
+    @property
+    def fused(self) -> FusedMap | None:
+        """None: long iterates leave no room in the cache for compiled steps."""
+        return None
+
+    def _advanced(self, state: State) -> State:
+        x = self._array(state.x)
+        length = self._differences.step(state.x, state.memory, self._combination(state.memory), self._mixing, x)
+        evaluations = state.evaluations
+        if self.allowed(state, length):
+            self._trial, evaluations = self._tried_from(state, x)
+            trial = self._trial
+            if trial is not None and trial.residual <= self.growth * self._best:
+                if state.x is not self._given:
+                    self._spare.append(state.x)
+                self._spare.append(state.memory)
+                self._given = None
+                return self.accept(trial)
+        return self.relax(state, evaluations)
+
+    def _combination(self, g: Array) -> Array:
+        """Return the coefficients of the differences, newest first; none where the step is the displacement's."""
+        known = self._differences
+        if self.turns.plain or not known.count:
+            return np.zeros(0)
+        gamma = known.least_squares(g)
+        if gamma is None:
+            moves, changes = known.newest_first(g.dtype)
+            tests = changes if self._scheme.type == "II" else moves
+            chosen, found = coefficients(tests, changes, g, self._scheme.regularization, SINGLE_INDEPENDENCE)
+            gamma = np.zeros(known.count)
+            gamma[chosen] = found
+        return gamma
+
+    def _tried_from(self, before: State, x: Array) -> tuple[State | None, int]:
+        """Return what ``tried`` does, and take the difference from the state before."""
+        try:
+            trial = self._at(x, before.evaluations, before)
+        except DomainError:
+            return None, before.evaluations + 1
+        return (trial if math.isfinite(trial.residual) else None), trial.evaluations
+
+    def _at(self, x: Array, evaluations: int, before: State | None = None) -> State:
+        displacement, known, square = self._array(x), self._differences, 0.0
+
+        def visit(piece: slice) -> None:
+            nonlocal square
+            part = displacement[piece]
+            part -= x[piece]
+            square += float(part.dot(part))
+            if before is not None:
+                known.take(piece, before.memory, displacement)
+
+        self.view.evaluate_by_pieces(x, displacement, visit)
+        if before is not None:
+            known.end(displacement)
+        return State(x, math.sqrt(square), evaluations + 1, displacement)
+
+    def _keep(self, state: State, following: State) -> None:
+        if self.rejected:
+            super()._keep(state, following)
+
+    def _array(self, like: Array) -> Array:
+        return self._spare.pop() if self._spare else np.empty_like(like)

@@ -1,0 +1,157 @@
+"""The spectral scheme: steps along the displacement, as long as the last one showed to be right, safeguarded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nngames.core.profiles import Array
+from nngames.games import FixedPoint, Game
+from nngames.networks.fused import FusedMap, Kernels
+from nngames.solvers.fixed_point import check_map
+from nngames.solvers.safeguard import (
+    DECAY,
+    RELAXATION,
+    RESIDUAL_LIMIT,
+    SMALLEST_RELAXATION,
+    STEP_LIMIT,
+    SafeguardedProblem,
+    SafeguardedSolver,
+    growth_option,
+)
+from nngames.solvers.solver import State, norm, solver_named
+from nngames.solvers.stopping import Stretch
+
+#: The short length is taken where it is below this share of the long one.
+RATIO = 0.5
+#: What the compiled steps go by, in their order.
+_RULES = np.array([STEP_LIMIT, RESIDUAL_LIMIT, DECAY, RELAXATION, SMALLEST_RELAXATION, RATIO])
+
+
+@solver_named("spectral")
+@dataclass(frozen=True)
+class Spectral(SafeguardedSolver):
+    """The spectral residual scheme x_{k+1} = x_k + alpha_k g_k, g_k = R(x_k) - x_k, with Barzilai and Borwein's alpha.
+
+    With s = x_k - x_{k-1} and y = g_k - g_{k-1} the long and the short length are those with which s / alpha and
+    alpha y fit -y and -s best: alpha' = |s|^2 / -<s, y> and alpha'' = -<s, y> / |y|^2 <= alpha'. The short one is taken
+    where it is below alpha' / 2, else the long one; 1 where <s, y> >= 0, and in the first step. On an affine map, x + g
+    with g = b - A x, they are reciprocals of Rayleigh quotients of A = Id - J, and the method is a gradient method for
+    the potential where J is symmetric, as in a game with an exact potential: it takes about as many passes as a scheme
+    that remembers several differences, and two inner products for each. On a map whose J is far from symmetric it is
+    no good. A step that fails the safeguard is replaced by x_k + lambda g_k, lambda <= 1/2. The residual does not fall
+    steadily.
+
+    Parameters
+    ----------
+    growth : float
+        A proposal is rejected where its residual exceeds this multiple of the smallest one so far.
+    map : {"auto", "composite", "joint"}
+        R, as for picard.
+
+    Guarantee
+    ---------
+    Of the safeguard, whatever alpha is: if O is nonexpansive and has a fixed point, or R contracts in some norm, x_k
+    converges to a fixed point. No rate. Without the safeguard the long lengths alone converge on every affine map with
+    a symmetric J whose eigenvalues are below 1, r-linearly; no certificate is made of that, for the safeguard and the
+    short lengths are no part of it.
+
+    References
+    ----------
+    Barzilai and Borwein (1988); Raydan (1993) and Dai and Liao (2002) for affine maps; La Cruz, Martinez and Raydan
+    (2006) for systems of equations; Zhou, Gao and Dai (2006) for the choice between the lengths; Zhang, O'Donoghue and
+    Boyd (2020) for the safeguard.
+    """
+
+    growth: float = 100.0
+    map: str = "auto"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "growth", growth_option("spectral", self.growth))
+        check_map("spectral", self.map)
+
+    def problem(self, game: Game, rng: np.random.Generator) -> SpectralProblem:
+        """Return the fixed-point view with the safeguard of one run."""
+        return SpectralProblem(game.fixed_point(self.map), self.growth)
+
+    def start(self, problem: SpectralProblem, x0: Array) -> State:
+        """Return the state at x0."""
+        return problem.begin(x0)
+
+    def step(self, problem: SpectralProblem, state: State) -> State:
+        """Return the state after the step, or the relaxed one."""
+        return problem.move(state)
+
+
+class SpectralProblem(SafeguardedProblem):
+    """A fixed-point map with the length of the next step.
+
+    Attributes
+    ----------
+    length : float
+        alpha.
+    """
+
+    def __init__(self, view: FixedPoint, growth: float) -> None:
+        super().__init__(view, growth)
+        self.length = 1.0
+
+    def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
+        """Return the state at x + step, which takes the place of the step, or None, and the passes so far."""
+        return self.tried(np.add(state.x, step, step), state.evaluations)
+
+    def move(self, state: State) -> State:
+        """Return the state after the step, or the relaxed one."""
+        relaxation = self._relaxation
+        following = self.advance(state, self.length * state.memory)
+        used = relaxation if self.rejected else self.length
+        self.length = spectral_length(used, state.residual, state.memory, following.memory)
+        return following
+
+    def know(self, rows: Array, count: int) -> None:
+        """Begin with the length that the last two of the first rows show, the displacements of plain passes."""
+        before, after = rows[count - 2], rows[count - 1]
+        self.length = spectral_length(1.0, norm(before), before, after)
+
+    @property
+    def fused(self) -> FusedMap | None:
+        """The map for compiled steps, if it is sparse."""
+        fused = self.view.fused
+        return fused if fused is not None and fused.sparse else None
+
+    def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
+        """Return the state after compiled steps."""
+        fused: Any = self.view.fused
+        pairs = (state.x.copy(), state.memory.copy()), (np.empty_like(state.x), np.empty_like(state.x))
+        residuals, evaluations = np.empty(stretch.steps), np.empty(stretch.steps, dtype=np.int64)
+        given = stretch.target, stretch.bound, self._initial, self.growth
+        numbers = np.array((*given, self._best, self._relaxation, self.length))
+        counts = np.array((stretch.steps, state.evaluations, self._accepted, 0), dtype=np.int64)
+        made = kernels.spectral_steps(
+            *fused.arguments(),
+            *(array.reshape(fused.shape) for pair in pairs for array in pair),
+            _RULES,
+            numbers,
+            counts,
+            residuals,
+            evaluations,
+        )
+        self._best, self._relaxation, self.length = numbers[4:].tolist()
+        _, passes, self._accepted, place = counts.tolist()
+        x, g = pairs[place]
+        return State(x, float(residuals[made - 1]), passes, g), residuals[:made], evaluations[:made]
+
+
+def spectral_length(used: float, residual: float, before: Array, after: Array) -> float:
+    """Return the length of the step that follows one of length ``used``, from the displacements on both sides of it.
+
+    ``residual`` is the norm of ``before``.
+    """
+    change = after - before
+    curvature, square = -float(change.dot(before)), float(change.dot(change))
+    if not (curvature > 0 and square > 0):
+        return 1.0
+    long, short = used * residual * residual / curvature, used * curvature / square
+    return short if short < RATIO * long else long
