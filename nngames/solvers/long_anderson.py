@@ -30,7 +30,7 @@ class LongAndersonProblem(AndersonProblem):
         super().__init__(view, scheme)
         #: Arrays of iterates and displacements that nothing refers to any more.
         self._spare: list[Array] = []
-        #: An iterate that is not the run's own.
+        #: An iterate that is not the run's own, nor is its displacement.
         self._given: Array | None = None
 
     def begin(self, x0: Array) -> State:
@@ -72,8 +72,7 @@ class LongAndersonProblem(AndersonProblem):
             trial = self._trial
             if trial is not None and trial.residual <= self.growth * self._best:
                 if state.x is not self._given:
-                    self._spare.append(state.x)
-                self._spare.append(state.memory)
+                    self._spare += state.x, state.memory
                 self._given = None
                 return self.accept(trial)
         return self.relax(state, evaluations)

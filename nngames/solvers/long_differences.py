@@ -19,9 +19,9 @@ SINGLE = np.dtype(np.float32)
 class LongDifferences:
     """The last differences; the newest takes the row of the oldest.
 
-    Single precision halves what is read. It changes an entry of a step by 2^-23 sum_i |gamma_i| (|move_i| +
-    |change_i|) at most, far less than a step leaves of the displacement. The inner products on which gamma depends are
-    sums in double precision.
+    Single precision halves what is read. With m differences it changes an entry of a step by 2^-23 (m + 3) sum_i
+    |gamma_i| (|move_i| + |change_i|) at most, far less than a step leaves of the displacement; a difference beyond its
+    range leaves no finite step. The inner products on which gamma depends are sums in double precision.
 
     A difference of the map's values, which is that of the iterates and that of the displacements added, and the one of
     the displacements stand beside each other piece by piece, in the room of one vector in double precision.

@@ -255,6 +255,11 @@ _kept: WeakKeyDictionary[Game, dict[Any, Any]] = WeakKeyDictionary()
 _affine: WeakKeyDictionary[Game, bool] = WeakKeyDictionary()
 
 
+def keeps_factors(game: Game) -> bool:
+    """Whether one factorisation solves the game from every start, and is kept with it."""
+    return affine(game) and game.fixed_point().size <= DENSE_SIZE
+
+
 def affine(game: Game) -> bool:
     """Whether the game's map is affine for all one can see: linear couplings and responses of one slope."""
     known = _affine.get(game)

@@ -33,6 +33,8 @@ LITTLE_MEMORY = 2**15
 BLOW_UP = 1e6
 #: A profile is remembered where its residual is below this share of the smallest remembered one, and at each judgement.
 REMEMBERED = 0.01
+#: Schemes with which a run may begin although nothing was forecast: plain passes follow.
+UNFORECAST = ("spectral", "newton")
 #: Why a scheme was left, where an activation is not defined.
 CANNOT_START, OUTSIDE = "cannot start", "left the set where an activation is defined"
 
@@ -91,7 +93,7 @@ class Course(Problem):
             return self._resort(0)
         if self.turn.displacements is not None:
             self.turn.check = passes_before_forecast(self._judge.costs)
-        elif first.name == "spectral":
+        elif first.name in UNFORECAST:
             self.turn.check = self._judge.window(first.name)
         return state
 
@@ -254,7 +256,7 @@ class Course(Problem):
             return state
         if self.turn.steps is not None:
             return self._resort(evaluations)
-        if self.turn.scheme.name == "spectral" and name is None and "picard" not in self.left:
+        if self.turn.scheme.name in UNFORECAST and name is None and "picard" not in self.left:
             # The run began with it: nothing was forecast yet.
             check = passes_before_forecast(self._judge.costs)
             return self._enter(fast_scheme("picard"), evaluations, check, plain=True)

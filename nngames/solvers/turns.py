@@ -15,6 +15,7 @@ from nngames.games import Game, NetworkGame
 from nngames.networks import Constant
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.forecast import FORECAST, pass_seconds
+from nngames.solvers.newton import keeps_factors
 from nngames.solvers.safeguard import SafeguardedProblem
 from nngames.solvers.solver import Problem, Solver, State, registry
 from nngames.solvers.turn_order import forward_pass
@@ -58,14 +59,17 @@ _first: WeakKeyDictionary[Game, Solver] = WeakKeyDictionary()
 
 
 def first_scheme(game: Game) -> Solver:
-    """Return plain passes; a sweep where one of them is a forward pass; spectral steps where influence is mutual.
+    """Return plain passes; or what needs no forecast, since it would take longer than what it might save.
 
-    Where the passes over a symmetric sparse matrix are short, a forecast would take longer than what it might save.
+    That is a sweep where one of them is a forward pass; Newton's method where it solves one system of linear equations,
+    whose factors are kept; and spectral steps where influence is mutual and passes are short.
     """
     known = _first.get(game)
     if known is None:
         if forward_pass(game) is not None:
             known = registry.create("best_response", order="topological")
+        elif keeps_factors(game) and game.fixed_point().elimination is not None:
+            known = registry.create("newton")
         else:
             known = registry.create("spectral" if pass_seconds(game) <= SHORT_PASSES and mutual(game) else "picard")
         _first[game] = known
@@ -89,8 +93,9 @@ def mutual(game: Game) -> bool:
     weight, _ = network.joint.assembly(np.dtype(np.float64))
     rng = np.random.default_rng(0)
     u, v = rng.random((2, network.size))
-    one, other = u.dot(weight.apply(v)), v.dot(weight.apply(u))
-    return bool(abs(one - other) <= MUTUAL * max(abs(one), abs(other)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        one, other = u.dot(weight.apply(v)), v.dot(weight.apply(u))
+        return bool(abs(one - other) <= MUTUAL * max(abs(one), abs(other)))
 
 
 @cache

@@ -14,7 +14,7 @@ import nngames as nng
 from nngames.core.errors import DomainError, NotApplicableError, OptionError
 from nngames.networks import order
 from nngames.results.result import Status
-from nngames.solvers import anderson, auto, forecast, judging, last_resorts, stages
+from nngames.solvers import anderson, auto, forecast, judging, last_resorts, stages, turns
 from nngames.solvers.solver import State, registry
 
 
@@ -39,14 +39,34 @@ def test_a_contraction_is_left_to_plain_passes() -> None:
 
 
 def test_a_slow_map_is_handed_to_newton_after_a_few_passes() -> None:
-    game = generated("orthogonal", size=50, layers=3, scale=0.999, activation="linear")
+    game = generated("orthogonal", size=50, layers=3, scale=0.999, activation="tanh", spread=0.05)
     result = nng.solve(game)
     assert result.converged
     assert result.method == "auto:newton"
-    # Compiled passes cost so little that more of them are made.
-    assert result.iterations in (forecast.EARLY + 1, forecast.DISPLACEMENTS + 1)
     assert "(before, picard: promised " in result.message
-    assert f" more steps after {result.iterations - 1})" in result.message
+    # Compiled passes cost so little that more of them are made.
+    assert any(f" more steps after {k})" in result.message for k in (forecast.EARLY, forecast.DISPLACEMENTS))
+
+
+def test_an_affine_ring_is_one_system_of_equations() -> None:
+    result = nng.solve(generated("orthogonal", size=50, layers=3, scale=0.999, activation="linear"))
+    assert (result.method, result.converged, result.iterations) == ("auto:newton", True, 1)
+    assert "before" not in result.message
+
+
+@pytest.mark.parametrize("bias", [0.0, 1.0])
+def test_plain_passes_follow_where_the_system_of_an_affine_ring_is_singular(
+    bias: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """x_1 = x_1 + bias has every solution or none, and x_2 = -x_2 / 2 + 1 has one."""
+    game = nng.Network.ring([np.diag([1.0, -0.5]), np.eye(2)], [[bias, 1.0], [0.0, 0.0]], ["identity"] * 2).game()
+    result = nng.solve(game, max_iterations=1000)
+    assert result.converged == (bias == 0)
+    assert bias == 0 or result.message.startswith("no equilibrium exists")
+    monkeypatch.setattr(registry["newton"], "step", lambda self, problem, state: replace(state, residual=1e9))
+    left = nng.solve(nng.Network.ring([0.5 * np.eye(2)], [[1.0, 1.0]], ["identity"]).game())
+    assert (left.method, left.converged) == ("auto:picard", True)
+    assert "before, newton: residual 1.0e+09" in left.message
 
 
 def test_expensive_responses_are_accelerated() -> None:
@@ -107,6 +127,7 @@ def only_last_resorts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging.Judge, "promises", lambda self, smallest: {})
     monkeypatch.setattr(judging, "FALL", 0.0)
     monkeypatch.setattr(judging, "SHORT", 0.0)
+    monkeypatch.setattr(turns, "keeps_factors", lambda game: False)
 
 
 @pytest.mark.usefixtures("only_last_resorts")
