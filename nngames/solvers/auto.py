@@ -104,7 +104,7 @@ class AutoRun(Run):
         if not hasattr(course, "turn"):
             return self.solver.name, message
         scheme, left = course.turn.scheme.name, course.left
-        how = " in topological order" * (course.turn.scheme.options.get("order") == "topological")
+        how = " in topological order" * (getattr(course.turn.scheme, "order", None) == "topological")
         tried = "; ".join(f"{name}: {why}" for name, why in left.items() if name != scheme)
         if status is Status.CONVERGED:
             message = f"{message}, with {scheme}{how}" + f" (before, {tried})" * bool(tried)

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from nngames.core.operators import SparseMap
+from nngames.core.operators import DenseMap, SparseMap
 from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.games import CoupledGame, Game, NetworkGame
@@ -49,6 +49,8 @@ COMPILED_DIRECTION, COMPILED_FACTOR_PRODUCT = 2e-6, 1e-9
 DIRECTION, SYSTEM_ENTRY = 4e-5, 5e-10
 #: For one in a sparse product with a vector of at least ``LONG`` entries, which does not fit into the cache.
 SCATTERED_PRODUCT = 3.5e-9
+#: A dense product of so many multiplications takes the time of reading the weights.
+LARGE_PRODUCT = 2**17
 #: Seconds for a call into compiled code, for an entry of a separable response, and for a response that is an algorithm.
 CALL, ENTRY, ALGORITHM = 1.5e-6, 4e-9, 1e-4
 #: Seconds that the loop takes for a plain step, and an accelerated one beside the products of its memory.
@@ -77,7 +79,7 @@ class Costs:
     """Estimated seconds of a plain step, an accelerated step, a whole run of Newton's method, and a spectral step.
 
     The last are infinite where they would go singly beside compiled steps of the others. ``affine`` says that the first
-    Newton direction ends the run.
+    Newton direction ends the run, ``halved`` that plain steps in single precision take half the time.
     """
 
     plain: float
@@ -85,6 +87,7 @@ class Costs:
     newton: float
     spectral: float = math.inf
     affine: bool = False
+    halved: bool = False
 
     @property
     def dear(self) -> bool:
@@ -181,7 +184,8 @@ def _counted(game: Game, compiled: bool) -> Costs:
     newton = _newton_seconds(game, view.size, once, directions)
     accelerated = once + ACCELERATED_STEP + 2e-9 * view.size * 2 * JUDGED
     if not compiled or view.fused is None:
-        return Costs(once + PLAIN_STEP, accelerated, newton, once + SPECTRAL_STEP + SPECTRAL_ENTRY * view.size, single)
+        spectral = once + SPECTRAL_STEP + SPECTRAL_ENTRY * view.size
+        return Costs(once + PLAIN_STEP, accelerated, newton, spectral, single, _read_mostly(game))
     fused, product = view.fused, COMPILED_PRODUCT
     if fused.sparse:
         product = COMPILED_SPARSE_PRODUCT if view.size < LONG else SCATTERED_PRODUCT
@@ -214,6 +218,16 @@ def pass_seconds(game: Game) -> float:
     for where, activation in network.joint.runs:
         total += CALL + ENTRY * (where.stop - where.start) if activation.separable else ALGORITHM
     return total if isinstance(game, NetworkGame) else total + 2e-5 * len(game.own)
+
+
+def _read_mostly(game: Game) -> bool:
+    """Whether a pass takes the time of reading dense weights, so that weights of half the size halve it."""
+    return isinstance(game, NetworkGame) and all(
+        isinstance(coupling, LinearCoupling)
+        and isinstance(coupling.weight, DenseMap)
+        and coupling.multiplications >= LARGE_PRODUCT
+        for coupling in game.network.couplings
+    )
 
 
 def _newton_seconds(game: Game, size: int, once: float, directions: int) -> float:

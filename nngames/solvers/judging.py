@@ -34,6 +34,10 @@ WINDOW, NEWTON_WINDOW, DEAR_WINDOW = 16, 6, 5
 SPECTRAL_WINDOW = 32
 #: Nor over fewer plain ones than take these seconds, which are what it costs to judge.
 LOOK = 4e-5
+#: The share of their time that plain passes take where the first ones are in single precision.
+HALVED = 2 / 3
+#: So many more plain steps are worth a copy of the weights in single precision.
+SINGLE_STEPS = 6
 #: A scheme that keeps its promise is left alone for a quarter of the steps it still promises, for no more than these.
 LONGEST_WINDOW = 256
 #: The schemes that need few passes.
@@ -45,12 +49,14 @@ FALL, NEWTON_FALL = 0.99, 0.5
 class Judgement(NamedTuple):
     """What follows: the scheme goes on if there is no reason ``why`` it is left, for ``follower`` if that is known.
 
-    ``watched`` says that its displacements are to be kept again, for a new forecast.
+    ``watched`` says that its displacements are to be kept again, for a new forecast, and ``single`` that its passes are
+    made in single precision as long as that helps.
     """
 
     why: str | None = None
     follower: str | None = None
     watched: bool = False
+    single: bool = False
 
 
 GOES_ON = Judgement()
@@ -117,7 +123,7 @@ class Judge:
                 return Judgement(f"residual {smallest:.1e} after {turn.count} steps")
             if factor <= QUICK and not costs.dear and costs.newton >= GAIN * seconds:
                 turn.check += int(seconds / costs.plain)
-                return GOES_ON
+                return self._halved(turn, seconds / costs.plain) or GOES_ON
             if costs.newton < SHORT and not self._ends_by_itself():
                 if costs.newton < GAIN * seconds:
                     return Judgement(_promised(seconds / costs.plain, turn.count), "newton")
@@ -151,10 +157,19 @@ class Judge:
         if name != present and promised[name] < gain * seconds:
             return Judgement(_promised(expected, turn.count), name)
         # A run that keeps its promise is not judged all the time.
+        if present == "picard" and (halved := self._halved(turn, expected)):
+            return halved
         if costs.dear and present == "picard":
             return Judgement(watched=True)
         turn.check += int(min(expected / 4, LONGEST_WINDOW))
         return GOES_ON
+
+    def _halved(self, turn: Turn, steps: float) -> Judgement | None:
+        """Return that so many more plain passes are made in single precision, where that gains; not twice in a run."""
+        if not self.costs.halved or turn.single or steps < SINGLE_STEPS:
+            return None
+        turn.single = True
+        return Judgement(single=True)
 
     def promises(self, smallest: float) -> dict[str, float]:
         """Return the seconds that each scheme which was not left promises to need from the smallest residual."""
@@ -175,8 +190,13 @@ class Judge:
         return promised
 
     def _step_cost(self, name: str) -> float:
-        costs = {"anderson": self.costs.accelerated, "spectral": self.costs.spectral}
-        return costs.get(name, self.costs.plain)
+        plain = self.costs.plain
+        costs = {
+            "anderson": self.costs.accelerated,
+            "spectral": self.costs.spectral,
+            "picard": HALVED * plain if self.costs.halved else plain,
+        }
+        return costs.get(name, plain)
 
     def window(self, name: str) -> int:
         """Return after how many steps a scheme is judged next: compiled ones are not stopped for less than a look."""

@@ -58,6 +58,15 @@ class MixedProblem(FixedPointProblem):
         self.single = x0.dtype == np.float64 and bool(np.isfinite(rounded).all())
         return super().start(rounded if self.single else x0)
 
+    def continued(self, state: State) -> State:
+        """Return a state in double precision, with R(x) as its memory, rounded to single precision: no pass is made."""
+        x, image = state.x.astype(np.float32), state.memory.astype(np.float32)
+        self.single = bool(np.isfinite(x).all() and np.isfinite(image).all())
+        if not self.single:
+            x, image = np.array(state.x), np.array(state.memory)
+        self.difference, self._spare = np.subtract(image, x), np.empty_like(x)
+        return State(x, state.residual, state.evaluations, image)
+
     def _state(self, x: Array, spare: Array, evaluations: int) -> State:
         if not self.single:
             return super()._state(x, spare, evaluations)

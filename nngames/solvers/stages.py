@@ -13,6 +13,7 @@ from nngames.core.errors import DomainError, NNGamesError, NotApplicableError
 from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.games import Game
+from nngames.networks import Constant
 from nngames.networks.fused import FusedMap, Kernels
 from nngames.results.result import Status
 from nngames.solvers.anderson import AndersonProblem
@@ -21,6 +22,7 @@ from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.forecast import DISPLACEMENTS, JUDGED, passes_before_forecast, steps_to
 from nngames.solvers.judging import NEWTON_WINDOW, QUICK, Judge
 from nngames.solvers.last_resorts import Resort, last_resorts
+from nngames.solvers.mixed_precision import MixedProblem
 from nngames.solvers.safeguard import SafeguardedProblem
 from nngames.solvers.solver import Budget, Ended, Problem, Solver, State
 from nngames.solvers.spectral import SpectralProblem
@@ -213,12 +215,15 @@ class Course(Problem):
             return self._judge_resort(state, turn.steps)
         if turn.displacements is not None:
             displacements, turn.displacements = self._rows[: len(turn.displacements)], None
-        why, follower, watched = self._judge.judge(turn, state.residual, self._smallest, displacements)
+        why, follower, watched, single = self._judge.judge(turn, state.residual, self._smallest, displacements)
         if why is not None:
             evaluations = state.evaluations
             if follower == "newton" and displacements is not None and self._judge.costs.extrapolated:
                 evaluations = self._extrapolate(state, displacements)
             return self._leave(evaluations, why, follower)
+        if single:
+            turn.problem = mixed = MixedProblem(self.game.fixed_point(), Constant(1.0))
+            return mixed.continued(state)
         if watched and (turn.problem.fused is None or self._goes_early()):
             # A new forecast follows after a few more dear passes: the first ones often tell little.
             self._release_rows()

@@ -33,7 +33,8 @@ class Turn:
     """One scheme's part of a run; ``check`` is the step at which it is judged, ``before`` the residual it has to lower.
 
     A last resort has ``steps``, without end where it is proved, and ``trial`` of them before Newton's method is tried;
-    one that ``strays`` is not left because its residual grows.
+    one that ``strays`` is not left because its residual grows. ``single`` says that its plain passes went on in
+    single precision.
     """
 
     scheme: Solver
@@ -43,6 +44,7 @@ class Turn:
     steps: float | None = None
     trial: int = TRIAL
     strays: bool = False
+    single: bool = False
     count: int = 0
     checked: int = 0
     displacements: list[Any] | None = None
@@ -51,7 +53,7 @@ class Turn:
 def known_displacement(problem: Problem, state: State) -> Array | None:
     """Return R(x) - x at the last state, which is not overwritten; None where the scheme does not know it."""
     if isinstance(problem, FixedPointProblem):
-        return np.array(problem.difference)
+        return np.array(problem.difference) if state.x.dtype == np.float64 else None
     return state.memory if isinstance(problem, SafeguardedProblem) else None
 
 

@@ -15,6 +15,7 @@ from nngames.core.errors import DomainError, NotApplicableError, OptionError
 from nngames.networks import order
 from nngames.results.result import Status
 from nngames.solvers import anderson, auto, forecast, judging, last_resorts, stages, turns
+from nngames.solvers.mixed_precision import MixedProblem
 from nngames.solvers.solver import State, registry
 
 
@@ -67,6 +68,65 @@ def test_plain_passes_follow_where_the_system_of_an_affine_ring_is_singular(
     left = nng.solve(nng.Network.ring([0.5 * np.eye(2)], [[1.0, 1.0]], ["identity"]).game())
     assert (left.method, left.converged) == ("auto:picard", True)
     assert "before, newton: residual 1.0e+09" in left.message
+
+
+def large_ring(scale: float = 0.5, bias: float = 1.0) -> nng.NetworkGame:
+    """A ring of one layer whose passes take the time of reading its weights."""
+    rng = np.random.default_rng(0)
+    weight = scale * np.linalg.qr(rng.standard_normal((370, 370)))[0]
+    return nng.Network.ring([weight], [bias * rng.standard_normal(370)], ["leaky_relu"]).game()
+
+
+@pytest.fixture
+def continued(monkeypatch: pytest.MonkeyPatch) -> list[np.dtype[Any]]:
+    """The precisions in which plain passes went on."""
+    precisions = []
+    method = MixedProblem.continued
+
+    def noted(self: MixedProblem, state: State) -> State:
+        following = method(self, state)
+        precisions.append(following.x.dtype)
+        return following
+
+    monkeypatch.setattr(MixedProblem, "continued", noted)
+    return precisions
+
+
+def test_many_passes_over_large_dense_layers_go_on_in_single_precision(continued: list[np.dtype[Any]]) -> None:
+    game = large_ring()
+    result = nng.solve(game)
+    assert continued == [np.float32]
+    assert (result.method, result.converged, result.profile.dtype) == ("auto:picard", True, np.float64)
+    assert game.residual(result.profile) <= result.tolerance * result.scale
+    plain = nng.solve(game, "picard")
+    assert abs(result.evaluations - plain.evaluations) <= 1
+    np.testing.assert_allclose(result.profile, plain.profile, rtol=0, atol=4e-9 * game.scale)
+    # Few passes are not worth it, nor are those of small layers.
+    assert nng.solve(large_ring(0.02)).converged
+    assert nng.solve(generated("gaussian", size=100, norm=0.9)).converged
+    assert len(continued) == 1
+
+
+def test_what_single_precision_cannot_hold_goes_on_in_double(continued: list[np.dtype[Any]]) -> None:
+    result = nng.solve(large_ring(bias=1e60))
+    assert continued == [np.float64]
+    assert result.converged
+
+
+def test_a_scheme_that_follows_passes_in_single_precision_has_double(
+    continued: list[np.dtype[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wild(self: MixedProblem, x: Any, spare: Any, evaluations: int) -> State:
+        return State(x, 1e30, evaluations + 1, spare)
+
+    monkeypatch.setattr(MixedProblem, "_state", wild)
+    game = large_ring()
+    result = nng.solve(game)
+    assert continued == [np.float32]
+    assert result.method != "auto:picard"
+    assert (result.converged, result.profile.dtype) == (True, np.float64)
+    assert "picard: residual 1.0e+30" in result.message
+    assert game.residual(result.profile) <= result.tolerance * result.scale
 
 
 def test_expensive_responses_are_accelerated() -> None:
