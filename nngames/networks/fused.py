@@ -14,13 +14,13 @@ from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from nngames.core.errors import NotApplicableError
 from nngames.core.operators import DenseMap
-from nngames.core.profiles import Array
 from nngames.networks.forms import Form, form_of
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ GRAM_INDEPENDENCE = 1e-10
 LOADING, COMPILING = 0.5, 10.0
 #: Products of more multiplications gain nothing from compiled loops beside the BLAS.
 LARGEST_PRODUCT = 250_000
-#: A single pass is compiled from so many layers on, of products of at most so many multiplications.
-FEW_LAYERS, FINE_PRODUCT = 4, 2**14
 #: Seconds that one multiplication, and one layer, takes at most: what bounds a stretch of compiled steps in time.
 _PER_MULTIPLICATION, _PER_LAYER = 1e-9, 1e-6
 
@@ -122,39 +120,6 @@ def fused_map(layers: Sequence[Layer], composite: bool) -> FusedMap | None:
     return FusedMap(layers, forms, composite)
 
 
-def compiled_pass(layers: Sequence[Layer], fused: Callable[[], FusedMap | None]) -> CompiledPass | None:
-    """Return one pass of the map ``fused`` of these layers; None where it is no faster or the kernels are not loaded.
-
-    A call costs as much as some layers do, and the BLAS is as fast on large ones.
-    """
-    loaded = _process().kernels
-    if loaded is None or len(layers) < FEW_LAYERS:
-        return None
-    if any(layer.bias.size * columns_of(layer) > FINE_PRODUCT for layer in layers):
-        return None
-    packed = fused()
-    return None if packed is None else CompiledPass(packed, loaded)
-
-
-class CompiledPass:
-    """One pass of a packed map, as a function (x, out) -> out of contiguous arrays; ``out`` is not x.
-
-    Attributes
-    ----------
-    outputs : ndarray (L, rows)
-        What the layers of a composite map answered to the last x, with rows of padding.
-    """
-
-    def __init__(self, fused: FusedMap, kernels: Kernels) -> None:
-        self._evaluate, self._shape, self._arguments = kernels.evaluate, fused.shape, fused.arguments()
-        self.outputs: Array = self._arguments[4]
-
-    def __call__(self, x: Array, out: Array) -> Array:
-        """Write R(x) into ``out``."""
-        self._evaluate(*self._arguments, x.reshape(self._shape), out.reshape(self._shape))
-        return out
-
-
 class Kernels(NamedTuple):
     """The compiled kernels."""
 
@@ -177,10 +142,15 @@ class _Process:
         self.installed = find_spec("numba") is not None
         self.kernels: Kernels | None = None
         self.spent = 0.0
+        self._loading = Lock()
         self._wanted_after = LOADING if self.installed and _on_disk() else COMPILING
 
     def load(self) -> None:
-        """Load the kernels from disk, or compile them and keep them there."""
+        """Load the kernels from disk, or compile them and keep them there, if no other thread has by now."""
+        with self._loading:
+            self.kernels = self.kernels or self._loaded()
+
+    def _loaded(self) -> Kernels:
         _drop_stale()
         from nngames.networks import (
             fused_anderson,
@@ -204,7 +174,7 @@ class _Process:
         for kernel, _ in found:
             # An array of another type shall be an error, not seconds of compilation.
             kernel.disable_compile()
-        self.kernels = Kernels(
+        return Kernels(
             fused_kernels.evaluate,
             fused_kernels.relaxed_steps,
             fused_anderson.anderson_steps,

@@ -28,7 +28,7 @@ _TANH[: int(_LAST * _STEPS)] = [
     float((e - 1) / (e + 1)) for e in ((Decimal(k) / int(_STEPS / 2)).exp() for k in range(int(_LAST * _STEPS)))
 ]
 _IN_TABLE = np.uint64(_PLACES - 1)
-#: The coefficients of (tanh(h) - h) / h^3 in h^2, the next of which is below 2e-2: enough for |h| <= 1/64.
+#: The coefficients of (tanh(h) - h) / h^3 in h^2, the next of which is below 3e-2: enough for |h| <= 1/64.
 _T3, _T5, _T7 = -1 / 3, 2 / 15, -17 / 315
 
 

@@ -18,9 +18,10 @@ from nngames.core.errors import DomainError
 from nngames.core.operators import LinearMap, SparseMap
 from nngames.core.profiles import Array, Player
 from nngames.networks.bound_passes import BoundPass, Stage, bound_composite, bound_joint, bound_outputs, dense_stages
+from nngames.networks.compiled_pass import CompiledPass, compiled_pass
 from nngames.networks.couplings import Coupling, LinearCoupling
 from nngames.networks.elimination import Elimination, elimination
-from nngames.networks.fused import CompiledPass, FusedMap, compiled_pass, fused_map
+from nngames.networks.fused import FusedMap, fused_map
 from nngames.networks.linearisation import (
     CompositeLinearisation,
     JointLinearisation,
@@ -375,12 +376,12 @@ class CompositePass:
 
     def _unpacked(self, compiled: CompiledPass, state: Array, out: Array) -> Array:
         """Write the outputs of all layers into ``out``."""
-        compiled(state, out[self.state])
+        outputs = compiled.outputs(state, out[self.state])
         layers = self.layers(state.dtype)
         if self._evenly:
-            out.reshape(len(layers), -1)[...] = compiled.outputs[:, : self.size]
+            out.reshape(len(layers), -1)[...] = outputs[:, : self.size]
         else:
-            for layer, output in zip(layers, compiled.outputs, strict=True):
+            for layer, output in zip(layers, outputs, strict=True):
                 out[layer.where] = output[: layer.bias.size]
         return out
 

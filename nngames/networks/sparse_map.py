@@ -9,6 +9,7 @@ import numpy as np
 
 from nngames.activations import Activation
 from nngames.core.operators import LinearMap, SparseMap
+from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.networks.forms import Form, form_of
 from nngames.networks.fused import FusedMap, Kernels
@@ -20,8 +21,6 @@ _MOST = 2**31 - 1
 #: Seconds that one multiplication takes at most, with a vector that fits into the cache and one that does not, and one
 #: player: what bounds a stretch of compiled steps in time.
 _PER_MULTIPLICATION, _SCATTERED, _PER_PLAYER = 2e-9, 1e-8, 1e-8
-#: From this many players on no cache of a core has room for a vector.
-_LONG = 2**17
 
 
 class FusedSparseMap(FusedMap):
@@ -59,7 +58,7 @@ class FusedSparseMap(FusedMap):
         self._network = [_only_read(array) for array in (*places, matrix.data, bias)]
         self.shape = (bias.size,)
         self.multiplications, self.entries = int(matrix.nnz), bias.size
-        product = _PER_MULTIPLICATION if bias.size < _LONG else _SCATTERED
+        product = _PER_MULTIPLICATION if bias.size < LONG else _SCATTERED
         self.seconds = product * matrix.nnz + _PER_PLAYER * bias.size
 
     def arguments(self) -> tuple[Any, ...]:

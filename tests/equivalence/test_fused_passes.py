@@ -8,10 +8,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
+from threading import Barrier, Thread
+from time import sleep
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import nngames as nng
 from nngames.networks import (
@@ -27,7 +31,7 @@ from nngames.networks import (
 )
 from nngames.networks.fused import Kernels
 from nngames.results.result import Status
-from nngames.solvers import loop, stages
+from nngames.solvers import loop, stages, turns
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.multisecant import solve_gram
 from nngames.solvers.stopping import Stretch
@@ -267,8 +271,11 @@ def test_compiled_steps_give_the_first_displacements(kept: int, pause: float, ma
     assert np.isnan(displacements[5:]).all()
 
 
-def test_an_automatic_run_makes_its_first_passes_compiled(request: pytest.FixtureRequest) -> None:
+def test_an_automatic_run_makes_its_first_passes_compiled(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it decides may depend on what compiled passes cost; the plain passes before do not."""
+    monkeypatch.setattr(turns, "keeps_factors", lambda game: False)
     game = ring([6, 6], ["tanh", "relu"], 0.9)
     request.getfixturevalue("compiled")
     same(nng.solve(game, max_iterations=5), nng.solve(game, "picard", max_iterations=5))
@@ -500,6 +507,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def evaluate(*arguments: Any) -> None:
         passes.append(len(arguments[3]))
+        # Compiled, it takes no others.
+        assert all(array.flags.carray for array in arguments)
         kernels.evaluate(*arguments)
 
     monkeypatch.setattr(fused._process(), "kernels", kernels._replace(evaluate=evaluate))
@@ -524,9 +533,10 @@ def shuffled_ring(sizes: list[int], order: list[int]) -> nng.Network:
         ([5] * 6, [3, 0, 5, 1, 4, 2]),
         ([4, 7, 3, 6, 5], [0, 2, 1, 3, 4]),
         ([1] * 4, [2, 0, 1, 3]),
+        ([130] * 2, [0, 1]),
     ],
 )
-def test_single_passes_are_compiled_where_layers_are_many_and_small(
+def test_single_passes_are_compiled_where_layers_are_many_or_large(
     sizes: list[int], order: list[int], loaded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = shuffled_ring(sizes, order)
@@ -543,10 +553,46 @@ def test_single_passes_are_compiled_where_layers_are_many_and_small(
         np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=1e-14)
 
 
+def test_a_compiled_pass_takes_what_is_read_only_or_has_gaps_and_lives_on_in_copies(loaded: list[int]) -> None:
+    network = shuffled_ring([5] * 6, [3, 0, 5, 1, 4, 2])
+    x = np.random.default_rng(4).standard_normal(2 * network.size)[::2]
+    x.flags.writeable = False
+    last = network.composite.state
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            # Batches are not compiled here.
+            np.testing.assert_allclose(network.joint(x), network.joint(x[None])[0], rtol=1e-13, atol=1e-14)
+            profile = network.composite(x[last])
+            np.testing.assert_allclose(profile, network.composite(x[None, last])[0], rtol=1e-13, atol=1e-14)
+            completed = network.composite.completed(x[last])
+            np.testing.assert_array_equal(np.delete(completed, last), np.delete(profile, last))
+            network = deepcopy(network)
+    assert len(loaded) == 6
+
+
+def test_passes_of_two_threads_do_not_mix(loaded: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    network, kernels = shuffled_ring([5] * 6, [0, 1, 2, 3, 4, 5]), fused.kernels(limited=True)
+    states = np.random.default_rng(4).standard_normal((2, 5))
+
+    def evaluate(*arguments: Any) -> None:
+        kernels.evaluate(*arguments)
+        if len(loaded) == 1:
+            # Where the interpreter may turn to the other one.
+            network.composite(states[1])
+
+    monkeypatch.setattr(fused._process(), "kernels", kernels._replace(evaluate=evaluate))
+    with np.errstate(all="ignore"):
+        first = network.composite(states[0])
+    assert len(loaded) == 2
+    np.testing.assert_allclose(first, network.composite(states)[0], rtol=1e-13, atol=1e-14)
+
+
 def test_single_passes_are_not_compiled_where_that_gains_nothing(loaded: list[int]) -> None:
     for network in (
         nng.Network.ring([np.eye(3)] * 3, [np.ones(3)] * 3, ["tanh"] * 3),
-        nng.Network.ring([np.eye(130)] * 4, [np.ones(130)] * 4, ["tanh"] * 4),
+        nng.Network.ring([np.eye(120)] * 2, [np.ones(120)] * 2, ["tanh"] * 2),
+        nng.Network.ring([sparse.eye_array(200, format="csr")], [np.ones(200)], ["tanh"]),
+        nng.Network.ring([np.eye(501)] * 4, [np.ones(501)] * 4, ["tanh"] * 4),
         nng.Network.ring([np.eye(3)] * 4, [np.ones(3)] * 4, ["tanh", "tanh", "softplus", "tanh"]),
     ):
         network.joint(np.zeros(network.size))
@@ -568,6 +614,29 @@ def test_without_numba_compiling_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setattr(fused._process(), "installed", False)
     with pytest.raises(nng.NotApplicableError, match=r"pip install 'nngames\[fast\]'"):
         nng.compile_passes()
+
+
+def test_one_thread_loads_the_kernels_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once they are loaded, nothing can be compiled any more."""
+    process, times, together = fused._Process(), [], Barrier(3)
+
+    def loaded() -> Kernels:
+        times.append(1)
+        sleep(0.05)
+        return _kernels()
+
+    def ask() -> None:
+        together.wait()
+        process.load()
+
+    monkeypatch.setattr(process, "_loaded", loaded)
+    threads = [Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert process.kernels is not None
+    assert times == [1]
 
 
 class TestPolicy:

@@ -1,0 +1,63 @@
+"""One compiled pass of a map of many layers, or of large ones, where the kernels are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nngames.core.profiles import Array
+from nngames.networks.fused import FusedMap, Kernels, columns_of, kernels
+
+if TYPE_CHECKING:
+    from nngames.networks.passes import Layer
+
+#: A single pass is compiled from so many layers on, or where a product has so many multiplications.
+FEW_LAYERS, LARGE_PRODUCT = 4, 2**14
+
+
+def compiled_pass(layers: Sequence[Layer], fused: Callable[[], FusedMap | None]) -> CompiledPass | None:
+    """Return one pass of the map ``fused`` of these layers; None where it is no faster or the kernels are not loaded.
+
+    A call costs as much as some small layers do. The packed weights of large ones are those that compiled steps read:
+    the others need not take their room in the cache.
+    """
+    loaded = kernels(limited=True)
+    if loaded is None:
+        return None
+    if len(layers) < FEW_LAYERS and all(layer.bias.size * columns_of(layer) < LARGE_PRODUCT for layer in layers):
+        return None
+    packed = fused()
+    return None if packed is None or packed.sparse else CompiledPass(packed, loaded)
+
+
+class CompiledPass:
+    """One pass of a packed map, as a function (x, out) -> out; ``out`` is contiguous and not x."""
+
+    def __init__(self, fused: FusedMap, kernels: Kernels) -> None:
+        self._fused, self._kernels = fused, kernels
+        self._evaluate, self._shape, self._arguments = kernels.evaluate, fused.shape, fused.arguments()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Two of the arguments are one memory, which they would not be in a copy of each.
+        return CompiledPass, (self._fused, self._kernels)
+
+    def __call__(self, x: Array, out: Array) -> Array:
+        """Write R(x) into ``out``."""
+        self._evaluate(*self._arguments, self._shaped(x), out.reshape(self._shape))
+        return out
+
+    def outputs(self, x: Array, out: Array) -> Array:
+        """Write R(x) of a composite map into ``out``; return what its layers answered (L, rows), rows padded.
+
+        They are in an array of their own: another thread may make a pass before they are read.
+        """
+        *fixed, outputs, work, blocks = self._arguments
+        answered = np.empty_like(outputs)
+        self._evaluate(*fixed, answered, work, blocks, self._shaped(x), out.reshape(self._shape))
+        return answered
+
+    def _shaped(self, x: Array) -> Array:
+        """Return x as the kernels take it, a copy if it is read-only or has gaps."""
+        return (x if x.flags.carray else x.copy()).reshape(self._shape)
