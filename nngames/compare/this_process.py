@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from nngames.compare.execution import Executor, run
+from nngames.compare.execution import Executor, run, warm_run
 from nngames.compare.tasks import Task, Watch
-from nngames.networks.fused import warm
 from nngames.results.result import Result
 
 
@@ -32,11 +31,8 @@ class ThisProcess:
                 case = task.case
                 watch.began(task)
                 if case.bare:
-                    call = "warm" if task.label in made else "first"
-                    if call == "warm":
-                        warm()
-                    result = run(case.subject, case.schemes[task.label], case.arguments)
-                    self.results[task] = (result, call)
+                    call, make = ("warm", warm_run) if task.label in made else ("first", run)
+                    self.results[task] = (make(case.subject, case.schemes[task.label], case.arguments), call)
                     made.add(task.label)
                     watch.ended(task, {})
                     continue

@@ -235,8 +235,8 @@ def compile_passes() -> None:
         _process().load()
 
 
-def warm() -> None:
-    """Load the kernels where Numba is installed, as for a run that shall find everything loaded and compiled."""
+def load_kernels() -> None:
+    """Load the kernels, where Numba is installed, for a run that shall find everything loaded and compiled."""
     if installed():
         compile_passes()
 

@@ -690,7 +690,8 @@ class TestPolicy:
             nng.compare(ring([4, 4], ["tanh", "tanh"], 0.5), ["picard", "km"], repeat=2, max_seconds=60.0)
         else:
             nng.compare(nng.load_scenario("gallery:bench/gaussian_tanh_200_3"), ["picard", "km"], repeat=2)
-        assert had == [False, False, True, True]
+        # Warm runs that are so short are made twice.
+        assert had == [False, False, True, True, True, True]
 
 
 @pytest.mark.parametrize("method", ["picard", "anderson", "newton"])

@@ -18,6 +18,7 @@ import pytest
 from interruptions import interrupt_composite
 
 import nngames as nng
+from nngames.compare import execution
 from nngames.core.errors import InputError, MissingExtraError, OptionError, UnknownNameError
 from nngames.results.comparison import Comparison, Row
 from nngames.results.records import record_of, result_of, written
@@ -174,6 +175,21 @@ def test_repetitions_are_interleaved_and_first_calls_told_apart() -> None:
         ("picard", 0, "first"),
         ("picard", 1, "warm"),
     ]
+
+
+@pytest.mark.parametrize("short", [True, False])
+def test_the_second_of_two_short_warm_runs_counts(monkeypatch: pytest.MonkeyPatch, short: bool) -> None:
+    made: list[float] = []
+    solve = execution.solve
+
+    def timed(*arguments: Any, **options: Any) -> Any:
+        made.append((0.5 if short else 2) * execution.SHORT + 1e-4 * len(made))
+        return dataclasses.replace(solve(*arguments, **options), seconds=made[-1])
+
+    monkeypatch.setattr(execution, "solve", timed)
+    comparison = nng.compare(contraction(), ["picard"], repeat=3)
+    assert [row.result.seconds for row in comparison.rows] == ([made[0], made[2], made[4]] if short else made)
+    assert len(made) == (5 if short else 3)
 
 
 def test_seeds_give_each_game_several_runs() -> None:
