@@ -113,8 +113,8 @@ class SparseMap(LinearMap):
 
     def apply(self, x: Array, out: Array | None = None) -> Array:
         """Return A x."""
-        if out is not None and x.ndim == 1 and self._product is not None and self._fits(x) and self._fits(out):
-            m, n = self.shape
+        m, n = self.shape
+        if out is not None and self._product is not None and self._fits(x, n) and self._fits(out, m):
             out.fill(0.0)
             self._product(m, n, self.matrix.indptr, self.matrix.indices, self.matrix.data, x, out)
             return out
@@ -130,8 +130,9 @@ class SparseMap(LinearMap):
         product = added_product()
         return None if product is _added_by_copy else product
 
-    def _fits(self, x: Array) -> bool:
-        return x.dtype == self.matrix.dtype and x.flags.c_contiguous
+    def _fits(self, x: Array, size: int) -> bool:
+        # The product would read and write beyond the end of a shorter vector.
+        return x.shape == (size,) and x.dtype == self.matrix.dtype and x.flags.c_contiguous
 
     def has_rows(self, dtype: np.dtype[Any]) -> bool:
         """Whether ``add_rows`` takes vectors of that precision."""

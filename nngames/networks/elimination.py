@@ -99,10 +99,10 @@ class Slopes:
         for matrix, rows, heard, slopes in zip(others, self._active[1:], self._active, self._slopes, strict=False):
             shares = slopes if heard is None else slopes[heard]
             if not (shares == 1).all():
-                product = _scaled(product, shares)
+                product = _scaled(product, shares, product is not first)
             product = np.dot(_part(matrix, rows, heard), product)
         active, slopes = self._active[-1], self._slopes[-1]
-        product = _scaled(product, -(slopes if active is None else slopes[active]))
+        product = _scaled(product, -(slopes if active is None else slopes[active]), product is not first)
         product.reshape(-1)[:: len(product) + 1] += 1
         return product
 
@@ -137,10 +137,9 @@ def _part(matrix: Array, rows: NDArray[np.intp] | None, columns: NDArray[np.intp
     return matrix if columns is None else matrix.take(columns, 1)
 
 
-def _scaled(matrix: Array, shares: Array) -> Array:
-    """Return the matrix with its rows times these, in its place unless it is a weight."""
-    rows = shares.astype(matrix.dtype, copy=False)[:, None]
-    return np.multiply(matrix, rows, out=matrix if matrix.flags.writeable else None)
+def _scaled(matrix: Array, shares: Array, overwrite: bool) -> Array:
+    """Return the matrix with its rows times these, in its place where it may be overwritten."""
+    return np.multiply(matrix, shares.astype(matrix.dtype, copy=False)[:, None], out=matrix if overwrite else None)
 
 
 def elimination(layers: Callable[[Any], Sequence[Layer]]) -> Elimination | None:

@@ -25,7 +25,7 @@ from nngames.core.profiles import Array, Player, ProfileSpace
 from nngames.networks.bound_passes import in_place
 from nngames.networks.forms import form_of
 from nngames.networks.fused import Kernels
-from nngames.networks.levels import Levels, levels_of, strictly_lower
+from nngames.networks.levels import CLOCKED, Levels, levels_of, strictly_lower
 from nngames.networks.order import answers_in_order, layer_order, strict_pattern
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 #: A matrix of no more entries is kept in the order of the levels; of a larger one so many are reordered at once.
 _KEPT, _AT_ONCE = 2**18, 2**16
-#: The clock is looked at after so many levels.
-_LEVELS = 1024
 #: The largest number of entries that the compiled sweep counts to.
 _LARGEST = 2**31 - 1
 
@@ -94,7 +92,8 @@ class RowSweep:
         self._identical = bool((self._order == np.arange(n)).all())
         entries = weight.matrix.nnz + n
         self._rows_at_once = n if entries <= _KEPT or self._identical else max(1, n * _AT_ONCE // entries)
-        self._bounds = np.union1d(self._bounds, np.arange(0, n, self._rows_at_once, dtype=np.int32))
+        if self._rows_at_once < n:
+            self._bounds = np.union1d(self._bounds, np.arange(0, n, self._rows_at_once, dtype=np.int32))
         self._longest = int(np.diff(self._bounds).max())
         self._rows: dict[Any, _Rows] = {}
 
@@ -156,9 +155,9 @@ class RowSweep:
     def _levels_of(self, rows: _Rows, deadline: float) -> Iterator[tuple[int, int]]:
         """Yield where each level of the rows ends, and the index of its activation."""
         low, high = np.searchsorted(self._bounds, (rows.first, rows.first + len(rows.starts) - 1)) + 1
-        for some in range(low, high, _LEVELS):
+        for some in range(low, high, CLOCKED):
             look(deadline)
-            ends = self._bounds[some : min(some + _LEVELS, high)]
+            ends = self._bounds[some : min(some + CLOCKED, high)]
             several = len(self._activations) > 1
             kinds = self._kinds[self._order[ends - 1]].tolist() if several else repeat(0, len(ends))
             yield from zip(ends.tolist(), kinds, strict=True)
@@ -252,11 +251,11 @@ class LayerSweep:
 ForwardPass = RowSweep | LayerSweep
 
 
-def forward_pass(network: Network) -> ForwardPass | None:
+def forward_pass(network: Network, deadline: float = math.inf) -> ForwardPass | None:
     """Return the forward pass of a network; None where a signal may return to where it came from.
 
     By coordinates where all activations are separable and the weights are stored as one sparse matrix, or can be: then
-    cycles among layers do not count that none of their coordinates has.
+    cycles among layers do not count that none of their coordinates has. Raises TimeUpError after ``deadline``.
     """
     joint = network.joint
     if network.ring_order is not None and len(network.players) > 1:
@@ -267,7 +266,7 @@ def forward_pass(network: Network) -> ForwardPass | None:
         if order is not None:
             return LayerSweep(network, order)
     pattern = strict_pattern(network) if simple else None
-    levels = None if pattern is None else levels_of(pattern)
+    levels = None if pattern is None else levels_of(pattern, deadline)
     if pattern is None or levels is None:
         return None
     weight, biases = joint.assembly(np.dtype(np.float64))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nngames.core.deadlines import look
+
 #: A level of more coordinates is followed up by array operations, one of fewer by a loop over numbers.
 WIDE = 48
 #: The entries of so many coordinates are looked at together.
 PIECE = 2**14
+#: The clock is looked at after so many levels.
+CLOCKED = 1024
 
 
 class Levels(NamedTuple):
@@ -29,11 +34,12 @@ class Levels(NamedTuple):
     bounds: NDArray[np.int32]
 
 
-def levels_of(pattern: Any) -> Levels | None:
+def levels_of(pattern: Any, deadline: float = math.inf) -> Levels | None:
     """Return the levels of the graph in which i listens to j where a CSR matrix stores an entry (i, j).
 
     The level of a coordinate is the number of edges of the longest path that ends there. None where there is a cycle:
     sources are taken away until none is left, which takes the time of a few passes, beside a few microseconds a level.
+    Raises TimeUpError after ``deadline``.
     """
     n = pattern.shape[0]
     starts, listeners = _listeners(pattern)
@@ -49,6 +55,8 @@ def levels_of(pattern: Any) -> Levels | None:
         else:
             order[where] = level
         bounds.append(where.stop)
+        if len(bounds) % CLOCKED == 0:
+            look(deadline)
         level = (_above_wide if len(level) > WIDE else _above_thin)(level, starts, listeners, open_ends)
     return Levels(order, np.frombuffer(bounds, dtype=np.int32)) if bounds[-1] == n else None
 

@@ -7,6 +7,7 @@ players are assembled into one sparse matrix with runs of equal activations.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -250,9 +251,17 @@ class JointPass:
     @cached_property
     def forward(self) -> ForwardPass | None:
         """The forward pass, which ends at the equilibrium; None where a signal may return to where it came from."""
+        return self.forward_before(math.inf)
+
+    def forward_before(self, deadline: float) -> ForwardPass | None:
+        """Return ``forward``. Raises TimeUpError where it is not known before ``deadline``."""
         from nngames.networks.forward import forward_pass
 
-        return forward_pass(self._network)
+        kept = vars(self)
+        if "forward" not in kept:
+            kept["forward"] = forward_pass(self._network, deadline)
+        found: ForwardPass | None = kept["forward"]
+        return found
 
 
 class CompositePass:

@@ -28,7 +28,8 @@ class BatchResult:
         ``converged`` means that the undamped residual at that very profile is at most tolerance * scale, in double
         precision unless the starts are in single.
     residuals : ndarray (batch,)
-        The residuals |R(x) - x|_2 at the profiles, which nothing damps.
+        The residuals |R(x) - x|_2 at the profiles, which nothing damps, up to rounding: products of matrices of other
+        widths round otherwise.
     iterations, evaluations : ndarray (batch,) of int
         Steps of the scheme and passes over the network that the start took part in.
     seconds : float

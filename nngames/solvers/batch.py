@@ -33,10 +33,7 @@ COMPILED_SHARE = 0.1
 
 
 class BatchRun:
-    """One run of a scheme from many starts.
-
-    ``scheme`` makes the steps: the solver itself, or what it is in one precision.
-    """
+    """One run from many starts of ``scheme``: the solver itself, or what it is in one precision."""
 
     def __init__(
         self,

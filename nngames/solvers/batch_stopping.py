@@ -41,7 +41,6 @@ class BatchWatch:
         The number of starts.
     takes : bool
         Whether it may take the array of an iterate and give another one for it.
-
     bounds : ndarray, optional
         Residuals above which each start diverges, NaN where its first one tells.
 
@@ -122,7 +121,8 @@ class BatchWatch:
         return codes
 
     def _set_bounds(self, bounds: Array) -> None:
-        self.bounds, self._least_bound = bounds, float(bounds.min())
+        # A finite one, for an infinite residual is not below it even where it is the first one.
+        self.bounds, self._least_bound = bounds, min(float(bounds.min()), float(np.finfo(bounds.dtype).max))
 
     def stalled(self, x: Array, residuals: Array, iteration: int) -> NDArray[np.bool_] | None:
         """Return which of the starts stall; None if the rule does not look at this iteration."""

@@ -285,8 +285,8 @@ class BestResponse(Solver):
         """Return the state after one sweep."""
         if problem.forward is not None:
             problem.forward_sweep(state.x)
-            # The same numbers follow from them again: the displacement of another sweep is 0.
-            return State(state.x, 0.0, state.evaluations + 1)
+            # The same numbers follow from them again: the displacement of another sweep is 0, where they are numbers.
+            return State(state.x, 0.0 if np.isfinite(state.x).all() else math.nan, state.evaluations + 1)
         if self.order == "asynchronous":
             problem.late_sweep(state.x, self.damping)
             return State(state.x, norm(problem.game.residuals(state.x)), state.evaluations + 2)

@@ -65,8 +65,7 @@ class FixedPointProblem(Problem):
         None, and nothing is written, where the last pass did not tell them.
 
         The joint map's argument is the profile; the composite map's is its last layer, and the others are what they
-        answered in the pass from it. So |R(x) - x| of that pass, which nothing damps, is the residual at that very
-        profile: the pass again would give the same number.
+        answered in the pass from it. So |R(x) - x| of that pass is, up to rounding, the residual at that very profile.
         """
         batched: Any = self.view
         residuals: Any = state.residual
@@ -150,6 +149,9 @@ class FixedPointProblem(Problem):
             # The difference of the last residual is still in the buffer.
             following, free = np.multiply(self.difference, relaxation, out=self._spare), image
             following += x
+            if isinstance(relaxation, np.ndarray):
+                # R(x) itself, which x + (R(x) - x) rounds at the size of x.
+                np.copyto(following, image, where=relaxation == 1.0)
         self._spare = x
         return self._state(following, free, state.evaluations)
 

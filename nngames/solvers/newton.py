@@ -69,7 +69,8 @@ class Newton(Solver):
     factorised in single precision and solved with one step of iterative refinement in double (``newton_systems``);
     residuals, and what is called converged, are in double precision throughout. The weights in single precision are
     kept with the network, which is half as much memory again; so are with the game, where its map is affine and n <=
-    1500, the factors of Id - J and what their refinement needs, at most 2.5 n^2 numbers.
+    1500, the factors of Id - J and what their refinement needs, at most 2.5 n^2 numbers for each map, and n^2 more in
+    single precision after starts in it.
 
     Every direction to which J is applied counts as one evaluation, in a batch or not: a dense Jacobian counts as many
     as the map's argument has entries, also where fewer were needed or its factors were kept, one more prepares it, and
@@ -142,11 +143,12 @@ class NewtonProblem(SafeguardedProblem):
         self._steps: list[Array] = []
         self._factorised: Solve | None = None
         self._fused: Any = None
-        multiplications = compiled_multiplications(view.fused)
-        if dense and multiplications <= COMPILED:
-            self._fused = copy(view.fused)
+        # The map of a large ring would be a copy of its weights.
+        fused = view.fused if dense and view.size**3 / 3 <= COMPILED else None
+        if fused is not None and (multiplications := compiled_multiplications(fused)) <= COMPILED:
+            self._fused = copy(fused)
             # A step may form a Jacobian and try four shares.
-            self._fused.seconds *= 5 + multiplications / self._fused.multiplications
+            self._fused.seconds *= 5 + multiplications / fused.multiplications
         self._room: list[Array] | None = None
         self._held = 0
 
@@ -250,8 +252,6 @@ def compiled_multiplications(fused: FusedMap | None) -> float:
 
 #: Of games whose map is affine, what solves with Id - J.
 _kept: WeakKeyDictionary[Game, dict[Any, Any]] = WeakKeyDictionary()
-
-
 _affine: WeakKeyDictionary[Game, bool] = WeakKeyDictionary()
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from nngames.core.deadlines import TimeUpError
 from nngames.core.errors import DomainError, NNGamesError, NotApplicableError
 from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
@@ -87,7 +89,12 @@ class Course(Problem):
         """Return the state of the first scheme that is defined at the profile. Raises DomainError if none is."""
         self._best = (None, profile, None)
         self._judge = Judge(self.game, self.target, self.left)
-        first = first_scheme(self.game)
+        limit = self.budget.max_seconds
+        try:
+            first = first_scheme(self.game, math.inf if limit is None else time.monotonic() + limit)
+        except TimeUpError:
+            # The run ends at the state of one pass.
+            first = fast_scheme("picard")
         try:
             state = self._enter(first, 0, DISPLACEMENTS, profile, first.name == "picard")
         except DomainError as error:

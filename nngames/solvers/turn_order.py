@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,12 +22,13 @@ Known = tuple[list[Player] | None, bool]
 _known: WeakKeyDictionary[Game, Known] = WeakKeyDictionary()
 
 
-def forward_pass(game: Game) -> ForwardPass | None:
+def forward_pass(game: Game, deadline: float = math.inf) -> ForwardPass | None:
     """Return the forward pass of a network's game, which is such a sweep by whole levels; None for other games.
 
-    By layers, or by their coordinates where these answer separately, whoever the players are.
+    By layers, or by their coordinates where these answer separately, whoever the players are. Raises TimeUpError where
+    it is not known before ``deadline``.
     """
-    return game.network.joint.forward if isinstance(game, NetworkGame) else None
+    return game.network.joint.forward_before(deadline) if isinstance(game, NetworkGame) else None
 
 
 def one_sweep_guarantee(game: Game, listed: bool) -> Guarantee | None:

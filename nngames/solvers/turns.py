@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -60,15 +61,16 @@ def known_displacement(problem: Problem, state: State) -> Array | None:
 _first: WeakKeyDictionary[Game, Solver] = WeakKeyDictionary()
 
 
-def first_scheme(game: Game) -> Solver:
+def first_scheme(game: Game, deadline: float = math.inf) -> Solver:
     """Return plain passes; or what needs no forecast, since it would take longer than what it might save.
 
     That is a sweep where one of them is a forward pass; Newton's method where it solves one system of linear equations,
     whose factors are kept; and spectral steps where influence is mutual and passes are short.
+    Raises TimeUpError where it is not known before ``deadline`` whether there is a forward pass.
     """
     known = _first.get(game)
     if known is None:
-        if forward_pass(game) is not None:
+        if forward_pass(game, deadline) is not None:
             known = registry.create("best_response", order="topological")
         elif keeps_factors(game) and game.fixed_point().elimination is not None:
             known = registry.create("newton")

@@ -70,17 +70,17 @@ def ratios(times: Times) -> Times:
 def measured(case: str, repeat: int, limit: float, fresh: bool) -> Times:
     """Return the times of ``auto`` and of the fastest others on one game."""
     options = ["--pin", "--max-seconds", "10", "--max-iterations", "3000"]
-    call, first = ("first", ["--fresh"]) if fresh else ("warm", ["--repeat", "5"])
+    call, few = ("fresh", ["--fresh", "--repeat", "2"]) if fresh else ("warm", ["--repeat", "5"])
     found: Times = {}
     alone: Times = {}
     for package, solvers in PACKAGES.items():
-        times = compared(case, ["auto", *(f"{package}:{name}" for name in solvers)], [*options, *first], call, limit)
+        times = compared(case, ["auto", *(f"{package}:{name}" for name in solvers)], [*options, *few], call, limit)
         found.update(ratios(times))
         alone = times or alone
     finalists = sorted(found, key=lambda method: found[method])[:FINALISTS]
     if not finalists:
-        return {"auto": alone["auto"]} if "auto" in alone else compared(case, ["auto"], options, "first", limit)
-    again = options + (["--fresh"] if fresh else ["--repeat", str(repeat)])
+        return {"auto": alone["auto"]} if "auto" in alone else compared(case, ["auto"], [*options, *few], call, limit)
+    again = options + (few if fresh else ["--repeat", str(repeat)])
     return compared(case, ["auto", *finalists], again, call, 10 * limit)
 
 

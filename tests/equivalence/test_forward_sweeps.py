@@ -17,7 +17,13 @@ from nngames.results.result import Status
 from nngames.solvers import best_response
 from nngames.solvers.solver import Ended
 
-RESPONSES = {"relu": lambda v: np.maximum(v, 0), "tanh": np.tanh, "identity": lambda v: v, "gaussian": None}
+RESPONSES = {
+    "relu": lambda v: np.maximum(v, 0),
+    "tanh": np.tanh,
+    "identity": lambda v: v,
+    # No kernel knows it.
+    "softplus": lambda v: np.logaddexp(0, v),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +90,7 @@ def test_levels_are_the_longest_paths(wide: int, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("kept", [True, False])
-@pytest.mark.parametrize("activation", ["relu", "tanh", "identity"])
+@pytest.mark.parametrize("activation", RESPONSES)
 def test_random_networks(activation: str, kept: bool, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of widths from 1 to 50, in any order, with a matrix that is kept in that of the levels or reordered by rows."""
     if compiled:
@@ -92,7 +98,7 @@ def test_random_networks(activation: str, kept: bool, compiled: bool, monkeypatc
     if not kept:
         monkeypatch.setattr(forward, "_KEPT", 0)
         monkeypatch.setattr(forward, "_AT_ONCE", 40)
-        monkeypatch.setattr(forward, "_LEVELS", 2)
+        monkeypatch.setattr(forward, "CLOCKED", 2)
     rng = np.random.default_rng(1)
     for n, width in ((2, 1), (13, 1), (60, 3), (60, 11), (200, 50)):
         matrix, bias = random_dag(n, width, rng, shuffled=bool(n % 4)), rng.standard_normal(n)
@@ -105,6 +111,7 @@ def test_random_networks(activation: str, kept: bool, compiled: bool, monkeypatc
         if not compiled:
             # Its sums are those of a plain pass.
             assert result.residual == 0
+        np.testing.assert_array_equal(nng.solve(game, start=rng.standard_normal(n)).profile, result.profile)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -116,13 +123,13 @@ def test_players_of_one_neuron_with_several_activations(compiled: bool, monkeypa
     n = 120
     matrix, bias = random_dag(n, 6, rng), rng.standard_normal(n)
     matrix[:, 5] = matrix[5] = 0
-    names = [("relu", "tanh", "identity")[i % 3] for i in range(n)]
+    kinds = ["relu", "tanh", nng.activation("prelu", slope=0.5)]
 
     def respond(v: np.ndarray) -> np.ndarray:
-        return np.array([RESPONSES[name](v[i]) for i, name in enumerate(names)])
+        return np.choose(np.arange(n) % 3, [np.maximum(v, 0), np.tanh(v), np.maximum(v, v / 2)])
 
     edges = {(int(i), int(j)): [[matrix[i, j]]] for i, j in np.argwhere(matrix)}
-    network = nng.Network.graph(edges, {i: [bias[i]] for i in range(n)}, dict(enumerate(names)))
+    network = nng.Network.graph(edges, {i: [bias[i]] for i in range(n)}, {i: kinds[i % 3] for i in range(n)})
     assert isinstance(network.joint.forward, RowSweep)
     result = nng.solve(network.game())
     assert (result.iterations, result.evaluations) == (1, 2)
@@ -184,7 +191,32 @@ def test_coordinates_may_be_acyclic_where_layers_are_not() -> None:
     assert result.profile.tolist() == [1.0, 2 + 3 * 2 + 2 * 3.0, 3.0, 4 + 2.0]
 
 
-def test_a_start_in_single_precision() -> None:
+def test_a_dense_layer_may_be_full_below_its_diagonal() -> None:
+    game = nng.Network.recurrent(np.tril(np.ones((4, 4)), -1), np.ones(4), "identity").game(players="neurons")
+    result = nng.solve(game)
+    assert (result.method, result.iterations) == ("auto:best_response", 1)
+    assert result.profile.tolist() == [1.0, 2.0, 4.0, 8.0]
+
+
+def test_stored_zeros_are_no_edges() -> None:
+    """A walk from neuron to neuron meets the stored zero, and with it a circle."""
+    entries, places = [0.0, 3.0, 2.0], ([0, 1, 2], [1, 0, 1])
+    network = nng.Network.recurrent(sparse.csr_array((entries, places), shape=(3, 3)), [1.0, 0.0, 0.0], "relu")
+    assert network.weights[1, 1].matrix.nnz == 3
+    result = nng.solve(network.game(players="neurons"))
+    assert (result.method, result.iterations) == ("auto:best_response", 1)
+    assert result.profile.tolist() == [1.0, 3.0, 6.0]
+
+
+def test_a_box_with_ends_of_its_own_for_each_coordinate_is_not_split() -> None:
+    box = nng.activation("box", lower=[-1.0, 0.0, 0.0], upper=[1.0, 1.0, 0.5])
+    below = sparse.csr_array(np.tril(np.full((3, 3), 2.0), -1))
+    assert nng.Network.recurrent(below, np.ones(3), box).joint.forward is None
+
+
+def test_a_start_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is nothing for the kernels."""
+    monkeypatch.setattr(best_response, "kernels", lambda limited: type("Kernels", (), {}))
     matrix, bias = random_dag(50, 5, np.random.default_rng(5)), np.ones(50)
     game = nng.Network.recurrent(sparse.csr_array(matrix), bias, "tanh").game(players="neurons")
     result = nng.solve(game, start=np.zeros(50, dtype=np.float32), tolerance=1e-5)
@@ -251,6 +283,11 @@ def test_self_loops_are_the_players_own_and_no_forward_pass() -> None:
         assert result.iterations <= 2
         np.testing.assert_allclose(result.profile, [2.0, 1.0], rtol=1e-15)
     assert nng.solve(game).profile == pytest.approx([2.0, 1.0])
+    # Whole layers, the source listed last: a = max(0, a/2 + b).
+    layers = nng.Network.graph({("a", "a"): [[0.5]], ("a", "b"): [[1.0]]}, {"a": [0.0], "b": [1.0]}, "relu").game()
+    result = nng.solve(layers, "best_response", order="topological")
+    assert result.guarantee.witness["sweeps"] == 1
+    np.testing.assert_allclose(result.profile, [2.0, 1.0], rtol=1e-15)
 
 
 def test_quadratic_games_in_topological_order() -> None:
@@ -316,12 +353,27 @@ def test_the_time_is_looked_at_between_levels() -> None:
     assert game.network.joint.forward is not None
     with pytest.raises(TimeUpError):
         game.network.joint.forward(np.zeros(50), deadline=-np.inf)
+    layers = nng.Network.graph({("b", "a"): [[1.0]]}, {"a": [1.0], "b": [1.0]}, "relu").joint.forward
+    assert isinstance(layers, LayerSweep)
+    with pytest.raises(TimeUpError):
+        layers(np.zeros(2), deadline=-np.inf)
     scheme: Any = nng.solver("best_response", order="topological")
     problem = scheme.problem(game, None)
     problem.deadline = -np.inf
     with pytest.raises(Ended) as ended:
         scheme.step(problem, scheme.start(problem, np.zeros(50)))
     assert ended.value.status is Status.MAX_SECONDS
+
+
+def test_the_time_is_looked_at_while_the_levels_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what was not found in time is found by the next run."""
+    monkeypatch.setattr(levels, "CLOCKED", 2)
+    game = nng.Network.generate("dag", 0, size=50).game()
+    with pytest.raises(TimeUpError):
+        game.network.joint.forward_before(-np.inf)
+    short = nng.solve(game, max_seconds=1e-9)
+    assert (short.status, short.method, short.iterations) == (Status.MAX_SECONDS, "auto:picard", 0)
+    assert nng.solve(game).method == "auto:best_response"
 
 
 def test_callbacks_and_traces_see_both_states() -> None:
@@ -362,6 +414,15 @@ def test_where_no_sweep_is_exact_enough_plain_methods_follow(monkeypatch: pytest
     alone = nng.solve(game, "best_response")
     assert alone.status is Status.STALLED
     assert alone.message.startswith("another sweep would change nothing; best_response makes no more progress: ")
+
+
+def test_an_equilibrium_beyond_the_floats_is_not_finite() -> None:
+    """x_i = 1e100^i overflows at the fourth: what is no number has no residual of 0, and is nothing to go on from."""
+    game = nng.Network.recurrent(sparse.csr_array(1e100 * np.eye(6, k=-1)), np.ones(6), "relu").game(players="neurons")
+    result = nng.solve(game, "best_response", order="topological")
+    assert (result.status, result.iterations) == (Status.NOT_FINITE, 1)
+    assert np.isnan(result.trace.residual[1])
+    assert np.isfinite(nng.solve(game, max_iterations=2).profile).all()
 
 
 def test_the_room_of_many_players() -> None:

@@ -12,7 +12,7 @@ import nngames as nng
 from nngames.core import pieces
 from nngames.core.operators import SparseMap
 from nngames.networks import piecewise
-from nngames.solvers import Iterate, anderson
+from nngames.solvers import Iterate, anderson, stages, turns
 from nngames.solvers.differences import Differences
 from nngames.solvers.long_anderson import LongAndersonProblem
 from nngames.solvers.long_differences import LongDifferences
@@ -38,6 +38,8 @@ def test_every_difference_is_where_it_belongs(most: int, filled: int) -> None:
     rng = np.random.default_rng(most)
     points, values = rng.standard_normal((2, 12, 20))
     known = LongDifferences(most, 20, gram=True)
+    known.push(*points[:2], *values[:2])
+    known.clear()
     # Plain steps: each moves by its displacement.
     points[: filled + 1] = points[0] + np.vstack((np.zeros(20), np.cumsum(values[:filled], axis=0)))
     rows = np.vstack((values[: filled + 1], np.empty((most, 20))))
@@ -85,6 +87,8 @@ def test_a_step_and_the_difference_it_makes(beta: float, pushed: int) -> None:
     step = beta * g - gamma @ (moves + beta * changes)
     assert known.step(x, g, gamma, beta, out) == pytest.approx(float(np.linalg.norm(step)), rel=1e-6)
     np.testing.assert_allclose(out, x + step, atol=2e-6)
+    size = np.abs(gamma) @ (np.abs(moves) + np.abs(changes))
+    assert (np.abs(out - x - step) <= 2.0**-23 * (known.most + 3) * size + 1e-15).all()
     for piece in pieces.pieces(20):
         known.take(piece, g, new)
     known.end(new)
@@ -113,6 +117,17 @@ def test_rows_in_single_precision_are_taken_over_without_their_squares() -> None
     assert problem._differences.least_squares(rows[5]) is None
     following = problem.accelerate(anderson.State(np.zeros(20, np.float32), 1.0, 0, rows[5]))
     assert following.x.dtype == np.float32
+
+
+@np.errstate(invalid="ignore")
+@pytest.mark.usefixtures("long")
+def test_a_difference_that_depends_on_newer_ones_counts_for_nothing() -> None:
+    rng = np.random.default_rng(0)
+    known, (change, other, g) = LongDifferences(3, 20, gram=True), rng.standard_normal((3, 20))
+    for new in (change, other, 2 * change):
+        known.push(np.zeros(20), np.ones(20), np.zeros(20), new)
+    expected = np.linalg.lstsq(np.array([2 * change, other]).T, g, rcond=None)[0]
+    np.testing.assert_allclose(known.least_squares(g), [*expected, 0.0], atol=1e-6)
 
 
 @np.errstate(invalid="ignore")
@@ -166,6 +181,20 @@ def test_runs_take_the_same_steps_but_for_rounding(
     np.testing.assert_array_equal(result.profile, taken[-1].profile)
 
 
+def test_long_steps_are_licensed_alike(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a step may be little longer than the displacement, some are refused without a pass."""
+    monkeypatch.setattr("nngames.solvers.safeguard.STEP_LIMIT", 1.2)
+    ordinary = nng.solve(games()["scattered"], "anderson", max_iterations=12).trace
+    request.getfixturevalue("long")
+    found = nng.solve(games()["scattered"], "anderson", max_iterations=12).trace
+    np.testing.assert_array_equal(found.evaluations, ordinary.evaluations)
+    np.testing.assert_allclose(found.residual, ordinary.residual, rtol=1e-4)
+    monkeypatch.undo()
+    assert not np.allclose(
+        nng.solve(games()["scattered"], "anderson", max_iterations=12).trace.residual, found.residual
+    )
+
+
 @pytest.mark.usefixtures("long")
 def test_rounded_differences_cost_neither_passes_nor_the_last_digits() -> None:
     game = nng.Network.generate("clearing", 1, size=500).game()
@@ -182,13 +211,43 @@ def test_an_iterate_that_was_handed_over_stays_whole() -> None:
     x = np.random.default_rng(0).standard_normal(view.size)
     displacement = view.evaluate(x, np.empty_like(x)) - x
     state = problem.resume(anderson.State(x, float(np.linalg.norm(displacement)), 1, displacement))
-    kept = x.copy()
+    given, kept = (x, displacement), (x.copy(), displacement.copy())
     for _ in range(6):
         state = problem.accelerate(state)
         displacement = view.evaluate(state.x, np.empty_like(x)) - state.x
         np.testing.assert_allclose(state.memory, displacement, atol=1e-14)
     assert state.evaluations == 7
-    np.testing.assert_array_equal(x, kept)
+    np.testing.assert_array_equal(given, kept)
+
+
+@pytest.mark.usefixtures("long")
+def test_what_a_run_remembers_of_long_steps_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "LONG", 1)
+    game = games()["ring"]
+    view, course = game.fixed_point(), stages.Course(game, np.random.default_rng(0))
+    state = course.begin(np.zeros(game.size))
+    state = course._enter(turns.fast_scheme("anderson"), state.evaluations, 2)
+    residuals = []
+    for _ in range(10):
+        state = course.advance(state)
+        course.turn.check = course.turn.count + 2
+        _, x, displacement = course._best
+        residuals.append(course._smallest)
+        found = view.evaluate(x, np.empty_like(x)) - x
+        assert float(np.linalg.norm(found)) == pytest.approx(residuals[-1])
+        if displacement is not None:
+            np.testing.assert_allclose(displacement, found, atol=1e-14)
+    assert residuals[-1] < residuals[0]
+
+
+@pytest.mark.usefixtures("long")
+def test_differences_beyond_single_precision_leave_relaxed_steps() -> None:
+    entries = sparse.random_array((40, 40), density=0.2, rng=np.random.default_rng(0), format="csr")
+    game = nng.Network.recurrent(0.2 * entries, np.linspace(-1e44, 3e44, 40), "relu").game()
+    result = nng.solve(game, "anderson", tolerance=1e-12)
+    assert result.converged
+    assert game.residual(result.profile) <= 1e-12 * game.scale
+    assert result.evaluations < nng.solve(game, "km", tolerance=1e-12).evaluations
 
 
 @pytest.mark.usefixtures("long")
@@ -225,6 +284,22 @@ def test_passes_by_pieces_are_passes() -> None:
         # A view that is not contiguous, and many profiles at once.
         np.testing.assert_allclose(evaluate(np.repeat(x, 2)[::2]), expected, atol=1e-14)
     np.testing.assert_allclose(network.joint(np.array([x, x])), [expected, expected], atol=1e-14)
+
+
+@pytest.mark.usefixtures("long")
+def test_layers_that_do_not_answer_by_pieces() -> None:
+    """A number for each entry, answers that depend on other entries, and two couplings."""
+    rng = np.random.default_rng(0)
+    a, b, c = (sparse.random_array((30, 30), density=0.2, rng=rng, format="csr") for _ in range(3))
+    x, bias, ends = rng.standard_normal(60), rng.standard_normal(30), rng.uniform(0.1, 0.6, 30)
+    for activation in (nng.activation("box", lower=-ends, upper=ends), nng.activation("softmax")):
+        network = nng.Network.recurrent(a, bias, activation)
+        for evaluate in (network.joint, network.composite):
+            np.testing.assert_allclose(evaluate(x[:30]), activation(a @ x[:30] + bias), atol=1e-14)
+    edges = {("p", "p"): a, ("q", "p"): b, ("p", "q"): c, ("q", "q"): a}
+    both = nng.Network.graph(edges, {"p": bias, "q": ends}, "relu")
+    forms = (sparse.bmat([[both.weights[t, s].matrix for s in "pq"] for t in "pq"]) @ x, np.concatenate((bias, ends)))
+    np.testing.assert_allclose(both.joint(x), np.maximum(sum(forms), 0.0), atol=1e-14)
 
 
 @pytest.mark.usefixtures("long")

@@ -17,7 +17,7 @@ import nngames as nng
 from nngames.core.operators import SparseMap
 from nngames.networks import fused_sparse
 from nngames.networks.sparse_map import PIECE
-from nngames.solvers import loop
+from nngames.solvers import loop, safeguard, spectral
 from nngames.solvers.forecast import DISPLACEMENTS, EARLY, Costs
 from nngames.solvers.judging import Judge
 from nngames.solvers.stopping import Stretch
@@ -122,11 +122,21 @@ def same(result: nng.Result, plain: nng.Result, rtol: float) -> None:
     np.testing.assert_allclose(result.trace.residual, plain.trace.residual, rtol=rtol, atol=1e-13)
 
 
-def test_compiled_spectral_steps_are_refused_and_relaxed_alike(request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("limits", "growth"), [({}, 1.0), ({"STEP_LIMIT": 0.2}, 100.0), ({"RESIDUAL_LIMIT": 2.0}, 9.0)]
+)
+def test_compiled_spectral_steps_are_refused_and_relaxed_alike(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, limits: dict[str, float], growth: float
+) -> None:
     """Where the map expands and is far from symmetric, most proposals fail."""
+    rules = spectral._RULES.copy()
+    for name, limit in limits.items():
+        monkeypatch.setattr(safeguard, name, limit)
+        rules[["STEP_LIMIT", "RESIDUAL_LIMIT"].index(name)] = limit
+    monkeypatch.setattr(spectral, "_RULES", rules)
     game = nng.Network.ring([np.eye(30), matrix(30, 3.0)], [np.ones(30)] * 2, ["identity", "arctan"]).game()
     whole = nng.Network.recurrent(matrix(30, 3.0), np.ones(30), "arctan")
-    scheme = nng.solver("spectral", growth=1.0)
+    scheme = nng.solver("spectral", growth=growth)
     single: Any = scheme.problem(game, np.random.default_rng(0))
     single.view = view = type(game.fixed_point("joint"))(whole)
     request.getfixturevalue("compiled")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
@@ -91,6 +92,18 @@ def test_kinks_take_one_element_of_the_jacobian() -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("sizes", [(5,), (5, 4), (200,)])
+def test_a_copied_network_keeps_its_weights(sizes: tuple[int, ...]) -> None:
+    """The arrays of a copy are writeable, which those of a network are not."""
+    game = ring(sizes, "tanh")
+    copied = deepcopy(game)
+    before = [weight.matrix.copy() for weight in copied.network.weights.values()]
+    result = nng.solve(copied, "newton", callback=lambda iterate: None)
+    for weight, matrix in zip(copied.network.weights.values(), before, strict=True):
+        np.testing.assert_array_equal(weight.matrix, matrix)
+    np.testing.assert_array_equal(result.profile, nng.solve(game, "newton", callback=lambda iterate: None).profile)
+
+
 # Single precision
 
 
@@ -106,6 +119,7 @@ def test_single_precision_leaves_the_direction_and_the_root(
     assert 0 < np.linalg.norm(found - expected) <= 1e-10 * np.linalg.norm(expected)
     # A displacement below all numbers of single precision.
     np.testing.assert_allclose(directions(game, x, 1e-60 * g, kind)[0], 1e-60 * expected, rtol=1e-8, atol=1e-68)
+    assert Systems(view, None).solve(x, 1e-60 * g)[2] == view.size + 2
     result = nng.solve(game, "newton", map=kind, tolerance=1e-13)
     monkeypatch.setattr(newton_systems, "SINGLE", 10**9)
     double = nng.solve(game, "newton", map=kind, tolerance=1e-13)
@@ -145,6 +159,8 @@ def test_single_precision_is_left_near_a_singular_system(gap: float, precisions:
     result = nng.solve(feeding(weight, bias, "identity"), "newton", tolerance=1e-6)
     assert result.converged
     assert [dtype for _, dtype in formed] == precisions
+    # The 200 directions of each, what prepares or refines them, and one trial.
+    assert np.diff(result.trace.evaluations)[0] == (203 if len(precisions) == 1 else 403)
     exact = np.linalg.solve(np.eye(200) - weight, bias)
     assert np.linalg.norm(result.profile[200:] - exact) <= 1e-5 * np.linalg.norm(exact)
 

@@ -49,6 +49,11 @@ def test_lengths_are_reciprocals_of_rayleigh_quotients() -> None:
         assert problem.length == pytest.approx(short if taken[-1] else long, rel=1e-6)
     assert True in taken
     assert False in taken
+    rows = orbit(matrix, bias)
+    problem.know(rows, 4)
+    image = operator @ rows[2]
+    long, short = rows[2] @ rows[2] / (rows[2] @ image), (rows[2] @ image) / (image @ image)
+    assert problem.length == pytest.approx(short if short < spectral.RATIO * long else long)
 
 
 def test_one_eigenvalue_takes_one_length() -> None:
@@ -76,19 +81,19 @@ def test_passes_on_a_symmetric_map_are_nearly_those_of_minres(seed: int) -> None
 
 
 def test_steps_without_curvature_are_plain_and_failed_ones_relaxed() -> None:
-    """No length is right on x -> 2 x + b; and on x -> b - 3 x, whose first residuals grow, A = 4 Id, however far."""
+    """No length is right on x -> 2 x + b; and on x -> b - 5 x, whose first residuals grow, A = 6 Id, however far."""
     growing: Any = nng.solver("spectral").problem(affine_ring(2 * np.eye(2), np.ones(2)), np.random.default_rng(0))
     state = growing.move(growing.begin(np.zeros(2)))
     assert state.residual == pytest.approx(2 * math.sqrt(2))
     assert growing.length == 1.0
     refusing: Any = nng.solver("spectral", growth=1.0).problem(
-        affine_ring(-3 * np.eye(2), np.ones(2)), np.random.default_rng(0)
+        affine_ring(-5 * np.eye(2), np.ones(2)), np.random.default_rng(0)
     )
     state = refusing.move(refusing.begin(np.zeros(2)))
     assert refusing.rejected
     assert state.evaluations == 3
     np.testing.assert_allclose(state.x, RELAXATION * np.ones(2))
-    assert refusing.length == pytest.approx(0.25)
+    assert refusing.length == pytest.approx(1 / 6)
 
 
 def affine_ring(matrix: np.ndarray, bias: np.ndarray, activation: str = "identity") -> nng.NetworkGame:
@@ -171,6 +176,12 @@ def test_players_one_by_one_are_mutual_too() -> None:
     # Its slopes may be negative.
     wavy = nng.Network.graph(edges, {i: [1.0] for i in range(20)}, "sin")
     assert not turns.mutual(wavy.game())
+
+
+def test_weights_whose_products_overflow_are_not_mutual() -> None:
+    game = nng.Network.recurrent(ties(60) * 1.7e308, np.ones(60), "relu").game(players="neurons")
+    assert not turns.mutual(game)
+    assert nng.solve(game).converged
 
 
 def test_spectral_steps_that_lead_nowhere_are_followed_by_plain_passes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,6 +147,12 @@ def test_statuses_of_runs_that_do_not_converge() -> None:
     short = nng.solve_batch(dense_ring(), spread_starts(dense_ring()), "km", max_iterations=3)
     assert set(short.statuses) == {Status.MAX_ITERATIONS}
     assert (short.iterations == 3).all()
+    # The squares are too large from the first pass on, of every start of the block.
+    for method in ("picard", "km"):
+        batch = check_rows(turning, method, np.array([[1e200, 0.0], [3e200, 1e200]]), max_iterations=9)
+        assert batch.statuses.tolist() == [Status.NOT_FINITE] * 2
+        single = np.array([[1e37, 0.0], [3e37, 1e37]], np.float32)
+        assert check_rows(turning, method, single, max_iterations=9).statuses.tolist() == [Status.NOT_FINITE] * 2
     late = nng.solve_batch(turning, [[1.0, 0.0]], "km", max_seconds=1e-9)
     assert late.statuses.tolist() == [Status.MAX_SECONDS]
 

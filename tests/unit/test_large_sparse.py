@@ -87,6 +87,14 @@ def test_products_into_an_array_are_those_of_scipy(given: Any, dtype: Any) -> No
     np.testing.assert_array_equal(sparse_map.apply(np.stack([x, -x]), batch), np.stack([matrix @ x, -(matrix @ x)]))
 
 
+def test_vectors_of_another_size_are_refused() -> None:
+    """What is read and written by a compiled loop has to be there."""
+    weight = SparseMap(sparse.csr_array(np.ones((3, 5))))
+    for x, out in ((np.ones(4), np.empty(3)), (np.ones(5), np.empty(2))):
+        with pytest.raises(ValueError, match=r"mismatch|broadcast"):
+            weight.apply(x, out)
+
+
 def test_products_without_scipys_private_function(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SparseMap, "_product", None)
     x = np.ones(PLAYERS)

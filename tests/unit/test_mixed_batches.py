@@ -214,6 +214,27 @@ def test_what_is_known_of_a_start_stays_with_it_when_others_leave() -> None:
     assert together.iterations[2] == alone.iterations[0]
 
 
+def test_a_start_that_is_lost_in_single_precision_keeps_nobody_there(passes: list[tuple[np.dtype[Any], int]]) -> None:
+    # From 3e38 the first residual is the difference of infinities.
+    game, calm = linear(10 * np.eye(2), [[0.025, 0.025], [-0.025, 0.025]], 10.0), np.arange(1.0, 7.0)
+    made = []
+    for sizes in (calm, [*calm, 3e38]):
+        passes.clear()
+        nng.solve_batch(game, np.ones(4) * np.array(sizes)[:, None], "picard", precision="mixed", tolerance=1e-12)
+        made.append([dtype for dtype, _ in passes].count(np.dtype(np.float32)))
+    assert made[0] == made[1] > 1
+
+
+def test_a_whole_step_from_far_away_is_the_answer_itself() -> None:
+    # Neither of the last two fits into single precision; x + (R(x) - x) would lose R(x).
+    game, starts = ring(n=3), np.ones((3, 6)) * np.array([1.0, 1e100, -1e60])[:, None]
+    options: dict[str, Any] = {"precision": "mixed", "relaxation": [1.0, 0.5], "max_iterations": 1}
+    batch = nng.solve_batch(game, starts, "km", **options)
+    for k in (1, 2):
+        alone = nng.solve(game, "km", start=starts[k], **options)
+        np.testing.assert_allclose(batch.profiles[k], alone.profile, rtol=1e-12)
+
+
 def test_the_length_of_an_iterate_is_known_when_it_counts() -> None:
     progress = Progress(np.zeros((2, 2), np.float32))
     first, second = np.full((2, 2), 1e3, np.float32), np.full((2, 2), 1e6, np.float32)

@@ -51,3 +51,23 @@ def test_faces_used_last_are_kept_in_bounded_memory(monkeypatch: pytest.MonkeyPa
     assert len(made) == 4
     monkeypatch.setattr(faces, "MOST_ENTRIES", 1)
     assert Faces(np.eye(4)).of(masks[3]).right.tolist() in ([[0, 0, 0, 1]], [[0, 0, 0, -1]])
+
+
+def test_what_other_threads_do_meanwhile_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    masks = [row == 1 for row in np.eye(16)]
+    shared, factorised = Faces(np.eye(16)), faces._factorised
+
+    def interrupted(rows: np.ndarray) -> faces.Face:
+        monkeypatch.setattr(faces, "_factorised", factorised)
+        # The same face and another one, before the first call has its own.
+        shared.of(masks[0]), shared.of(masks[1])
+        return factorised(rows)
+
+    monkeypatch.setattr(faces, "_factorised", interrupted)
+    shared.of(masks[0])
+    # The factors of one row, and two times eight bytes of the mask.
+    assert shared._entries == len(shared._known) * (1 + 16 + 2) == 2 * 19
+    monkeypatch.setattr(faces, "MOST_ENTRIES", 20)
+    shared.of(masks[2])
+    assert shared._entries == 19
+    assert len(shared._known) == 1

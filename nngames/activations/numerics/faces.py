@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +11,11 @@ import numpy as np
 from nngames.activations.numerics.rounding import EPS, Mask
 from nngames.core.profiles import Array
 
-#: So many entries of factors are kept for the sets of rows used last.
+#: So many numbers, eight bytes each, are kept for the sets of rows used last: their factors, and the sets.
 MOST_ENTRIES = 2**18
+
+#: For all polyhedra, which are copied and sent to other processes, as no lock of their own could be.
+_lock = Lock()
 
 
 class Face(NamedTuple):
@@ -40,18 +44,29 @@ class Faces:
     def __init__(self, rows: Array) -> None:
         self._rows = rows
         self._known: OrderedDict[bytes, Face] = OrderedDict()
+        self._entries = 0
 
     def of(self, active: Mask) -> Face:
         """Return the face on which the rows of the mask are equations; there is one at least."""
         key = active.tobytes()
-        face = self._known.get(key)
-        if face is None:
-            face = self._known[key] = _factorised(self._rows[active])
-            while sum(known.left.size + known.right.size for known in self._known.values()) > MOST_ENTRIES:
-                self._known.popitem(last=False)
-        else:
-            self._known.move_to_end(key)
+        with _lock:
+            known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
+                return known
+        face = _factorised(self._rows[active])
+        with _lock:
+            if key not in self._known:
+                self._known[key] = face
+                self._entries += _entries(key, face)
+            while self._entries > MOST_ENTRIES:
+                self._entries -= _entries(*self._known.popitem(last=False))
         return face
+
+
+def _entries(key: bytes, face: Face) -> int:
+    """Return for how many of ``MOST_ENTRIES`` a face counts."""
+    return face.left.size + face.right.size + len(key) // 8
 
 
 def _factorised(rows: Array) -> Face:
