@@ -127,10 +127,12 @@ class Anderson(SafeguardedSolver):
 
     def problem(self, game: Game, rng: np.random.Generator) -> AndersonProblem:
         """Return the fixed-point view with the memory of one run."""
+        view = game.fixed_point(self.map)
+        if view.size < LONG:
+            return AndersonProblem(view, self)
         from nngames.solvers.long_anderson import LongAndersonProblem
 
-        view = game.fixed_point(self.map)
-        return LongAndersonProblem(view, self) if view.size >= LONG else AndersonProblem(view, self)
+        return LongAndersonProblem(view, self)
 
     def start(self, problem: AndersonProblem, x0: Array) -> State:
         """Return the state at x0."""

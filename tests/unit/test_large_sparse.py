@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 import nngames as nng
-from nngames.core.operators import SparseMap
+from nngames.core.operators import SparseMap, _added_by_copy
 from nngames.core.profiles import CoordinateSpace, ProfileSpace
 
 PLAYERS, ENTRIES = 20_000, 10
@@ -85,6 +85,16 @@ def test_products_into_an_array_are_those_of_scipy(given: Any, dtype: Any) -> No
     np.testing.assert_allclose(sparse_map.apply(other, np.empty(PLAYERS)), matrix @ other, rtol=1e-6, atol=1e-6)
     batch = np.empty((2, PLAYERS), dtype=dtype)
     np.testing.assert_array_equal(sparse_map.apply(np.stack([x, -x]), batch), np.stack([matrix @ x, -(matrix @ x)]))
+
+
+def test_products_of_a_stretch_of_rows(given: Any) -> None:
+    x, rows = np.random.default_rng(2).standard_normal(PLAYERS), slice(7, 40)
+    sparse_map, out = SparseMap(given[0]), np.zeros(33)
+    sparse_map.add_rows(rows, x, out)
+    np.testing.assert_array_equal(out, (given[0] @ x)[rows])
+    matrix, out = sparse_map.matrix, np.zeros(33)
+    _added_by_copy(33, PLAYERS, matrix.indptr[7:41], matrix.indices, matrix.data, x, out)
+    np.testing.assert_array_equal(out, (given[0] @ x)[rows])
 
 
 def test_vectors_of_another_size_are_refused() -> None:

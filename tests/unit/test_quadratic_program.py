@@ -42,6 +42,16 @@ def test_a_corner_is_met_exactly_whatever_presses_into_it(scale):
     np.testing.assert_allclose(z, [1.0, 0.0, 0.0], rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("press", [0.0, 2.0**10, 2.0**33])
+def test_coordinates_that_stay_free_on_a_plane_are_optimal(press):
+    # z_1 >= 1/4 is active: its multiplier is 151/32. On z_2 + z_3 = 3/4 the two others' gradients agree where
+    # 1/4 + 2 z_2 + z_3/4 = 1/8 + z_2/4 + z_3 - 1. What presses against the plane does not matter.
+    q = np.array([[2.0, 1.0, 0.5], [1.0, 2.0, 0.25], [0.5, 0.25, 1.0]])
+    rows, lower, upper = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]]), np.array([1.0, 0.25]), np.array([1.0, np.inf])
+    z = minimise_quadratic(q, press + np.array([-4.0, 0.0, 1.0]), rows, lower, upper)
+    np.testing.assert_allclose(z, [0.25, -0.225, 0.975], rtol=0, atol=1e-14)
+
+
 def test_no_point_is_an_error_at_every_scale():
     rows = np.array([[1.0, 0.0], [1.0, 0.0]])
     for scale in (1e-6, 1.0, 1e6):
