@@ -435,7 +435,7 @@ def test_the_start_is_not_changed() -> None:
 
 @pytest.mark.parametrize("method", ["best_response", "km", "picard", "extragradient", "auto"])
 def test_an_interrupted_run_hands_over_what_it_reached(method: str) -> None:
-    game = ring([0.9, 1.0], [1.0, 0.0])
+    game = ring([0.9, 1.0], [1.0, 0.0], "leaky_relu")
     seen: list[Any] = []
 
     def stop(iterate: Any) -> None:
