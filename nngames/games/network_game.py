@@ -20,6 +20,7 @@ from nngames.networks.bound_passes import BoundPass
 from nngames.networks.column_passes import ColumnPass, composite_columns, joint_columns
 from nngames.networks.elimination import Elimination
 from nngames.networks.fused import FusedMap
+from nngames.networks.passes import CompositePass, JointPass
 from nngames.networks.piecewise import Visit
 
 
@@ -113,16 +114,28 @@ class ProximalGame(NetworkGame, CoupledGame):
         return explain_proximal(self, format)
 
 
+class _BoundPasses(dict[Any, BoundPass]):
+    """The passes of one view by precision, each bound when it is first asked for: that takes as long as a short one."""
+
+    def __init__(self, source: JointPass | CompositePass) -> None:
+        super().__init__()
+        self._source = source
+
+    def __missing__(self, dtype: Any) -> BoundPass:
+        self[dtype] = found = self._source.bound(dtype)
+        return found
+
+
 class NetworkMap(ResponseMap):
     """The joint map T of a network."""
 
     def __init__(self, network: Network) -> None:
         super().__init__(network.joint, network.joint.linearise, network.size)
-        self._joint = network.joint
+        self._joint, self._bound = network.joint, _BoundPasses(network.joint)
 
     def evaluate(self, x: Array, out: Array) -> Array:
         """Write T(x) into ``out``."""
-        return self._joint.bound(x.dtype)(x, out)
+        return self._bound[x.dtype](x, out)
 
     @property
     def fused(self) -> FusedMap | None:
@@ -152,14 +165,11 @@ class CompositeMap(FixedPoint):
         self.size = self._composite.size
         self._state = self._composite.state
         self._whole = self.size == network.size
-        self._passes: dict[Any, BoundPass] = {}
+        self._bound = _BoundPasses(self._composite)
 
     def evaluate(self, x: Array, out: Array) -> Array:
         """Write O(x) into ``out``."""
-        evaluate = self._passes.get(x.dtype)
-        if evaluate is None:
-            evaluate = self._passes[x.dtype] = self._composite.bound(x.dtype)
-        return evaluate(x, out)
+        return self._bound[x.dtype](x, out)
 
     def evaluate_by_pieces(self, x: Array, out: Array, visit: Visit) -> None:
         """Write O(x) into ``out`` and visit the pieces of it."""

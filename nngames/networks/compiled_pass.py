@@ -32,6 +32,21 @@ def compiled_pass(layers: Sequence[Layer], fused: Callable[[], FusedMap | None])
     return None if packed is None or packed.sparse else CompiledPass(packed, loaded)
 
 
+class Compilable:
+    """What passes over layers share: their compiled form, kept once the kernels are loaded."""
+
+    _compiled: CompiledPass | None = None
+
+    def compiled(self: Any, dtype: Any) -> CompiledPass | None:
+        """Return the compiled pass, which is one in double precision; None where there is none."""
+        if dtype != np.float64:
+            return None
+        if self._compiled is None:
+            self._compiled = compiled_pass(self.layers(dtype), lambda: self.fused)
+        found: CompiledPass | None = self._compiled
+        return found
+
+
 class CompiledPass:
     """One pass of a packed map, as a function (x, out) -> out; ``out`` is contiguous and not x."""
 

@@ -19,7 +19,7 @@ from nngames.core.errors import DomainError
 from nngames.core.operators import LinearMap, SparseMap
 from nngames.core.profiles import Array, Player
 from nngames.networks.bound_passes import BoundPass, Stage, bound_composite, bound_joint, bound_outputs, dense_stages
-from nngames.networks.compiled_pass import CompiledPass, compiled_pass
+from nngames.networks.compiled_pass import Compilable, CompiledPass
 from nngames.networks.couplings import Coupling, LinearCoupling
 from nngames.networks.elimination import Elimination, elimination
 from nngames.networks.fused import FusedMap, fused_map
@@ -84,7 +84,7 @@ class Layer:
         return out
 
 
-class JointPass:
+class JointPass(Compilable):
     """The joint map T(x)_l = r_l(v_l(x)) of a network, for profiles (N,) or (batch, N)."""
 
     def __init__(self, network: Network) -> None:
@@ -97,7 +97,6 @@ class JointPass:
         self.assembled = len(network.players) >= ASSEMBLE_PLAYERS and _gains_from_assembly(network)
         self.runs = activation_runs(network)
         self._bound: dict[Any, BoundPass] = {}
-        self._compiled: CompiledPass | None = None
         self._position = {player: i for i, player in enumerate(network.players)}
 
     @cached_property
@@ -129,10 +128,9 @@ class JointPass:
 
     def bound(self, dtype: Any) -> BoundPass:
         """Return the map for single profiles of that precision as a function (x, out)."""
-        if self._compiled is None and dtype == np.float64 and not self.assembled:
-            self._compiled = compiled_pass(self.layers(dtype), lambda: self.fused)
-        if self._compiled is not None and dtype == np.float64:
-            return self._compiled
+        compiled = None if self.assembled else self.compiled(dtype)
+        if compiled is not None:
+            return compiled
         if dtype not in self._bound:
             layers = [] if self.assembled else self.layers(dtype)
             stages = dense_stages(layers) if layers else None
@@ -264,7 +262,7 @@ class JointPass:
         return found
 
 
-class CompositePass:
+class CompositePass(Compilable):
     """The composite map of a ring: from the last layer's output through all layers, one after the other."""
 
     def __init__(self, network: Network, order: tuple[Player, ...]) -> None:
@@ -273,7 +271,6 @@ class CompositePass:
         self.state = network.space.slices[order[-1]]
         self._layers: dict[Any, list[Layer]] = {}
         self._bound: dict[Any, tuple[list[Stage] | None, BoundPass | None]] = {}
-        self._compiled: CompiledPass | None = None
 
     @property
     def size(self) -> int:
@@ -288,7 +285,7 @@ class CompositePass:
         if out is None:
             out = np.empty((*state.shape[:-1], self._network.size), dtype=state.dtype)
         if state.ndim == 1 and out.flags.c_contiguous:
-            compiled = self._compiled_pass(state.dtype)
+            compiled = self.compiled(state.dtype)
             if compiled is not None:
                 return self._unpacked(compiled, state, out)
             bound = self._dense(state.dtype)[1]
@@ -300,7 +297,7 @@ class CompositePass:
         """Return the profile (y_1, ..., y_{L-1}, x_L) of x_L = ``state``, (n_L,) or (batch, n_L)."""
         out = np.empty((*state.shape[:-1], self._network.size), dtype=state.dtype)
         single = state.ndim == 1 and len(self.order) > 1
-        compiled = self._compiled_pass(state.dtype) if single else None
+        compiled = self.compiled(state.dtype) if single else None
         stages = self._dense(state.dtype)[0] if single and compiled is None else None
         if compiled is not None:
             self._unpacked(compiled, state, out)
@@ -356,7 +353,7 @@ class CompositePass:
 
     def bound(self, dtype: Any) -> BoundPass:
         """Return x_L -> O(x_L) for single states of that precision, a function (x, out) with buffers of its own."""
-        compiled = self._compiled_pass(dtype)
+        compiled = self.compiled(dtype)
         if compiled is not None:
             return compiled
         stages = self._dense(dtype)[0]
@@ -377,11 +374,6 @@ class CompositePass:
         """The map on x_L packed for the compiled kernels; None where they do not take it."""
         layers = self.layers(np.dtype(np.float64))
         return fused_layer(layers[0]) if len(layers) == 1 else fused_map(layers, composite=True)
-
-    def _compiled_pass(self, dtype: Any) -> CompiledPass | None:
-        if self._compiled is None and dtype == np.float64:
-            self._compiled = compiled_pass(self.layers(dtype), lambda: self.fused)
-        return self._compiled if dtype == np.float64 else None
 
     def _unpacked(self, compiled: CompiledPass, state: Array, out: Array) -> Array:
         """Write the outputs of all layers into ``out``."""

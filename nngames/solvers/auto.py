@@ -24,7 +24,8 @@ class Auto(Solver):
     """A run through several schemes, each left when it does not keep what it promised.
 
     1. Plain passes; where no signal returns to where it came from, one sweep in topological order, which ends the run;
-       where the couplings are one symmetric sparse matrix, spectral steps and plain passes only after them.
+       on a dense affine ring Newton's method, which solves one linear system, and where the couplings are one symmetric
+       sparse matrix, spectral steps: plain passes come only after them.
     2. After a few passes a forecast (``forecast``): as it says, plain passes, the Krasnoselskii-Mann scheme with
        relaxation 1/2, Anderson acceleration, spectral steps or Newton's method. Each is forecast again from what it
        does, and left for good unless the smallest residual so far falls by a fixed factor in every window of steps.

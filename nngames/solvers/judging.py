@@ -20,6 +20,7 @@ from nngames.solvers.forecast import (
     plain_factor,
     steps_to,
 )
+from nngames.solvers.mixed_precision import MixedProblem
 from nngames.solvers.turns import Turn
 
 #: A scheme is left for another that promises to need less than this share of its time.
@@ -166,9 +167,8 @@ class Judge:
 
     def _halved(self, turn: Turn, steps: float) -> Judgement | None:
         """Return that so many more plain passes are made in single precision, where that gains; not twice in a run."""
-        if not self.costs.halved or turn.single or steps < SINGLE_STEPS:
+        if not self.costs.halved or isinstance(turn.problem, MixedProblem) or steps < SINGLE_STEPS:
             return None
-        turn.single = True
         return Judgement(single=True)
 
     def promises(self, smallest: float) -> dict[str, float]:

@@ -120,7 +120,7 @@ class Newton(Solver):
         """Return the fixed-point view with its linear solver."""
         view = game.fixed_point(self.map)
         dense = self.linear_solver == "dense" or (self.linear_solver == "auto" and view.size <= DENSE_SIZE)
-        keeps = dense and view.size <= DENSE_SIZE and affine(game)
+        keeps = dense and keeps_factors(game, view)
         return NewtonProblem(view, dense, _kept.setdefault(game, {}) if keeps else None)
 
     def start(self, problem: NewtonProblem, x0: Array) -> State:
@@ -255,9 +255,9 @@ _kept: WeakKeyDictionary[Game, dict[Any, Any]] = WeakKeyDictionary()
 _affine: WeakKeyDictionary[Game, bool] = WeakKeyDictionary()
 
 
-def keeps_factors(game: Game) -> bool:
-    """Whether one factorisation solves the game from every start, and is kept with it."""
-    return affine(game) and game.fixed_point().size <= DENSE_SIZE
+def keeps_factors(game: Game, view: FixedPoint) -> bool:
+    """Whether one factorisation of this view solves the game from every start, and is kept with it."""
+    return view.size <= DENSE_SIZE and affine(game)
 
 
 def affine(game: Game) -> bool:

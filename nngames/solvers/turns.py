@@ -34,8 +34,7 @@ class Turn:
     """One scheme's part of a run; ``check`` is the step at which it is judged, ``before`` the residual it has to lower.
 
     A last resort has ``steps``, without end where it is proved, and ``trial`` of them before Newton's method is tried;
-    one that ``strays`` is not left because its residual grows. ``single`` says that its plain passes went on in
-    single precision.
+    one that ``strays`` is not left because its residual grows.
     """
 
     scheme: Solver
@@ -45,7 +44,6 @@ class Turn:
     steps: float | None = None
     trial: int = TRIAL
     strays: bool = False
-    single: bool = False
     count: int = 0
     checked: int = 0
     displacements: list[Any] | None = None
@@ -72,7 +70,7 @@ def first_scheme(game: Game, deadline: float = math.inf) -> Solver:
     if known is None:
         if forward_pass(game, deadline) is not None:
             known = registry.create("best_response", order="topological")
-        elif keeps_factors(game) and game.fixed_point().elimination is not None:
+        elif keeps_factors(game, view := game.fixed_point()) and view.elimination is not None:
             known = registry.create("newton")
         else:
             known = registry.create("spectral" if pass_seconds(game) <= SHORT_PASSES and mutual(game) else "picard")

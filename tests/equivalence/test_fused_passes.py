@@ -80,6 +80,15 @@ def _kernels() -> Kernels:
     )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _loaded_here_only() -> Iterator[None]:
+    """Let no other test find the kernels that a test of this file loads."""
+    process = fused._process()
+    before = process.kernels
+    yield
+    process.kernels = before
+
+
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The kernels in use: compiled with Numba, interpreted without."""
@@ -276,7 +285,7 @@ def test_an_automatic_run_makes_its_first_passes_compiled(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it decides may depend on what compiled passes cost; the plain passes before do not."""
-    monkeypatch.setattr(turns, "keeps_factors", lambda game: False)
+    monkeypatch.setattr(turns, "keeps_factors", lambda game, view: False)
     game = ring([6, 6], ["tanh", "relu"], 0.9)
     request.getfixturevalue("compiled")
     same(nng.solve(game, max_iterations=5), nng.solve(game, "picard", max_iterations=5))

@@ -191,7 +191,7 @@ def only_last_resorts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging.Judge, "promises", lambda self, smallest: {})
     monkeypatch.setattr(judging, "FALL", 0.0)
     monkeypatch.setattr(judging, "SHORT", 0.0)
-    monkeypatch.setattr(turns, "keeps_factors", lambda game: False)
+    monkeypatch.setattr(turns, "keeps_factors", lambda game, view: False)
 
 
 @pytest.mark.usefixtures("only_last_resorts")
