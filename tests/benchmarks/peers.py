@@ -1,10 +1,11 @@
 """Prints how long ``auto`` takes on each game of gallery:bench beside the solvers of other packages.
 
 Each line comes from runs of ``nngames compare``: interleaved repetitions on one pinned core with one thread, one
-command for each game and package, for compiled code cannot be interrupted and a command that takes longer than the
-limit is ended. A second command repeats the fastest solvers of the game beside ``auto`` with more repetitions; its
-medians are the ones that are printed, with how many times the time of ``auto`` the fastest of the others takes. With
-``--fresh`` the figures are first calls, each in a process of its own.
+command for each game and group of solvers. Compiled code cannot be interrupted, so a command that takes longer than the
+limit is ended, and then each solver of the group has a command of its own. A last command repeats the fastest solvers
+of the game beside ``auto`` with more repetitions; its medians are the ones that are printed, with how many times the
+time of ``auto`` the fastest of the others takes. With ``--fresh`` the figures are first calls, each in a process of its
+own.
 
 It needs the extra ``peers``, and ``fast`` for compiled passes: python tests/benchmarks/peers.py [CASE ...]
 """
@@ -17,17 +18,20 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 BENCH = Path(__file__).parents[2] / "scenarios" / "bench"
-PACKAGES = {
-    "scipy": ("krylov", "anderson", "df-sane", "hybr"),
-    "jaxopt": ("anderson", "broyden", "fixed_point"),
-    "optimistix": ("chord", "dogleg", "fixed_point", "newton"),
-    "torchdeq": ("anderson", "broyden", "fixed_point"),
-    "nashopt": ("lq",),
-}
+#: Solvers that are tried together.
+GROUPS = (
+    ("scipy:krylov", "scipy:anderson", "scipy:df-sane", "scipy:hybr"),
+    ("jaxopt:anderson", "jaxopt:broyden", "jaxopt:fixed_point"),
+    ("optimistix:chord", "optimistix:dogleg", "optimistix:fixed_point", "optimistix:newton"),
+    ("torchdeq:anderson", "torchdeq:broyden", "torchdeq:fixed_point"),
+    ("nashopt:lq",),
+    ("nashopt:gnep",),
+)
 #: Solvers that are measured again with more repetitions.
 FINALISTS = 3
 #: One thread for everybody.
@@ -67,14 +71,25 @@ def ratios(times: Times) -> Times:
     return {m: t / times["auto"] for m, t in times.items() if m != "auto"} if "auto" in times else {}
 
 
+def screened(case: str, group: Sequence[str], options: list[str], call: str, limit: float) -> Times:
+    """Return the times of ``auto`` and of the solvers of a group, of which each that ends in time has one."""
+    times = compared(case, ["auto", *group], options, call, limit)
+    if times or len(group) == 1:
+        return times
+    alone = [compared(case, ["auto", name], options, call, limit) for name in group]
+    # Each was measured beside a run of ``auto`` of its own, whose median is the unit.
+    unit = next((found["auto"] for found in alone if "auto" in found), None)
+    return {"auto": unit} | {m: unit * r for found in alone for m, r in ratios(found).items()} if unit else {}
+
+
 def measured(case: str, repeat: int, limit: float, fresh: bool) -> Times:
     """Return the times of ``auto`` and of the fastest others on one game."""
     options = ["--pin", "--max-seconds", "10", "--max-iterations", "3000"]
     call, few = ("fresh", ["--fresh", "--repeat", "2"]) if fresh else ("warm", ["--repeat", "5"])
     found: Times = {}
     alone: Times = {}
-    for package, solvers in PACKAGES.items():
-        times = compared(case, ["auto", *(f"{package}:{name}" for name in solvers)], [*options, *few], call, limit)
+    for group in GROUPS:
+        times = screened(case, group, [*options, *few], call, limit)
         found.update(ratios(times))
         alone = times or alone
     finalists = sorted(found, key=lambda method: found[method])[:FINALISTS]
@@ -89,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("cases", nargs="*", default=sorted(path.stem for path in BENCH.glob("*.yaml")))
     parser.add_argument("--repeat", type=int, default=31, help="repetitions of the fastest solvers")
-    parser.add_argument("--limit", type=float, default=90, help="seconds for the solvers of one package on one game")
+    parser.add_argument("--limit", type=float, default=90, help="seconds for a group of solvers on one game")
     parser.add_argument("--fresh", action="store_true", help="first calls in processes of their own")
     given = parser.parse_args()
     print("| gallery:bench/ | `auto` | fastest other | times the time of `auto` | next |\n|---|---|---|---|---|")
