@@ -16,6 +16,8 @@ Player = Hashable
 Array = NDArray[np.floating[Any]]
 Profile = ArrayLike | Mapping[Any, ArrayLike]
 
+DOUBLE = np.dtype(np.float64)
+
 
 @dataclass(frozen=True)
 class ProfileSpace:
@@ -87,7 +89,9 @@ class ProfileSpace:
         InputError
             If a player is missing or unknown, or an entry is not a finite number.
         """
-        if isinstance(profile, Mapping):
+        if type(profile) is np.ndarray and profile.dtype is DOUBLE:
+            array = profile
+        elif isinstance(profile, Mapping):
             array = self._from_mapping(profile, what)
         else:
             array = float_array(profile, what)

@@ -17,10 +17,15 @@ def generator(seed: Seed) -> np.random.Generator:
     InputError
         If the seed is neither a nonnegative integer nor a Generator.
     """
+    check_seed(seed)
     if isinstance(seed, np.random.Generator):
         return seed
-    if seed is None:
-        return np.random.default_rng(0)
+    return np.random.default_rng(0 if seed is None else int(seed))
+
+
+def check_seed(seed: object) -> None:
+    """Raise InputError unless ``seed`` is None, a nonnegative integer or a Generator."""
+    if seed is None or isinstance(seed, np.random.Generator):
+        return
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError(f"seed must be a nonnegative integer or a numpy Generator; got {seed!r}")
-    return np.random.default_rng(int(seed))

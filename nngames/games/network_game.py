@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nngames.core.errors import InputError, NotApplicableError, check_choice
+from nngames.core.norms import euclidean_length
 from nngames.core.operators import LinearMap
 from nngames.core.profiles import Array, Player, Profile
 from nngames.games.coupled_game import CoupledGame, ResponseMap, _no_map
@@ -195,6 +196,16 @@ class CompositeMap(FixedPoint):
         x itself where there is one layer.
         """
         return x if self._whole else self._composite.completed(x)
+
+    def told(self, x: Array) -> tuple[Array, float] | None:
+        """Return (y_1, ..., y_{L-1}, x_L) and |y_L - x_L|, y the outputs of a pass from x_L; None of one layer."""
+        if self._whole:
+            return None
+        profile = self._composite(x)
+        last = profile[self._state]
+        residual = euclidean_length(last - x)
+        last[...] = x
+        return profile, residual
 
     def linearise(self, x: Array) -> Callable[[Array], Array]:
         """Return d -> J(x) d, the product of the layers' Jacobians."""

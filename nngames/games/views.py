@@ -60,6 +60,10 @@ class FixedPoint(ABC):
         Of an x beyond the set of allowed actions it is one of the set, and the residual at most that.
         """
 
+    def told(self, x: Array) -> tuple[Array, float] | None:
+        """Return the profile of x and the game's residual there, where one pass from x tells both."""
+        return None
+
     @abstractmethod
     def linearise(self, x: Array) -> Callable[[Array], Array]:
         """Return d -> J(x) d for directions (size,) or (count, size).

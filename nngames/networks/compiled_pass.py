@@ -1,4 +1,4 @@
-"""One compiled pass of a map of many layers, or of large ones, where the kernels are loaded."""
+"""One compiled pass of a map of many layers, or of large or sparse ones, where the kernels are loaded."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nngames.core.pieces import pieces
 from nngames.core.profiles import Array
 from nngames.networks.fused import FusedMap, Kernels, columns_of, kernels
+from nngames.networks.sparse_map import PIECE, FusedSparseMap
 
 if TYPE_CHECKING:
     from nngames.networks.passes import Layer
+    from nngames.networks.piecewise import Visit
 
 #: A single pass is compiled from so many layers on, or where a product has so many multiplications.
 FEW_LAYERS, LARGE_PRODUCT = 4, 2**14
+DOUBLE = np.dtype(np.float64)
 
 
-def compiled_pass(layers: Sequence[Layer], fused: Callable[[], FusedMap | None]) -> CompiledPass | None:
+def compiled_pass(
+    layers: Sequence[Layer], fused: Callable[[], FusedMap | None]
+) -> CompiledPass | CompiledSparsePass | None:
     """Return one pass of the map ``fused`` of these layers; None where it is no faster or the kernels are not loaded.
 
     A call costs as much as some small layers do. The packed weights of large ones are those that compiled steps read:
@@ -29,21 +35,23 @@ def compiled_pass(layers: Sequence[Layer], fused: Callable[[], FusedMap | None])
     if len(layers) < FEW_LAYERS and all(layer.bias.size * columns_of(layer) < LARGE_PRODUCT for layer in layers):
         return None
     packed = fused()
-    return None if packed is None or packed.sparse else CompiledPass(packed, loaded)
+    if packed is None:
+        return None
+    return CompiledSparsePass(packed, loaded) if isinstance(packed, FusedSparseMap) else CompiledPass(packed, loaded)
 
 
 class Compilable:
     """What passes over layers share: their compiled form, kept once the kernels are loaded."""
 
-    _compiled: CompiledPass | None = None
+    _compiled: CompiledPass | CompiledSparsePass | None = None
 
-    def compiled(self: Any, dtype: Any) -> CompiledPass | None:
+    def compiled(self: Any, dtype: Any) -> CompiledPass | CompiledSparsePass | None:
         """Return the compiled pass, which is one in double precision; None where there is none."""
-        if dtype != np.float64:
+        if dtype is not DOUBLE and dtype != DOUBLE:
             return None
         if self._compiled is None:
             self._compiled = compiled_pass(self.layers(dtype), lambda: self.fused)
-        found: CompiledPass | None = self._compiled
+        found: CompiledPass | CompiledSparsePass | None = self._compiled
         return found
 
 
@@ -76,3 +84,28 @@ class CompiledPass:
     def _shaped(self, x: Array) -> Array:
         """Return x as the kernels take it, a copy if it is read-only or has gaps."""
         return (x if x.flags.carray else x.copy()).reshape(self._shape)
+
+
+class CompiledSparsePass:
+    """One pass of a sparse network of one layer, as a function (x, out) -> out; ``out`` is contiguous and not x."""
+
+    def __init__(self, fused: FusedSparseMap, kernels: Kernels) -> None:
+        self._fused, self._evaluate = fused, kernels.sparse_evaluate
+
+    def __call__(self, x: Array, out: Array) -> Array:
+        """Write R(x) into ``out``."""
+        self._evaluate(*self._fused.arguments(), x if x.flags.carray else x.copy(), out)
+        return out
+
+    def outputs(self, x: Array, out: Array) -> Array:
+        """Write R(x) into ``out`` and return it as the output of the one layer (1, n)."""
+        return self(x, out)[np.newaxis]
+
+    def visited(self, x: Array, out: Array, visit: Visit) -> None:
+        """Write R(x) into ``out`` and visit each piece of it."""
+        *network, all_pieces, order, work, answers = self._fused.arguments()
+        x = x if x.flags.carray else x.copy()
+        for piece in pieces(len(out)):
+            some = all_pieces[piece.start // PIECE : -(-piece.stop // PIECE)]
+            self._evaluate(*network, some, order, work, answers, x, out)
+            visit(piece)

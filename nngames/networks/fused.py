@@ -21,6 +21,7 @@ import numpy as np
 
 from nngames.core.errors import NotApplicableError
 from nngames.core.operators import DenseMap
+from nngames.core.profiles import Array
 from nngames.networks.forms import Form, form_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ LOADING, COMPILING = 0.5, 10.0
 LARGEST_PRODUCT = 250_000
 #: Seconds that one multiplication, and one layer, takes at most: what bounds a stretch of compiled steps in time.
 _PER_MULTIPLICATION, _PER_LAYER = 1e-9, 1e-6
+
+
+#: Products of so many multiplications take less time in single precision.
+SINGLE_PRODUCT = 2**13
+#: Weights up to this, times moves of such a size, are far from the limits of single precision.
+LARGEST_SINGLE = 1e15
+#: Makes passes read the weights in double precision.
+_DOUBLE = np.empty((0, 0, 0, 0), dtype=np.float32), np.empty((0, 0), dtype=np.float32), np.empty((0, 0, 0))
 
 
 class FusedMap:
@@ -56,6 +65,7 @@ class FusedMap:
     """
 
     sparse: ClassVar[bool] = False
+    _singles: Array | None = None
     shape: tuple[int, ...]
 
     def __init__(self, layers: Sequence[Layer], forms: Sequence[Form], composite: bool) -> None:
@@ -87,9 +97,31 @@ class FusedMap:
         outputs = np.empty((layers, rows))
         return self.weights, self.biases, self.parameters, self.stages, outputs, work, work.reshape(-1, 4)
 
+    def refined(self, single: bool) -> tuple[Any, ...]:
+        """Return the last arguments of the kernel of relaxed steps: what it needs to read weights in single precision.
+
+        They are empty unless that is wanted, pays, and the weights are of a size for it. These are rounded once.
+        """
+        if not single or self.multiplications < SINGLE_PRODUCT * len(self.stages):
+            return _DOUBLE
+        if self._singles is None:
+            self._singles = _rounded(self.weights)
+        if not self._singles.size:
+            return _DOUBLE
+        layers, rows = self.parameters.shape[1:]
+        return self._singles, np.zeros((layers, rows), dtype=np.float32), np.zeros((3, layers, rows))
+
     def relaxed_steps(self, kernels: Kernels) -> Callable[..., int]:
         """Return the kernel that makes relaxed steps on the map."""
         return kernels.relaxed_steps
+
+
+def _rounded(weights: Array) -> Array:
+    """Return the weights in single precision; nothing where they exceed ``LARGEST_SINGLE`` or vanish in it."""
+    largest = float(np.abs(weights).max())
+    if not 1 / LARGEST_SINGLE <= largest <= LARGEST_SINGLE:
+        return _DOUBLE[0]
+    return weights.astype(np.float32)
 
 
 def columns_of(layer: Layer) -> int:
@@ -129,6 +161,7 @@ class Kernels(NamedTuple):
     respond_in_place: Callable[..., None]
     respond_and_compare: Callable[..., None]
     add_squares: Callable[..., None]
+    sparse_evaluate: Callable[..., float]
     sparse_relaxed_steps: Callable[..., int]
     spectral_steps: Callable[..., int]
     newton_steps: Callable[..., int]
@@ -181,6 +214,7 @@ class _Process:
             fused_columns.respond_in_place,
             fused_columns.respond_and_compare,
             fused_columns.add_squares,
+            fused_sparse.evaluate,
             fused_sparse.relaxed_steps,
             fused_sparse.spectral_steps,
             fused_newton.newton_steps,

@@ -18,6 +18,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from nngames.core.profiles import Array
 from nngames.networks.forms import (
     AFFINE,
@@ -34,6 +36,12 @@ from nngames.networks.forms import (
 )
 from nngames.networks.fused import RECURRENCE
 from nngames.networks.fused_scalars import compiled, exponential, hyperbolic_tangent
+
+#: Passes from one base in single precision, and the share of the distance from it that their rounding may be: eight
+#: roundings of 6e-8.
+FROM_BASE, ROUNDINGS = 32, 5e-7
+#: Beyond so long a move from the base products may exceed single precision.
+LARGEST_MOVE = 1e15
 
 #: Sums in any order, so that they can be made several terms at a time; NaN and infinities keep their meaning.
 _inlined_sum = compiled(fastmath={"reassoc", "contract"}, forceinline=True)
@@ -116,6 +124,26 @@ def drive(
 
 
 @_inlined_sum
+def drive_from_base(
+    singles: Array, bases: Array, layer: int, rows: int, columns: int, moved: Array, source: int, blocks: Array
+) -> None:
+    """Write the pre-activations of a layer that listens to a row of base + ``moved`` into ``blocks``."""
+    nothing = np.float32(0.0)
+    for k in range((rows + 3) // 4):
+        first, second, third, fourth = nothing, nothing, nothing, nothing
+        for j in range(columns):
+            heard = moved[source, j]
+            first += singles[layer, k, 0, j] * heard
+            second += singles[layer, k, 1, j] * heard
+            third += singles[layer, k, 2, j] * heard
+            fourth += singles[layer, k, 3, j] * heard
+        blocks[k, 0] = bases[1, layer, 4 * k] + first
+        blocks[k, 1] = bases[1, layer, 4 * k + 1] + second
+        blocks[k, 2] = bases[1, layer, 4 * k + 2] + third
+        blocks[k, 3] = bases[1, layer, 4 * k + 3] + fourth
+
+
+@_inlined_sum
 def distance(x: Array, y: Array) -> float:
     """Return |x - y|_2."""
     total = 0.0
@@ -123,6 +151,19 @@ def distance(x: Array, y: Array) -> float:
     for i in range(rows):
         for j in range(columns):
             difference = x[i, j] - y[i, j]
+            total += difference * difference
+    return math.sqrt(total)
+
+
+@_inlined_sum
+def move(x: Array, bases: Array, moved: Array, row: int) -> float:
+    """Write x - base into ``moved`` from that row on; return its norm."""
+    total = 0.0
+    rows, columns = x.shape
+    for i in range(rows):
+        for j in range(columns):
+            difference = x[i, j] - bases[0, i, j]
+            moved[row + i, j] = np.float32(difference)
             total += difference * difference
     return math.sqrt(total)
 
@@ -171,6 +212,9 @@ def relaxed_steps(
     counts: Array,
     residuals: Array,
     displacements: Array,
+    singles: Array,
+    moved: Array,
+    bases: Array,
 ) -> int:
     """Make steps x + lambda (R(x) - x) from x with R(x) = ``image``, both overwritten; return how many were made.
 
@@ -193,11 +237,22 @@ def relaxed_steps(
         The residuals of the new states.
     displacements : ndarray (any number, 1 or L, n)
         Takes R(x) - x of so many first new states.
+    singles : ndarray (L, rows / 4, 4, columns) or (0, 0, 0, 0)
+        The weights in single precision, where passes shall read these: the pre-activations are those at a base, which
+        a pass in double precision told, plus W (x - base) in single precision, whose rounding is relative to the
+        distance from the base. The next state becomes the base where a residual is at most ``ROUNDINGS`` of that
+        distance, may be above the target with it, or is the last but one that is forecast from; and after
+        ``FROM_BASE`` passes.
+    moved : ndarray (L, rows), single precision
+        Room for what moved from the base.
+    bases : ndarray (3, L, rows)
+        Room for the base, the pre-activations and what the layers answer there.
     """
     relaxation, target, bound, scale = numbers[0], numbers[1], numbers[2], numbers[4]
     most, iteration, watched = counts[0], counts[1], counts[2] != 0
     rows, columns = x.shape
     layers, joint = len(stages), rows > 1
+    refined, since = len(singles) > 0, -1
     for k in range(most):
         iteration += 1
         for i in range(rows):
@@ -205,16 +260,48 @@ def relaxed_steps(
                 # With relaxation 1 the image itself, to the last bit.
                 x[i, j] = image[i, j] if relaxation == 1.0 else x[i, j] + relaxation * (image[i, j] - x[i, j])
         # What ``evaluate`` does, for a call counts the references to all arrays, which takes as long as a small pass.
-        if joint:
+        size = 0.0
+        if since >= 0:
+            since += 1
+            size = move(x, bases, moved, 0 if joint else layers - 1)
+            if not size <= LARGEST_MOVE:
+                since = -1
+        if since >= 0:
             for layer in range(layers):
-                drive(weights, biases, layer, stages[layer, 0], stages[layer, 1], x, stages[layer, 2], blocks)
-                respond(stages[layer, 3], parameters, layer, stages[layer, 0], work, image, layer)
+                count = stages[layer, 0]
+                drive_from_base(singles, bases, layer, count, stages[layer, 1], moved, stages[layer, 2], blocks)
+                if joint:
+                    respond(stages[layer, 3], parameters, layer, count, work, image, layer)
+                    continue
+                respond(stages[layer, 3], parameters, layer, count, work, outputs, layer)
+                for i in range(count):
+                    moved[layer, i] = np.float32(outputs[layer, i] - bases[2, layer, i])
         else:
-            for j in range(columns):
-                outputs[layers - 1, j] = x[0, j]
+            if not joint:
+                for j in range(columns):
+                    outputs[layers - 1, j] = x[0, j]
             for layer in range(layers):
-                drive(weights, biases, layer, stages[layer, 0], stages[layer, 1], outputs, stages[layer, 2], blocks)
-                respond(stages[layer, 3], parameters, layer, stages[layer, 0], work, outputs, layer)
+                count = stages[layer, 0]
+                if joint:
+                    drive(weights, biases, layer, count, stages[layer, 1], x, stages[layer, 2], blocks)
+                else:
+                    drive(weights, biases, layer, count, stages[layer, 1], outputs, stages[layer, 2], blocks)
+                if refined:
+                    for i in range(count):
+                        bases[1, layer, i] = work[i]
+                if joint:
+                    respond(stages[layer, 3], parameters, layer, count, work, image, layer)
+                    continue
+                respond(stages[layer, 3], parameters, layer, count, work, outputs, layer)
+                if refined:
+                    for i in range(count):
+                        bases[2, layer, i] = outputs[layer, i]
+            if refined:
+                since = 0
+                for i in range(rows):
+                    for j in range(columns):
+                        bases[0, i, j] = x[i, j]
+        if not joint:
             for j in range(columns):
                 image[0, j] = outputs[layers - 1, j]
         residual = distance(image, x)
@@ -223,6 +310,17 @@ def relaxed_steps(
             for i in range(rows):
                 for j in range(columns):
                     displacements[k, i, j] = image[i, j] - x[i, j]
+        if since > 0:
+            rounding = ROUNDINGS * size
+            if residual <= rounding or since >= FROM_BASE:
+                since = -1
+            if residual <= target < residual + rounding and k + 1 < most:
+                # The next pass tells.
+                since = -1
+                continue
+        if k + 2 == len(displacements):
+            # What begins from the last displacement shall know its last digits.
+            since = -1
         if not target < residual <= bound or (k + 1 == len(displacements) and residual > numbers[5]):
             return k + 1
         if watched and k + 1 < most:
@@ -242,11 +340,12 @@ def relaxed_steps(
 
 def signatures() -> list[tuple[Any, Any]]:
     """Return the kernels with their signatures in double precision."""
-    from numba import float64, int64
+    from numba import float32, float64, int64
 
     vector, matrix, stack, integers = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
+    singles = (float32[:, :, :, ::1], float32[:, ::1], stack)
     network = (float64[:, :, :, ::1], stack, stack, int64[:, ::1], matrix, vector, matrix)
     return [
         (evaluate, (*network, matrix, matrix)),
-        (relaxed_steps, (*network, matrix, matrix, matrix, vector, integers, vector, stack)),
+        (relaxed_steps, (*network, matrix, matrix, matrix, vector, integers, vector, stack, *singles)),
     ]

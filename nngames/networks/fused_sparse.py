@@ -5,7 +5,9 @@ them.
 
 A map is given by the CSR arrays ``indptr``, ``indices`` and ``data`` of its matrix W, its ``bias``, and the ``pieces``
 (P, 4) in which its players answer: for each its first player, the one after its last, its activation's form, and the
-row of ``parameters`` (2, rows, PIECE) with those of its players. ``work`` (PIECE,) and ``answers`` (1, PIECE) are room
+row of ``parameters`` (2, rows, PIECE) with those of its players. ``order`` (n,) has the places of each piece's players
+in the order of their numbers of entries, since rows of one length are multiplied faster one after the other; or nothing
+where they stand as well as they are. ``work`` (PIECE,) and ``answers`` (1, PIECE) are room
 for one piece, which stays in the first cache while it is multiplied, answers and is compared. Iterates are arrays
 (n,).
 
@@ -30,8 +32,20 @@ _inlined_sum = compiled(fastmath={"reassoc", "contract"}, forceinline=True)
 
 
 @_inlined_sum
-def _drive(indptr: Array, indices: Array, data: Array, bias: Array, x: Array, first: int, last: int, v: Array) -> None:
+def _drive(
+    indptr: Array, indices: Array, data: Array, bias: Array, x: Array, first: int, last: int, order: Array, v: Array
+) -> None:
     """Write the pre-activations of the players from ``first`` on and before ``last`` to the front of v."""
+    if len(order):
+        for place in range(first, last):
+            at = np.uint64(order[np.uint64(place)])
+            i = np.uint64(first) + at
+            total, k, end = bias[i], np.uint64(indptr[i]), np.uint64(indptr[i + np.uint64(1)])
+            while k < end:
+                total += data[k] * x[np.uint32(indices[k])]
+                k += np.uint64(1)
+            v[at] = total
+        return
     k = np.uint64(indptr[first])
     for j in range(np.uint64(last - first)):
         i = np.uint64(first) + j
@@ -70,6 +84,13 @@ def _compare(answers: Array, x: Array, g: Array, first: int, last: int, new: Arr
     sums[2] += change
 
 
+@_inlined_sum
+def _settle(answers: Array, x: Array, first: int, last: int) -> None:
+    """Write a piece's answers into x."""
+    for j in range(np.uint64(last - first)):
+        x[np.uint64(first) + j] = answers[0, j]
+
+
 @_plain
 def evaluate(
     indptr: Array,
@@ -78,16 +99,17 @@ def evaluate(
     bias: Array,
     parameters: Array,
     pieces: Array,
+    order: Array,
     work: Array,
     answers: Array,
     x: Array,
     image: Array,
 ) -> float:
-    """Write R(x) into ``image`` and return |R(x) - x|."""
+    """Write R(x) into ``image`` and return |R(x) - x|; where the image is x itself, R is a sweep of the pieces."""
     total = 0.0
     for piece in range(len(pieces)):
         first, last = pieces[piece, 0], pieces[piece, 1]
-        _drive(indptr, indices, data, bias, x, first, last, work)
+        _drive(indptr, indices, data, bias, x, first, last, order, work)
         respond(pieces[piece, 2], parameters, pieces[piece, 3], last - first, work, answers, 0)
         total += _take(answers, x, first, last, image)
     return math.sqrt(total)
@@ -101,20 +123,28 @@ def _displace(
     bias: Array,
     parameters: Array,
     pieces: Array,
+    order: Array,
     work: Array,
     answers: Array,
     x: Array,
     g: Array,
     new: Array,
     sums: Array,
+    in_turn: bool,
 ) -> None:
-    """Write R(x) - x into ``new``, and |new|^2, <g, g - new> and |g - new|^2 into the sums."""
+    """Write R(x) - x into ``new``, and |new|^2, <g, g - new> and |g - new|^2 into the sums.
+
+    Where the pieces answer ``in_turn``, each to what those before have just answered, R is one such sweep, and x
+    becomes R(x).
+    """
     sums[0] = sums[1] = sums[2] = 0.0
     for piece in range(len(pieces)):
         first, last = pieces[piece, 0], pieces[piece, 1]
-        _drive(indptr, indices, data, bias, x, first, last, work)
+        _drive(indptr, indices, data, bias, x, first, last, order, work)
         respond(pieces[piece, 2], parameters, pieces[piece, 3], last - first, work, answers, 0)
         _compare(answers, x, g, first, last, new, sums)
+        if in_turn:
+            _settle(answers, x, first, last)
 
 
 @_plain
@@ -125,6 +155,7 @@ def relaxed_steps(
     bias: Array,
     parameters: Array,
     pieces: Array,
+    order: Array,
     work: Array,
     answers: Array,
     x: Array,
@@ -144,7 +175,7 @@ def relaxed_steps(
         for j in range(columns):
             # With relaxation 1 the image itself, to the last bit.
             x[j] = image[j] if relaxation == 1.0 else x[j] + relaxation * (image[j] - x[j])
-        residual = evaluate(indptr, indices, data, bias, parameters, pieces, work, answers, x, image)
+        residual = evaluate(indptr, indices, data, bias, parameters, pieces, order, work, answers, x, image)
         residuals[k] = residual
         if k < len(displacements):
             for j in range(columns):
@@ -173,6 +204,7 @@ def spectral_steps(
     bias: Array,
     parameters: Array,
     pieces: Array,
+    order: Array,
     work: Array,
     answers: Array,
     x: Array,
@@ -187,11 +219,12 @@ def spectral_steps(
 ) -> int:
     """Make spectral steps from x with g = R(x) - x, as ``solvers.spectral`` defines them; return how many were made.
 
-    It ends after ``most`` steps, or where the residual is at most ``target``, above ``bound`` or not finite.
+    Where the pieces answer in turn, each iterate is the sweep's result: x stands for x + g in all steps. It ends after
+    ``most`` steps, or where the residual is at most ``target``, above ``bound`` or not finite.
 
     Parameters
     ----------
-    indptr, indices, data, bias, parameters, pieces, work, answers
+    indptr, indices, data, bias, parameters, pieces, order, work, answers
         The map and its work space.
     x, g, spare, other : ndarray (n,)
         All overwritten: the last iterate and its displacement are x and g, or ``spare`` and ``other``.
@@ -201,15 +234,16 @@ def spectral_steps(
     numbers : ndarray (7,)
         target, bound, the first residual and growth; and, also results, the best residual, the relaxation and the
         length of the next step.
-    counts : ndarray (4,)
+    counts : ndarray (5,)
         The most steps; and results: the evaluations and the accepted steps, to which it adds, and whether the last
-        iterate is in ``spare``.
+        iterate is in ``spare``; and whether the pieces answer in turn.
     residuals, evaluations : ndarray (at least most,)
         Those of the new states.
     """
     target, bound, initial, growth = numbers[0], numbers[1], numbers[2], numbers[3]
     best, relaxation, length = numbers[4], numbers[5], numbers[6]
-    most, columns, sums = counts[0], len(x), np.empty(3)
+    most, in_turn, columns, sums = counts[0], counts[4] != 0, len(x), np.empty(3)
+    behind = 1.0 if in_turn else 0.0
     square = 0.0
     for j in range(columns):
         square += g[j] * g[j]
@@ -222,8 +256,10 @@ def spectral_steps(
         while not accepted:
             used = length if proposed else relaxation
             for j in range(columns):
-                spare[j] = x[j] + used * g[j]
-            _displace(indptr, indices, data, bias, parameters, pieces, work, answers, spare, g, other, sums)
+                spare[j] = x[j] + (used - behind) * g[j]
+            _displace(
+                indptr, indices, data, bias, parameters, pieces, order, work, answers, spare, g, other, sums, in_turn
+            )
             following = math.sqrt(sums[0])
             counts[1] += 1
             if proposed:
@@ -252,12 +288,13 @@ def spectral_steps(
 
 def signatures() -> list[tuple[Any, Any]]:
     """Return the kernels with their signatures in double precision; the map's arrays are only read."""
-    from numba import float64, int32, int64, types
+    from numba import float64, int32, int64, types, uint8
 
     places, entries = types.Array(int32, 1, "C", readonly=True), types.Array(float64, 1, "C", readonly=True)
     vector, matrix, stack, integers = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
-    network = (places, places, entries, entries, stack, int64[:, ::1], vector, matrix)
+    network = (places, places, entries, entries, stack, int64[:, ::1], uint8[::1], vector, matrix)
     return [
+        (evaluate, (*network, vector, vector)),
         (relaxed_steps, (*network, *3 * (vector,), vector, integers, vector, matrix)),
         (spectral_steps, (*network, *4 * (vector,), vector, vector, integers, vector, integers)),
     ]

@@ -71,7 +71,7 @@ def strict_pattern(network: Network) -> Any:
 def _may_be_acyclic(network: Network) -> bool:
     if not network.linear or (network.ring_order is not None and len(network.players) > 1):
         return False
-    if _kept_as_one(network) and _walks_in_a_circle(network.joint.assembly(np.dtype(np.float64))[0].matrix):
+    if kept_as_one(network) and _walks_in_a_circle(network.joint.assembly(np.dtype(np.float64))[0].matrix):
         return False
     if network.joint.assembled:
         return True
@@ -94,7 +94,7 @@ def _pattern(network: Network) -> Any:
     from nngames.networks.passes import assembled_weight
 
     # What is not needed for passes is not kept for the pattern alone.
-    one = _kept_as_one(network)
+    one = kept_as_one(network)
     weight = network.joint.assembly(np.dtype(np.float64))[0] if one else assembled_weight(network)
     matrix: Any = weight.matrix
     if matrix.data.all():
@@ -104,7 +104,7 @@ def _pattern(network: Network) -> Any:
     return matrix
 
 
-def _kept_as_one(network: Network) -> bool:
+def kept_as_one(network: Network) -> bool:
     """Whether passes multiply by one sparse matrix."""
     alone = len(network.players) == 1 and all(isinstance(weight, SparseMap) for weight in network.weights.values())
     return network.joint.assembled or (alone and len(network.weights) == 1)

@@ -19,7 +19,7 @@ from nngames.core.errors import DomainError
 from nngames.core.operators import LinearMap, SparseMap
 from nngames.core.profiles import Array, Player
 from nngames.networks.bound_passes import BoundPass, Stage, bound_composite, bound_joint, bound_outputs, dense_stages
-from nngames.networks.compiled_pass import Compilable, CompiledPass
+from nngames.networks.compiled_pass import Compilable, CompiledPass, CompiledSparsePass
 from nngames.networks.couplings import Coupling, LinearCoupling
 from nngames.networks.elimination import Elimination, elimination
 from nngames.networks.fused import FusedMap, fused_map
@@ -327,6 +327,10 @@ class CompositePass(Compilable):
         layers = self.layers(state.dtype)
         if not (len(layers) == 1 and layers[0].by_pieces and state.flags.c_contiguous and out.flags.c_contiguous):
             return False
+        compiled = self.compiled(state.dtype)
+        if isinstance(compiled, CompiledSparsePass):
+            compiled.visited(state, out, visit)
+            return True
         try:
             answer_by_pieces(layers[0], state, out, visit)
         except DomainError as error:
@@ -375,7 +379,7 @@ class CompositePass(Compilable):
         layers = self.layers(np.dtype(np.float64))
         return fused_layer(layers[0]) if len(layers) == 1 else fused_map(layers, composite=True)
 
-    def _unpacked(self, compiled: CompiledPass, state: Array, out: Array) -> Array:
+    def _unpacked(self, compiled: CompiledPass | CompiledSparsePass, state: Array, out: Array) -> Array:
         """Write the outputs of all layers into ``out``."""
         outputs = compiled.outputs(state, out[self.state])
         layers = self.layers(state.dtype)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nngames.activations import Activation
 from nngames.core.operators import LinearMap, SparseMap
@@ -16,6 +19,12 @@ from nngames.networks.fused import FusedMap, Kernels
 
 #: Players that answer together: their pre-activations and answers stay in the first cache.
 PIECE = 256
+#: In a sweep there are at least about so many pieces, so that most of what a player hears is new, but none of fewer
+#: players, for it takes as long as some rows to begin one.
+TURNS, SMALLEST_PIECE = 8, 32
+#: Rows are read in the order of their lengths where more than this share of them differs from the one before, and where
+#: there are more of them than a processor remembers the lengths of.
+UNEVEN, REMEMBERED = 0.25, 2048
 #: Indices are kept with 32 bits.
 _MOST = 2**31 - 1
 #: Seconds that one multiplication takes at most, with a vector that fits into the cache and one that does not, and one
@@ -40,11 +49,22 @@ class FusedSparseMap(FusedMap):
     sparse: ClassVar[bool] = True
 
     def __init__(self, matrix: Any, bias: Array, forms: Sequence[tuple[slice, Form]]) -> None:
+        self._forms = forms
+        places = (np.asarray(array, dtype=np.int32) for array in (matrix.indptr, matrix.indices))
+        self._network = [_only_read(array) for array in (*places, matrix.data, bias)]
+        self.shape = (bias.size,)
+        self.multiplications, self.entries = int(matrix.nnz), bias.size
+        self._pack(PIECE)
+        product = _PER_MULTIPLICATION if bias.size < LONG else _SCATTERED
+        self.seconds = product * matrix.nnz + _PER_PLAYER * bias.size
+
+    def _pack(self, most: int) -> None:
+        """Cut the players into pieces of at most so many."""
         pieces, parameters = [], []
-        for where, (form, *constants) in forms:
+        for where, (form, *constants) in self._forms:
             uniform = all(np.ndim(constant) == 0 for constant in constants)
-            for first in range(where.start, where.stop, PIECE):
-                last = min(first + PIECE, where.stop)
+            for first in range(where.start, where.stop, most):
+                last = min(first + most, where.stop)
                 if first == where.start or not uniform:
                     row = np.zeros((2, PIECE))
                     for kept, constant in zip(row, constants, strict=True):
@@ -54,17 +74,40 @@ class FusedSparseMap(FusedMap):
                 pieces.append((first, last, form, len(parameters) - 1))
         self.parameters = np.stack(parameters, axis=1)
         self.pieces = np.array(pieces, dtype=np.int64)
-        places = (np.asarray(array, dtype=np.int32) for array in (matrix.indptr, matrix.indices))
-        self._network = [_only_read(array) for array in (*places, matrix.data, bias)]
-        self.shape = (bias.size,)
-        self.multiplications, self.entries = int(matrix.nnz), bias.size
-        product = _PER_MULTIPLICATION if bias.size < LONG else _SCATTERED
-        self.seconds = product * matrix.nnz + _PER_PLAYER * bias.size
+        self._order = self._by_length()
+
+    def _by_length(self) -> NDArray[np.uint8]:
+        """Return the places of each piece's players in the order of their numbers of entries, or nothing.
+
+        A processor foresees the end of a row that is as long as the one before. Where few are not, or the vector does
+        not fit into the cache, the rows had better be read as they stand.
+        """
+        nothing = np.empty(0, dtype=np.uint8)
+        if not REMEMBERED < self.entries < LONG:
+            return nothing
+        lengths = np.diff(self._network[0])
+        if np.count_nonzero(np.diff(lengths)) < UNEVEN * self.entries:
+            return nothing
+        order = np.empty(self.entries, dtype=np.uint8)
+        for first, last in self.pieces[:, :2].tolist():
+            order[first:last] = np.argsort(lengths[first:last], kind="stable")
+        return order
+
+    @cached_property
+    def in_turn(self) -> FusedSparseMap:
+        """The map in the pieces in which players answer in turn, each piece at once."""
+        turned = copy(self)
+        turned._pack(min(PIECE, max(SMALLEST_PIECE, -(-self.entries // TURNS))))
+        return turned
 
     def arguments(self) -> tuple[Any, ...]:
         """Return the first arguments of a kernel: the map, and the work space of one call."""
         work = np.empty(PIECE), np.empty((1, PIECE))
-        return *self._network, self.parameters, self.pieces, *work
+        return *self._network, self.parameters, self.pieces, self._order, *work
+
+    def refined(self, single: bool) -> tuple[Any, ...]:
+        """Return nothing: the weights are those of the network."""
+        return ()
 
     def relaxed_steps(self, kernels: Kernels) -> Callable[..., int]:
         """Return the kernel that makes relaxed steps on the map."""

@@ -164,7 +164,7 @@ def solve(
     automatic = isinstance(method, str) and method == "auto"
     if automatic and options:
         raise OptionError(f"auto chooses the options itself; name a method to set {', '.join(map(repr, options))}")
-    scheme, kind = (Auto(), AutoRun) if automatic else (solver(method, **options), Run)
+    scheme, kind = (_with_defaults(Auto), AutoRun) if automatic else (solver(method, **options), Run)
     return kind(
         game,
         scheme,

@@ -24,8 +24,9 @@ class Auto(Solver):
     """A run through several schemes, each left when it does not keep what it promised.
 
     1. Plain passes; where no signal returns to where it came from, one sweep in topological order, which ends the run;
-       on a dense affine ring Newton's method, which solves one linear system, and where the couplings are one symmetric
-       sparse matrix, spectral steps: plain passes come only after them.
+       on a dense affine ring Newton's method, which solves one linear system; where the couplings are one sparse matrix
+       and the kernels are loaded, spectral steps with sweeps in which players answer in turn, and without kernels plain
+       spectral steps if the matrix is symmetric: plain passes come only after them.
     2. After a few passes a forecast (``forecast``): as it says, plain passes, the Krasnoselskii-Mann scheme with
        relaxation 1/2, Anderson acceleration, spectral steps or Newton's method. Each is forecast again from what it
        does, and left for good unless the smallest residual so far falls by a fixed factor in every window of steps.
@@ -105,7 +106,8 @@ class AutoRun(Run):
         if not hasattr(course, "turn"):
             return self.solver.name, message
         scheme, left = course.turn.scheme.name, course.left
-        how = " in topological order" * (getattr(course.turn.scheme, "order", None) == "topological")
+        order = getattr(course.turn.scheme, "order", None)
+        how = f" in {order} order" if order in ("topological", "sequential") else ""
         tried = "; ".join(f"{name}: {why}" for name, why in left.items() if name != scheme)
         if status is Status.CONVERGED:
             message = f"{message}, with {scheme}{how}" + f" (before, {tried})" * bool(tried)

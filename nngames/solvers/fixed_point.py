@@ -36,6 +36,8 @@ class FixedPointProblem(Problem):
 
     #: lambda where every step is x + lambda (R(x) - x); None where a step follows another rule.
     constant: float | None = None
+    #: Whether compiled steps may read weights in single precision, which moves residuals by rounding.
+    refined = False
     batch_axis = 1
 
     def __init__(self, view: FixedPoint) -> None:
@@ -103,13 +105,23 @@ class FixedPointProblem(Problem):
         iterates = x.reshape(shape), image.reshape(shape), anchor.reshape(shape)
         kept = np.empty((0, x.size)) if stretch.displacements is None else stretch.displacements
         displacements = kept.reshape(-1, *shape)
-        made = fused.relaxed_steps(kernels)(*fused.arguments(), *iterates, numbers, counts, residuals, displacements)
-        stretch.anchor_residual, stretch.anchor_at, stretch.renew_at = float(numbers[3]), int(counts[3]), int(counts[4])
+        made = fused.relaxed_steps(kernels)(
+            *fused.arguments(),
+            *iterates,
+            numbers,
+            counts,
+            residuals,
+            displacements,
+            *fused.refined(self.refined),
+        )
+        if watched:
+            _, _, _, stretch.anchor_at, stretch.renew_at = counts.tolist()
+            stretch.anchor_residual = float(numbers[3])
         # What the next single step finds in the buffer.
         np.subtract(image, x, self.difference)
-        evaluations = np.arange(state.evaluations + 1, state.evaluations + made + 1)
-        following = State(x, float(residuals[made - 1]), state.evaluations + made, image)
-        return following, residuals[:made], evaluations
+        passes = state.evaluations + made
+        following = State(x, float(residuals[made - 1]), passes, image)
+        return following, residuals[:made], range(state.evaluations + 1, passes + 1)
 
     def restrict(self, profile: Array) -> Array:
         """Return the map's argument, a fresh array."""
@@ -119,6 +131,10 @@ class FixedPointProblem(Problem):
     def profile(self, x: Array) -> Array:
         """Return the profile of the map's argument."""
         return self.view.profile(x)
+
+    def told(self, x: Array) -> tuple[Array, float] | None:
+        """Return a fresh profile of the map's argument and the game's residual, where one pass tells both."""
+        return self.view.told(x)
 
     def start(self, x0: Array) -> State:
         """Return the state at x0; its memory is the map's value there."""

@@ -171,7 +171,9 @@ _costs: WeakKeyDictionary[Game, dict[bool, Costs]] = WeakKeyDictionary()
 
 def costs_of(game: Game, compiled: bool) -> Costs:
     """Return the estimates for a game, with plain and accelerated steps compiled or not."""
-    known = _costs.setdefault(game, {})
+    known = _costs.get(game)
+    if known is None:
+        known = _costs[game] = {}
     if compiled not in known:
         known[compiled] = _counted(game, compiled)
     return known[compiled]
@@ -253,10 +255,10 @@ def steps_to(target: float, residual: float, factor: float) -> float:
     """Return how many steps lower the residual to the target; inf where the factor does not."""
     if residual <= target:
         return 0.0
-    if not 0 <= factor < 1:
-        return math.inf
-    # Their quotient may be beyond all floats.
-    return 1.0 if factor == 0 else (math.log(residual) - math.log(target)) / -math.log(factor)
+    if 0 < factor < 1:
+        # The quotient of the residuals may be beyond all floats.
+        return (math.log(residual) - math.log(target)) / -math.log(factor)
+    return 1.0 if factor == 0 else math.inf
 
 
 def _averaged(gram: Array) -> float:

@@ -15,6 +15,7 @@ from nngames.solvers.forecast import (
     FORECAST,
     SHORT,
     SHORT_PASS,
+    Costs,
     Factors,
     costs_of,
     plain_factor,
@@ -47,6 +48,17 @@ ACCELERATED = ("anderson", "spectral")
 FALL, NEWTON_FALL = 0.99, 0.5
 
 
+class Promise(NamedTuple):
+    """Why a scheme is left for a more promising one: the steps that it promised to need ``after`` so many."""
+
+    steps: float
+    after: int
+
+    def __str__(self) -> str:
+        more = f"promised {self.steps:,.0f} more steps" if math.isfinite(self.steps) else "did not lower the residual"
+        return f"{more} after {self.after}"
+
+
 class Judgement(NamedTuple):
     """What follows: the scheme goes on if there is no reason ``why`` it is left, for ``follower`` if that is known.
 
@@ -54,7 +66,7 @@ class Judgement(NamedTuple):
     made in single precision as long as that helps.
     """
 
-    why: str | None = None
+    why: str | Promise | None = None
     follower: str | None = None
     watched: bool = False
     single: bool = False
@@ -76,20 +88,28 @@ class Judge:
 
     Attributes
     ----------
-    costs : Costs
     known : ndarray or None
         The last displacements of plain passes on which the forecast rests, in their order.
     """
 
-    def __init__(self, game: Game, target: float, left: Mapping[str, str]) -> None:
+    def __init__(self, game: Game, target: float, left: Mapping[str, object]) -> None:
         self._game, self._target, self._left = game, target, left
-        self.costs = costs_of(game, compiled=False)
         self.known: Array | None = None
+        self._costs: Costs | None = None
+        self._compiled = False
         self._factors: Factors | None = None
 
     def compile(self) -> None:
         """Count plain and accelerated steps as compiled ones."""
-        self.costs = costs_of(self._game, compiled=True)
+        if not self._compiled:
+            self._costs, self._compiled = None, True
+
+    @property
+    def costs(self) -> Costs:
+        """The estimates, counted when they are first asked for."""
+        if self._costs is None:
+            self._costs = costs_of(self._game, self._compiled)
+        return self._costs
 
     def learn(self, displacements: Array) -> None:
         """Let the promises rest on these displacements of plain passes."""
@@ -115,7 +135,7 @@ class Judge:
             shortest = min(FORECAST, SHORT, GAIN * seconds - BEGINNING)
             if costs.newton < shortest and not self._ends_by_itself():
                 # What takes less than a forecast needs none.
-                return Judgement(_promised(seconds / costs.plain, turn.count), "newton")
+                return Judgement(Promise(seconds / costs.plain, turn.count), "newton")
             if seconds <= FORECAST:
                 return GOES_ON
             self.learn(displacements)
@@ -127,7 +147,7 @@ class Judge:
                 return self._halved(turn, seconds / costs.plain) or GOES_ON
             if costs.newton < SHORT and not self._ends_by_itself():
                 if costs.newton < GAIN * seconds:
-                    return Judgement(_promised(seconds / costs.plain, turn.count), "newton")
+                    return Judgement(Promise(seconds / costs.plain, turn.count), "newton")
                 if costs.plain >= SHORT_PASS:
                     return GOES_ON
         else:
@@ -156,7 +176,7 @@ class Judge:
         if costs.dear and name in ACCELERATED and present not in ACCELERATED:
             gain = 1.0
         if name != present and promised[name] < gain * seconds:
-            return Judgement(_promised(expected, turn.count), name)
+            return Judgement(Promise(expected, turn.count), name)
         # A run that keeps its promise is not judged all the time.
         if present == "picard" and (halved := self._halved(turn, expected)):
             return halved
@@ -209,9 +229,3 @@ class Judge:
     def _ends_by_itself(self) -> bool:
         """Whether plain passes end after finitely many because no signal returns."""
         return isinstance(self._game, NetworkGame) and is_acyclic(self._game.network)
-
-
-def _promised(steps: float, count: int) -> str:
-    """Return why a scheme is left for a more promising one."""
-    more = f"promised {steps:,.0f} more steps" if math.isfinite(steps) else "did not lower the residual"
-    return f"{more} after {count}"

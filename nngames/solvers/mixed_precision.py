@@ -51,6 +51,10 @@ class MixedProblem(FixedPointProblem):
         """Return the profile of the map's argument, in double precision."""
         return super().profile(x.astype(np.float64, copy=False))
 
+    def told(self, x: Array) -> tuple[Array, float] | None:
+        """Return the profile of the map's argument and the game's residual, in double precision."""
+        return super().told(x.astype(np.float64, copy=False))
+
     def start(self, x0: Array) -> State:
         """Return the state at x0, rounded to single precision."""
         rounded = x0.astype(np.float32)

@@ -123,10 +123,15 @@ class SafeguardedProblem(DisplacementProblem):
         self._best = min(self._best, state.residual)
         return state
 
+    def along(self, state: State, length: float) -> Array:
+        """Return the map's argument a step of that length along the displacement."""
+        moved: Array = state.x + length * state.memory
+        return moved
+
     def relax(self, state: State, evaluations: int) -> State:
         """Return the state after the relaxed step, ``evaluations`` passes having been made."""
         self.rejected = True
-        following = self._at(state.x + self._relaxation * state.memory, evaluations)
+        following = self._at(self.along(state, self._relaxation), evaluations)
         raised = not following.residual <= state.residual
         self._relaxation = (
             max(self._relaxation / 2, SMALLEST_RELAXATION) if raised else min(2 * self._relaxation, RELAXATION)
@@ -206,6 +211,11 @@ class SafeguardedSolver(Solver):
     @property
     def autonomous(self) -> bool:
         """Never: a step depends on earlier ones."""
+        return False
+
+    @property
+    def draws(self) -> bool:
+        """Never."""
         return False
 
     def guarantee(self, game: Game) -> Guarantee:

@@ -163,6 +163,7 @@ class Problem(ABC):
     def several_steps(self, kernels: Kernels, state: Any, stretch: Stretch) -> tuple[State, Array, Any]:
         """Return the state after at least one step of a stretch, and the residuals and passes of all states on the way.
 
+        The passes are an array, or a range where each step makes one.
         ``state`` and its arrays stay whole. Only called where ``fused`` is a map.
         """
         raise NotImplementedError
@@ -202,6 +203,10 @@ class Problem(ABC):
     def profile(self, x: Array) -> Array:
         """Return the profile of the scheme's variables."""
 
+    def told(self, x: Array) -> tuple[Array, float] | None:
+        """Return a fresh profile of the scheme's variables and the game's residual, where one pass tells both."""
+        return None
+
 
 class Solver(ABC):
     """A scheme: frozen hyperparameters with ``start`` and ``step``; the loop owns everything else.
@@ -224,6 +229,11 @@ class Solver(ABC):
     def autonomous(self) -> bool:
         """Whether a step depends on the state alone, so that a state that recurs proves a cycle."""
         return True
+
+    @property
+    def draws(self) -> bool:
+        """Whether the scheme may draw from the run's generator, which a short solve does not make for nothing."""
+        return not (self.autonomous or self.steered)
 
     def applies(self, game: Game) -> str | None:
         """Return why the scheme cannot run on this game at all, or None."""

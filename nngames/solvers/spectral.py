@@ -1,4 +1,7 @@
-"""The spectral scheme: steps along the displacement, as long as the last one showed to be right, safeguarded."""
+"""The spectral scheme: steps along the displacement, as long as the last one showed to be right, safeguarded.
+
+All players answer at once, or pieces of them in turn.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from nngames.certificates import verdict_of
+from nngames.certificates.figures import shown
+from nngames.core.errors import NotApplicableError, OptionError, check_choice
 from nngames.core.profiles import Array
-from nngames.games import FixedPoint, Game
+from nngames.core.verdicts import Decision
+from nngames.games import FixedPoint, Game, NetworkGame
+from nngames.networks.block_sweep import BlockSweep, block_sweep
 from nngames.networks.fused import FusedMap, Kernels
 from nngames.solvers.fixed_point import check_map
 from nngames.solvers.safeguard import (
@@ -21,7 +29,7 @@ from nngames.solvers.safeguard import (
     SafeguardedSolver,
     growth_option,
 )
-from nngames.solvers.solver import State, norm, solver_named
+from nngames.solvers.solver import Guarantee, State, no_guarantee, norm, solver_named
 from nngames.solvers.stopping import Stretch
 
 #: The short length is taken where it is below this share of the long one.
@@ -44,19 +52,27 @@ class Spectral(SafeguardedSolver):
     no good. A step that fails the safeguard is replaced by x_k + lambda g_k, lambda <= 1/2. The residual does not fall
     steadily.
 
+    With ``order="sequential"`` R is a block Gauss-Seidel sweep over a sparse network: 32 to 256 players at a time, an
+    eighth of all if that is between, answer to what those before have just answered. It has the same fixed points. Its
+    Jacobian mostly has eigenvalues nearer to 0, so that the scheme takes about two thirds of the passes on scale-free
+    graphs, and fewer than plain passes also where J is skew. An iterate is the profile after the sweep.
+
     Parameters
     ----------
     growth : float
         A proposal is rejected where its residual exceeds this multiple of the smallest one so far.
     map : {"auto", "composite", "joint"}
         R, as for picard.
+    order : {"simultaneous", "sequential"}
+        Whether all players answer at once, or pieces of them in turn.
 
     Guarantee
     ---------
     Of the safeguard, whatever alpha is: if O is nonexpansive and has a fixed point, or R contracts in some norm, x_k
     converges to a fixed point. No rate. Without the safeguard the long lengths alone converge on every affine map with
     a symmetric J whose eigenvalues are below 1, r-linearly; no certificate is made of that, for the safeguard and the
-    short lengths are no part of it.
+    short lengths are no part of it. In sequential order R contracts where the joint map contracts in a weighted maximum
+    norm.
 
     References
     ----------
@@ -67,14 +83,44 @@ class Spectral(SafeguardedSolver):
 
     growth: float = 100.0
     map: str = "auto"
+    order: str = "simultaneous"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "growth", growth_option("spectral", self.growth))
         check_map("spectral", self.map)
+        check_choice("spectral: order", self.order, ("simultaneous", "sequential"))
+        if self.order == "sequential" and self.map == "composite":
+            raise OptionError("spectral: in sequential order the map must be 'auto' or 'joint'; got 'composite'")
+
+    def guarantee(self, game: Game) -> Guarantee:
+        """Return whether a contraction or nonexpansiveness of the map is proved; of a sweep, the former."""
+        if self.order == "simultaneous":
+            return super().guarantee(game)
+        verdict = verdict_of("neuron_contraction", game)
+        if not verdict.proved:
+            return no_guarantee("no contraction of the joint map in a weighted maximum norm is proved")
+        factor = float(verdict.witness["factor"])
+        return Guarantee(
+            Decision.PROVED,
+            f"the joint map contracts by {shown(factor)} in a weighted maximum norm, and so do sweeps, so the "
+            "safeguarded scheme converges to the unique equilibrium; how fast is not proved",
+            "neuron_contraction, summable accepted steps",
+            margin=1 - factor,
+            witness={"map": "joint", "factor": factor, "certificate": "neuron_contraction", "unique": True},
+            references=("zhang2020", "bertsekas1989"),
+        )
 
     def problem(self, game: Game, rng: np.random.Generator) -> SpectralProblem:
         """Return the fixed-point view with the safeguard of one run."""
-        return SpectralProblem(game.fixed_point(self.map), self.growth)
+        if self.order == "simultaneous":
+            return SpectralProblem(game.fixed_point(self.map), self.growth)
+        sweep = block_sweep(game.network) if isinstance(game, NetworkGame) else None
+        if sweep is None:
+            raise NotApplicableError(
+                "in sequential order it takes networks with one sparse matrix and activations that act entry by entry, "
+                "with the same parameters for every entry"
+            )
+        return SweepProblem(game.fixed_point("joint"), self.growth, sweep)
 
     def start(self, problem: SpectralProblem, x0: Array) -> State:
         """Return the state at x0."""
@@ -121,14 +167,17 @@ class SpectralProblem(SafeguardedProblem):
         fused = self.view.fused
         return fused if fused is not None and fused.sparse else None
 
+    #: Whether players answer in turn.
+    in_turn = False
+
     def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
         """Return the state after compiled steps."""
-        fused: Any = self.view.fused
+        fused: Any = self.fused
         pairs = (state.x.copy(), state.memory.copy()), (np.empty_like(state.x), np.empty_like(state.x))
         residuals, evaluations = np.empty(stretch.steps), np.empty(stretch.steps, dtype=np.int64)
         given = stretch.target, stretch.bound, self._initial, self.growth
         numbers = np.array((*given, self._best, self._relaxation, self.length))
-        counts = np.array((stretch.steps, state.evaluations, self._accepted, 0), dtype=np.int64)
+        counts = np.array((stretch.steps, state.evaluations, self._accepted, 0, self.in_turn), dtype=np.int64)
         made = kernels.spectral_steps(
             *fused.arguments(),
             *(array.reshape(fused.shape) for pair in pairs for array in pair),
@@ -139,9 +188,50 @@ class SpectralProblem(SafeguardedProblem):
             evaluations,
         )
         self._best, self._relaxation, self.length = numbers[4:].tolist()
-        _, passes, self._accepted, place = counts.tolist()
+        _, passes, self._accepted, place, _ = counts.tolist()
         x, g = pairs[place]
         return State(x, float(residuals[made - 1]), passes, g), residuals[:made], evaluations[:made]
+
+
+class SweepProblem(SpectralProblem):
+    """The same with sweeps S: a state stands at y = S(x), its memory is S(x) - x, and steps go on from x."""
+
+    in_turn = True
+
+    def __init__(self, view: FixedPoint, growth: float, sweep: BlockSweep) -> None:
+        super().__init__(view, growth)
+        self._sweep = sweep
+
+    @property
+    def fused(self) -> FusedMap | None:
+        """The map for compiled steps."""
+        return self._sweep.fused
+
+    def begin(self, x0: Array) -> State:
+        """Return the state of a sweep from x0."""
+        return super().resume(self._at(np.asarray(x0, dtype=np.float64), 0))
+
+    def resume(self, state: State) -> State:
+        """Begin with a sweep from where the displacement leads, and return its state."""
+        return super().resume(self._at(state.x + state.memory, state.evaluations))
+
+    def know(self, rows: Array, count: int) -> None:
+        """Learn nothing: displacements of plain passes are no sweeps'."""
+
+    def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
+        """Return the state of a sweep from x + step, which takes the place of the step, or None, and the passes."""
+        step -= state.memory
+        return super().attempt(state, step)
+
+    def along(self, state: State, length: float) -> Array:
+        """Return x + length (S(x) - x)."""
+        return super().along(state, length - 1.0)
+
+    def _at(self, x: Array, evaluations: int) -> State:
+        y = x.copy()
+        self._sweep(y)
+        displacement = y - x
+        return State(y, norm(displacement), evaluations + 1, displacement)
 
 
 def spectral_length(used: float, residual: float, before: Array, after: Array) -> float:

@@ -39,6 +39,12 @@ BLOW_UP = 1e6
 REMEMBERED = 0.01
 #: Schemes with which a run may begin although nothing was forecast: plain passes follow.
 UNFORECAST = ("spectral", "newton")
+#: The problems that begin at a state whose displacement is known, and those that begin with earlier displacements.
+RESUMING, REMEMBERING = (FixedPointProblem, SafeguardedProblem), (AndersonProblem, SpectralProblem)
+#: Passes that lower the residual by this factor until there is something to judge are quick ones.
+QUICK_FALL = QUICK**DISPLACEMENTS
+#: What a run has to spend before it is told, and the displacements that it knows.
+NOTHING, NO_ROWS = Budget(0.0, 0, None), np.empty((0, 0))
 #: Why a scheme was left, where an activation is not defined.
 CANNOT_START, OUTSIDE = "cannot start", "left the set where an activation is defined"
 
@@ -60,15 +66,15 @@ class Course(Problem):
     turn : Turn
         The present one.
     left : dict
-        Why each scheme was left, by name.
+        Why each scheme was left, by name, as something that ``str`` makes a text of.
     """
 
     def __init__(self, game: Game, rng: np.random.Generator) -> None:
         self.game, self.rng, self.target = game, rng, 0.0
-        self.budget = Budget(0.0, 0, None)
+        self.budget = NOTHING
         self.turn: Turn
-        self.left: dict[str, str] = {}
-        self._rows: Array = np.empty((0, 0))
+        self.left: dict[str, object] = {}
+        self._rows = NO_ROWS
         self._resorts: Iterator[Resort] | None = None
         self._suspended: tuple[Turn, State] | None = None
         self._refusal: DomainError | None = None
@@ -78,12 +84,16 @@ class Course(Problem):
         self._judge: Judge
 
     def restrict(self, profile: Array) -> Array:
-        """Return a copy of the profile: each scheme restricts it itself."""
-        return np.array(profile)
+        """Return the profile: each scheme restricts it itself, to an array of its own."""
+        return profile
 
     def profile(self, x: Array) -> Array:
         """Return the profile of the variables of the scheme whose turn it is."""
         return self.turn.problem.profile(x)
+
+    def told(self, x: Array) -> tuple[Array, float] | None:
+        """Return what the scheme whose turn it is can tell by one pass."""
+        return self.turn.problem.told(x)
 
     def begin(self, profile: Array) -> State:
         """Return the state of the first scheme that is defined at the profile. Raises DomainError if none is."""
@@ -100,22 +110,25 @@ class Course(Problem):
         except DomainError as error:
             self._refusal, self.left[first.name] = error, CANNOT_START
             return self._resort(0)
-        if self.turn.displacements is not None:
-            self.turn.check = passes_before_forecast(self._judge.costs)
-        elif first.name in UNFORECAST:
+        if first.name in UNFORECAST:
             self.turn.check = self._judge.window(first.name)
         return state
 
     def _keep_displacements(self) -> None:
         """Let the plain passes of this turn write each displacement beside the last one."""
         problem: Any = self.turn.problem
-        if not len(self._rows):
-            self._rows = np.empty((DISPLACEMENTS + 1, problem.difference.size), dtype=problem.difference.dtype)
-        self._rows[0] = problem.difference
-        self.turn.displacements = [self._rows[0]]
+        difference, fused = problem.difference, problem.fused
+        if self._rows is NO_ROWS:
+            # Passes over long vectors are dear, and judged by then; only compiled dense ones are judged later.
+            early = difference.size >= LONG and (fused is None or fused.sparse)
+            self._rows = np.empty(((JUDGED if early else DISPLACEMENTS) + 1, difference.size), difference.dtype)
+        self._rows[0] = difference
+        self.turn.displacements = 1
 
     def advance(self, state: State) -> State:
         """Return the next state of the scheme whose turn it is, or the first one of the next scheme."""
+        if state.residual <= self.target:
+            self._remember(state)
         turn = self.turn
         if turn.displacements is not None:
             return self._advance_plainly(state, turn.displacements)
@@ -136,13 +149,15 @@ class Course(Problem):
             return following
         return self._next(following)
 
-    def _advance_plainly(self, state: State, kept: list[Any]) -> State:
+    def _advance_plainly(self, state: State, kept: int) -> State:
         """Return what follows one of the first plain passes, of which only the last profile is remembered."""
         turn, problem = self.turn, self.turn.problem
-        if len(kept) == len(self._rows):
+        if turn.count == 0:
+            turn.check = passes_before_forecast(self._judge.costs)
+        if kept == len(self._rows):
             # The run did not end at the state: its recomputed residual is above the target.
             return self._judged(state)
-        problem.difference = row = self._rows[len(kept)]  # type: ignore[attr-defined]
+        problem.difference = self._rows[kept]  # type: ignore[attr-defined]
         try:
             following = problem.relax(state, 1.0)  # type: ignore[attr-defined]
         except DomainError as error:
@@ -152,12 +167,12 @@ class Course(Problem):
         turn.count += 1
         falls = following.residual <= state.residual
         if falls and turn.count < turn.check:
-            kept.append(row)
+            turn.displacements = kept + 1
             return following
         if not falls:
             # It is whole until the step after the next one.
             self._remember(state)
-        kept.append(row)
+        turn.displacements = kept + 1
         return self._next(following)
 
     @property
@@ -167,30 +182,34 @@ class Course(Problem):
 
     def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
         """Return the state after several steps, none beyond the one that is judged; see ``Problem.several_steps``."""
+        if state.residual <= self.target:
+            self._remember(state)
         turn, kept = self.turn, self.turn.displacements
         self._judge.compile()
         if kept is not None:
-            stretch.displacements = self._rows[len(kept) :]
+            stretch.displacements = self._rows[kept:]
             # Dear sparse passes are judged as early as those that go singly.
             early = self._goes_early()
-            if not early:
+            if early:
+                turn.check = turn.check if turn.count else passes_before_forecast(self._judge.costs)
+            else:
                 turn.check = DISPLACEMENTS
-            if turn.count == 0 and not early:
-                # Quick passes are not even interrupted for a look at them.
-                turn.check += int(steps_to(self.target, state.residual, QUICK))
-                stretch.pause = state.residual * QUICK**DISPLACEMENTS
+                if turn.count == 0:
+                    # Quick passes are not even interrupted for a look at them.
+                    turn.check += int(steps_to(self.target, state.residual, QUICK))
+                    stretch.pause = QUICK_FALL * state.residual
         stretch.steps = min(stretch.steps, max(1, turn.check - turn.count))
         stretch.bound = min(stretch.bound, self._bound())
         following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
         turn.count += len(residuals)
         if kept is not None and stretch.displacements is not None:
             if early:
-                kept.extend(stretch.displacements[: len(residuals)])
+                turn.displacements = min(kept + len(residuals), len(self._rows))
             elif turn.count > DISPLACEMENTS:
                 self._judge.learn(self._rows)
                 turn.displacements = None
             else:
-                kept.extend(stretch.displacements[: len(residuals)])
+                turn.displacements = kept + len(residuals)
                 turn.check = DISPLACEMENTS
         return self._next(following), residuals, evaluations
 
@@ -201,9 +220,12 @@ class Course(Problem):
             return self._leave(following.evaluations, f"residual {residual:.1e} after {turn.count} steps")
         # Then the run did not end at the remembered profile: its recomputed residual is above the target.
         refused = self._smallest <= self.target
+        if residual <= self.target and not refused:
+            # The run ends here, or it is remembered before the next step.
+            return following
         if residual < REMEMBERED * self._smallest or turn.count == turn.check:
             self._remember(following)
-        if turn.count < turn.check or (residual <= self.target and not refused):
+        if turn.count < turn.check:
             return following
         return self._judged(following)
 
@@ -221,7 +243,7 @@ class Course(Problem):
         if turn.steps is not None:
             return self._judge_resort(state, turn.steps)
         if turn.displacements is not None:
-            displacements, turn.displacements = self._rows[: len(turn.displacements)], None
+            displacements, turn.displacements = self._rows[: turn.displacements], None
         why, follower, watched, single = self._judge.judge(turn, state.residual, self._smallest, displacements)
         if why is not None:
             evaluations = state.evaluations
@@ -258,7 +280,7 @@ class Course(Problem):
 
     # Turns
 
-    def _leave(self, evaluations: int, why: str, name: str | None = None) -> State:
+    def _leave(self, evaluations: int, why: object, name: str | None = None) -> State:
         """Return the first state of the scheme ``name``, of the most promising one, or of a last resort."""
         self.left[self.turn.scheme.name] = why
         if self._suspended is not None:
@@ -268,10 +290,10 @@ class Course(Problem):
             return state
         if self.turn.steps is not None:
             return self._resort(evaluations)
-        if self.turn.scheme.name in UNFORECAST and name is None and "picard" not in self.left:
-            # The run began with it: nothing was forecast yet.
-            check = passes_before_forecast(self._judge.costs)
-            return self._enter(fast_scheme("picard"), evaluations, check, plain=True)
+        begun = self.turn.scheme.name
+        if begun in UNFORECAST and (name is None or begun == "spectral") and "picard" not in self.left:
+            # The run began with it: nothing was forecast yet but Newton's method, of which nothing is known.
+            return self._enter(fast_scheme("picard"), evaluations, DISPLACEMENTS, plain=True)
         while True:
             if name is None:
                 promised = self._judge.promises(self._smallest)
@@ -293,14 +315,16 @@ class Course(Problem):
         """
         problem = scheme.problem(self.game, self.rng)
         scheme.prepare(problem, self.budget)
+        if isinstance(problem, FixedPointProblem):
+            problem.refined = True
         _, x, displacement = self._best
-        if profile is None and displacement is not None and isinstance(problem, FixedPointProblem | SafeguardedProblem):
+        if profile is None and displacement is not None and isinstance(problem, RESUMING):
             rows, known = self._rows, self._judge.known
-            if isinstance(problem, AndersonProblem | SpectralProblem) and known is not None:
+            if isinstance(problem, REMEMBERING) and known is not None:
                 if x.size >= LONG:
                     # The rows become the scheme's own or nobody's, so that nothing takes as much room again.
                     displacement = np.array(displacement)
-                    self._best, self._judge.known, self._rows = (problem, x, None), None, np.empty((0, 0))
+                    self._best, self._judge.known, self._rows = (problem, x, None), None, NO_ROWS
                 problem.know(rows, len(known))
             state = problem.resume(State(x, self._smallest, evaluations, displacement))
         else:
@@ -325,8 +349,8 @@ class Course(Problem):
             # Of one below the target that did not end the run nothing is known but that.
             self._smallest = max(state.residual, self.target)
             problem, kept = self.turn.problem, self.turn.displacements
-            if kept:
-                displacement = kept[-1]
+            if kept is not None:
+                displacement = self._rows[kept - 1]
             elif isinstance(problem, AndersonProblem) and state.x.size >= LONG:
                 # A pass more for the next scheme, if there is one, takes less than the room.
                 displacement = None

@@ -14,11 +14,14 @@ from nngames.core.operators import SparseMap
 from nngames.core.profiles import Array
 from nngames.games import Game, NetworkGame
 from nngames.networks import Constant
+from nngames.networks.block_sweep import block_sweep
+from nngames.networks.fused import kernels
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.forecast import FORECAST, pass_seconds
 from nngames.solvers.newton import keeps_factors
 from nngames.solvers.safeguard import SafeguardedProblem
 from nngames.solvers.solver import Problem, Solver, State, registry
+from nngames.solvers.spectral import SweepProblem
 from nngames.solvers.turn_order import forward_pass
 
 #: Passes of at most these seconds are not worth the plain ones before a forecast where influence is mutual.
@@ -33,6 +36,7 @@ TRIAL = 32
 class Turn:
     """One scheme's part of a run; ``check`` is the step at which it is judged, ``before`` the residual it has to lower.
 
+    ``displacements`` is the number of those kept of the plain passes so far, None where none are kept.
     A last resort has ``steps``, without end where it is proved, and ``trial`` of them before Newton's method is tried;
     one that ``strays`` is not left because its residual grows.
     """
@@ -46,35 +50,43 @@ class Turn:
     strays: bool = False
     count: int = 0
     checked: int = 0
-    displacements: list[Any] | None = None
+    displacements: int | None = None
 
 
 def known_displacement(problem: Problem, state: State) -> Array | None:
     """Return R(x) - x at the last state, which is not overwritten; None where the scheme does not know it."""
+    if isinstance(problem, SweepProblem):
+        return None
     if isinstance(problem, FixedPointProblem):
         return np.array(problem.difference) if state.x.dtype == np.float64 else None
     return state.memory if isinstance(problem, SafeguardedProblem) else None
 
 
-_first: WeakKeyDictionary[Game, Solver] = WeakKeyDictionary()
+#: With the kernels loaded, and without.
+_first: WeakKeyDictionary[Game, dict[bool, Solver]] = WeakKeyDictionary()
 
 
 def first_scheme(game: Game, deadline: float = math.inf) -> Solver:
     """Return plain passes; or what needs no forecast, since it would take longer than what it might save.
 
     That is a sweep where one of them is a forward pass; Newton's method where it solves one system of linear equations,
-    whose factors are kept; and spectral steps where influence is mutual and passes are short.
+    whose factors are kept; on a sparse network compiled sweeps with spectral steps, which seldom need more passes than
+    any other scheme; and spectral steps where influence is mutual and passes are short.
     Raises TimeUpError where it is not known before ``deadline`` whether there is a forward pass.
     """
-    known = _first.get(game)
+    loaded = kernels(limited=True) is not None
+    kept = _first.setdefault(game, {})
+    known = kept.get(loaded)
     if known is None:
         if forward_pass(game, deadline) is not None:
             known = registry.create("best_response", order="topological")
         elif keeps_factors(game, view := game.fixed_point()) and view.elimination is not None:
             known = registry.create("newton")
+        elif loaded and isinstance(game, NetworkGame) and block_sweep(game.network) is not None:
+            known = registry.create("spectral", order="sequential")
         else:
             known = registry.create("spectral" if pass_seconds(game) <= SHORT_PASSES and mutual(game) else "picard")
-        _first[game] = known
+        kept[loaded] = known
     return known
 
 

@@ -115,12 +115,12 @@ def report_compiled(n: int, layers: int, activation: str, steps: int) -> None:
     packed: Any = view.fused
     x, image = np.zeros((2, 1, n))
     residuals, y = np.empty(steps), np.empty((layers + 1, n))
-    arguments = packed.arguments()
+    arguments, in_double = packed.arguments(), packed.refined(False)
     weights, biases = packed.weights.reshape(layers, n, n), packed.biases.reshape(layers, n)
 
     def ours() -> None:
         numbers, counts = np.array([1.0, -1.0, math.inf, math.inf, 1.0, math.inf]), np.array([steps, 0, 0, 0, 1])
-        kernels.relaxed_steps(*arguments, x, image, x, numbers, counts, residuals, np.empty((0, 1, n)))
+        kernels.relaxed_steps(*arguments, x, image, x, numbers, counts, residuals, np.empty((0, 1, n)), *in_double)
 
     def hand() -> None:
         by_hand(weights, biases, x[0], y, steps)

@@ -73,6 +73,7 @@ def _kernels() -> Kernels:
         fused_columns.respond_in_place,
         fused_columns.respond_and_compare,
         fused_columns.add_squares,
+        fused_sparse.evaluate,
         fused_sparse.relaxed_steps,
         fused_sparse.spectral_steps,
         fused_newton.newton_steps,

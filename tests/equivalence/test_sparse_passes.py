@@ -180,6 +180,7 @@ def test_an_automatic_run_is_judged_after_compiled_passes(
         "nngames.solvers.judging.costs_of", lambda game, compiled: Costs(seconds, 2 * seconds, 1e3, 1.1 * seconds)
     )
     monkeypatch.setattr("nngames.solvers.turns.mutual", lambda game: False)
+    monkeypatch.setattr("nngames.solvers.turns.kernels", lambda limited: None)
     seen: list[np.ndarray] = []
     judge = Judge.judge
 

@@ -11,6 +11,7 @@ import pytest
 
 import nngames as nng
 from nngames.core.profiles import Array
+from nngames.games import network_game
 from nngames.solvers import fixed_point
 from nngames.solvers.forecast import DISPLACEMENTS, EARLY, costs_of, passes_before_forecast
 from nngames.solvers.picard import Picard
@@ -92,3 +93,39 @@ def test_auto_leaves_a_scheme_that_flatters_itself(size: int, honest: int, monke
     assert result.converged
     assert result.iterations < 200
     assert result.residual <= result.tolerance * result.scale
+
+
+@pytest.mark.parametrize("sizes", [(3, 3, 3), (2, 4, 3), (5, 1)])
+@pytest.mark.parametrize("order", ["tanh", "softmax"])
+def test_one_pass_tells_the_profile_and_its_residual(sizes: tuple[int, ...], order: str) -> None:
+    """All layers of a ring but the last answer exactly, so that the residual is the last one's."""
+    rng = np.random.default_rng(5)
+    names = [f"player {k}" for k in range(len(sizes))]
+    weights = {
+        (names[k], names[k - 1]): rng.standard_normal((n, sizes[k - 1])) for k, n in reversed(list(enumerate(sizes)))
+    }
+    network = nng.Network.graph(
+        weights, {name: rng.standard_normal(n) for name, n in zip(names, sizes, strict=True)}, order
+    )
+    view = network.game().fixed_point("composite")
+    x = rng.standard_normal(view.size)
+    profile, residual = view.told(x)
+    np.testing.assert_allclose(profile, view.profile(x), rtol=1e-15)
+    np.testing.assert_array_equal(view.restrict(profile), x)
+    assert residual > 0.01
+    assert residual == pytest.approx(np.linalg.norm(network.game().residuals(profile)), rel=1e-14)
+
+
+def test_the_game_decides_where_two_routes_may_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is a hair below the target may be a hair above it: the residual of the game counts."""
+    told = network_game.CompositeMap.told
+
+    def shifted(self: network_game.CompositeMap, x: Array) -> tuple[Array, float] | None:
+        profile, residual = told(self, x)
+        return profile, min(residual, 0.9999 * target)
+
+    target = 1e-9 * game().scale
+    monkeypatch.setattr(network_game.CompositeMap, "told", shifted)
+    result = nng.solve(game(), Flattered(), max_iterations=100)
+    assert result.status == "converged"
+    assert np.linalg.norm(game().residuals(result.profile)) <= target

@@ -1,0 +1,70 @@
+"""Sweeps over a sparse network: pieces of players answer in turn, each to what those before have just answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nngames.core.operators import added_product
+from nngames.core.profiles import Array
+from nngames.networks.bound_passes import in_place
+from nngames.networks.fused import kernels
+from nngames.networks.network import Network
+from nngames.networks.order import kept_as_one
+from nngames.networks.sparse_map import PIECE, FusedSparseMap
+
+
+def block_sweep(network: Network) -> BlockSweep | None:
+    """Return the sweep over a network; None where the kernels do not take its joint map, or it is not a sparse one.
+
+    Nor is there one where an activation has a parameter for each coordinate.
+    """
+    joint = network.joint
+    simple = kept_as_one(network) and all(activation.size is None for _, activation in joint.runs)
+    fused = joint.fused if simple else None
+    return BlockSweep(network, fused.in_turn) if isinstance(fused, FusedSparseMap) else None
+
+
+class BlockSweep:
+    """The map S of a block Gauss-Seidel sweep: the pieces of ``fused`` answer one after the other, each at once.
+
+    Its fixed points are those of the joint map R. If R contracts in a weighted maximum norm, S contracts by the same
+    factor in that norm: by induction over the pieces, the change of each answer is at most the factor times the largest
+    change of what it hears, old or new.
+
+    Parameters
+    ----------
+    network : Network
+    fused : FusedSparseMap
+    """
+
+    def __init__(self, network: Network, fused: FusedSparseMap) -> None:
+        weight, self._bias = network.joint.assembly(np.dtype(np.float64))
+        self._matrix: Any = weight.matrix
+        self.fused = fused
+        self._runs = network.joint.runs
+
+    @cached_property
+    def _stages(self) -> list[tuple[int, int, Callable[[Array, Array], Any]]]:
+        """The pieces with their responses."""
+        ends = [(where.stop, in_place(activation, PIECE)) for where, activation in self._runs]
+        stages, run = [], 0
+        for first, last in self.fused.pieces[:, :2].tolist():
+            run += last > ends[run][0]
+            stages.append((first, last, ends[run][1]))
+        return stages
+
+    def __call__(self, x: Array) -> None:
+        """Write S(x) into x (N,), in double precision."""
+        loaded = kernels(limited=True)
+        if loaded is not None:
+            loaded.sparse_evaluate(*self.fused.arguments(), x, x)
+            return
+        matrix, product, n = self._matrix, added_product(), len(self._bias)
+        for first, last, respond in self._stages:
+            v = self._bias[first:last].copy()
+            product(last - first, n, matrix.indptr[first : last + 1], matrix.indices, matrix.data, x, v)
+            respond(v, x[first:last])
