@@ -17,13 +17,10 @@ from nngames.activations.foundations.parameters import Matrix, Vector, matrix, r
 from nngames.activations.foundations.projections import ON_SET, SAFE, RationalProjection, as_pair, row_scale
 from nngames.activations.foundations.slopes import Pair
 from nngames.activations.numerics.active_set import project_exactly
-from nngames.activations.numerics.faces import Faces
+from nngames.activations.numerics.faces import RESIDUAL, Faces, Projected
 from nngames.activations.numerics.rounding import EPS, Mask, floating, wide
 from nngames.core.errors import NotApplicableError
 from nngames.core.exact import fraction, rational
-
-#: The residual of the optimality conditions, relative to the size of the problem, above which the exact method decides.
-RESIDUAL = 1e-12
 
 
 @activation_named("polyhedron")
@@ -67,7 +64,7 @@ class PolyhedronProjection(RationalProjection):
 
     @cached_property
     def _faces(self) -> Faces:
-        return Faces(self._rows[0])
+        return Faces(*self._rows)
 
     @cached_property
     def _quadratic_program(self) -> tuple[Array, Array, Array, Array]:
@@ -164,8 +161,12 @@ class PolyhedronProjection(RationalProjection):
 
     def project(self, v: Array) -> Array:
         """Return the nearest point of the polyhedron."""
-        if v.ndim == 1 and v.min() >= -SAFE and v.max() <= SAFE:
-            return np.array(self._project_one(v, 1.0)[0])
+        if v.ndim == 1 and (square := v.dot(v)) <= SAFE**2:
+            face = self._faces.surely(v, math.sqrt(square), 1.0)
+            if face is not None:
+                return face.project(v, 1.0)[0]
+            p = self._project_anew(v, 1.0)[0]
+            return p.copy() if p is v else p
         return self._solve(v)[0]
 
     def _solve(self, v: Array) -> tuple[Array, Array, Array]:
@@ -182,7 +183,14 @@ class PolyhedronProjection(RationalProjection):
                 error.reshape(v.shape[:-1]) * scale[..., 0],
             )
 
-    def _project_one(self, v: Array, factor: float) -> tuple[Array, Array, float]:
+    def _project_one(self, v: Array, factor: float) -> Projected:
+        """Return the projection of one point on {z: A z <= b/factor}, its multipliers, and a bound on its error."""
+        length = math.sqrt(v.dot(v))
+        face = self._faces.surely(v, length, factor)
+        found = None if face is None else self._faces.accepted(face, v, length, factor)
+        return self._project_anew(v, factor) if found is None else found
+
+    def _project_anew(self, v: Array, factor: float) -> Projected:
         """Return the projection of one point on {z: A z <= b/factor}, its multipliers, and a bound on its error.
 
         Where the conditions fail, because daqp's tolerance let a row in or out, the exact method decides. For a set
@@ -193,20 +201,16 @@ class PolyhedronProjection(RationalProjection):
         OptionError
             If there is no point, not even up to ``RESIDUAL``: proved in exact arithmetic.
         """
-        rows, offsets = self._rows[0], self._rows[1] / factor
+        rows, faces = self._rows[0], self._faces
+        offsets = self._rows[1] if factor == 1.0 else self._rows[1] / factor
         if (rows.dot(v) <= offsets).all():
+            faces.last = None
             return v, np.zeros(len(rows)), 0.0
         active = self._active_rows(v, offsets)
         if active is not None and active.any():
-            face = self._faces.of(active)
-            p, y = face.project(v, offsets[active])
-            unit = (self.size + 8) * EPS
-            size = 1.0 + math.sqrt(p.dot(p)) + float(np.abs(offsets).max())
-            drift = unit * face.condition * math.sqrt(v.dot(v))
-            if (rows.dot(p) - offsets).max() <= RESIDUAL * size + drift and y.min() >= -drift:
-                multipliers = np.zeros(len(rows))
-                multipliers[active] = np.maximum(y, 0.0)
-                return p, multipliers, 2 * drift + unit * face.condition * size
+            found = faces.accepted(faces.of(active), v, math.sqrt(v.dot(v)), factor)
+            if found is not None:
+                return found
         p, y = self._project_exactly(v, factor, 0.0)
         if p is not None:
             return p, y, 8 * EPS * float(np.linalg.norm(p))

@@ -36,6 +36,8 @@ GRAM_INDEPENDENCE = 1e-10
 LOADING, COMPILING = 0.5, 10.0
 #: Products of more multiplications gain nothing from compiled loops beside the BLAS.
 LARGEST_PRODUCT = 250_000
+#: Columns that compiled factors eliminate at once.
+PANEL = 8
 #: Seconds that one multiplication, and one layer, takes at most: what bounds a stretch of compiled steps in time.
 _PER_MULTIPLICATION, _PER_LAYER = 1e-9, 1e-6
 

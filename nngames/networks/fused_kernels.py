@@ -318,7 +318,7 @@ def relaxed_steps(
                 # The next pass tells.
                 since = -1
                 continue
-        if k + 2 == len(displacements):
+        if k + 2 == len(displacements) and (residual > numbers[5] or k + 2 == most):
             # What begins from the last displacement shall know its last digits.
             since = -1
         if not target < residual <= bound or (k + 1 == len(displacements) and residual > numbers[5]):

@@ -377,7 +377,10 @@ class CompositePass(Compilable):
     def fused(self) -> FusedMap | None:
         """The map on x_L packed for the compiled kernels; None where they do not take it."""
         layers = self.layers(np.dtype(np.float64))
-        return fused_layer(layers[0]) if len(layers) == 1 else fused_map(layers, composite=True)
+        if len(layers) == 1 and isinstance(layers[0].single, SparseMap):
+            # The same map, packed once.
+            return self._network.joint.fused
+        return fused_map(layers, composite=True)
 
     def _unpacked(self, compiled: CompiledPass | CompiledSparsePass, state: Array, out: Array) -> Array:
         """Write the outputs of all layers into ``out``."""

@@ -44,6 +44,7 @@ registry.discover(
         "mixed_batch",
         "mixed_precision",
         "multisecant",
+        "newton_compiled",
         "newton_systems",
         "options",
         "piecewise_equation",

@@ -22,7 +22,8 @@ from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.games import CoupledGame, Game, NetworkGame
 from nngames.networks.couplings import LinearCoupling
-from nngames.solvers.newton import COMPILED, DENSE_SIZE, affine, compiled_multiplications
+from nngames.solvers.newton import DENSE_SIZE, affine
+from nngames.solvers.newton_compiled import COMPILED, compiled_multiplications
 from nngames.solvers.newton_systems import SINGLE
 
 #: Displacements of plain passes from which the schemes are judged.
@@ -43,8 +44,8 @@ FORECAST = 1.5e-4
 DENSE_PRODUCT, SPARSE_PRODUCT = 3e-10, 1.5e-9
 #: The same in single precision in a product of matrices and in a factorisation; what each column of the latter adds.
 MATRIX_PRODUCT, FACTOR_PRODUCT, FACTOR_COLUMN = 2e-11, 4e-11, 3.5e-7
-#: Seconds that a compiled Newton direction takes beside its passes, and for each multiplication.
-COMPILED_DIRECTION, COMPILED_FACTOR_PRODUCT = 2e-6, 1e-9
+#: Seconds that a compiled Newton direction takes beside products and factors, and for each column.
+COMPILED_DIRECTION, COMPILED_COLUMN = 2e-6, 1.2e-7
 #: Seconds that a Newton direction takes beside products and factors, and for each entry of its system.
 DIRECTION, SYSTEM_ENTRY = 4e-5, 5e-10
 #: For one in a sparse product with a vector of at least ``LONG`` entries, which does not fit into the cache.
@@ -193,8 +194,10 @@ def _counted(game: Game, compiled: bool) -> Costs:
         product = COMPILED_SPARSE_PRODUCT if view.size < LONG else SCATTERED_PRODUCT
     plain = COMPILED_STEP + product * fused.multiplications + ENTRY * fused.entries
     multiplications = compiled_multiplications(fused)
-    if multiplications <= COMPILED:
-        newton = directions * (COMPILED_DIRECTION + COMPILED_FACTOR_PRODUCT * multiplications + 4 * plain)
+    in_steps = multiplications <= COMPILED or (math.isfinite(multiplications) and not single)
+    if in_steps and isinstance(game, NetworkGame):
+        begun = COMPILED_DIRECTION + COMPILED_COLUMN * view.size
+        newton = directions * (begun + _system_seconds(game, view.size) + 4 * plain)
     if fused.sparse:
         return Costs(plain, accelerated, newton, plain + COMPILED_STEP + COMPILED_SPECTRAL_ENTRY * view.size, single)
     return Costs(plain, plain + 2 * COMPILED_STEP + 2e-8 * view.size, newton, affine=single)
@@ -235,13 +238,17 @@ def _read_mostly(game: Game) -> bool:
 def _newton_seconds(game: Game, size: int, once: float, directions: int) -> float:
     if size > DENSE_SIZE or not isinstance(game, NetworkGame):
         return directions * min(size, KRYLOV_PASSES) * (once + ACCELERATED_STEP)
+    return directions * (DIRECTION + FACTOR_COLUMN * size + _system_seconds(game, size) + 4 * once)
+
+
+def _system_seconds(game: NetworkGame, size: int) -> float:
+    """Return the seconds for the products and factors of a system."""
     products = sum(coupling.multiplications for coupling in game.network.couplings)
     layers = len(game.network.players)
     # On a ring of L layers L - 1 products of matrices make the system.
     system = MATRIX_PRODUCT * size * products * (layers - 1) / layers
-    factors = FACTOR_PRODUCT * size**3 / 3 + FACTOR_COLUMN * size
     precision = 1 if size >= SINGLE else 2
-    return directions * (DIRECTION + precision * (system + factors) + SYSTEM_ENTRY * size**2 + 4 * once)
+    return precision * (system + FACTOR_PRODUCT * size**3 / 3) + SYSTEM_ENTRY * size**2
 
 
 def plain_factor(displacements: Array | Sequence[Array]) -> float:

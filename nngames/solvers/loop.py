@@ -28,6 +28,8 @@ Callback = Callable[[Iterate], Any]
 CLOSE = 1e-3
 #: Seconds for which compiled steps may go on before the loop looks at the clock, and Ctrl-C is heard.
 UNINTERRUPTED = 0.02
+#: Python counts fewer states in less time than an array takes.
+FEW = 64
 #: 1, 2, ...: the places of the states in a stretch, which the rule for stalling does not let be longer.
 COUNTS = np.arange(1.0, STALL_ITERATIONS)
 
@@ -186,7 +188,11 @@ class Run:
         if passed:
             # Nobody looked at the clock in between: the steps share the time evenly.
             began, ended = self._seconds[-1], time.perf_counter() - self._began - self._excluded
-            self._seconds += (COUNTS[: len(passed)] * ((ended - began) / len(residuals)) + began).tolist()
+            share = (ended - began) / len(residuals)
+            if len(passed) < FEW:
+                self._seconds += [began + share * place for place in range(1, len(residuals))]
+            else:
+                self._seconds += (COUNTS[: len(passed)] * share + began).tolist()
         self._residuals += passed
         self._evaluations += evaluations[:-1] if isinstance(evaluations, range) else evaluations[:-1].tolist()
         self._last = state

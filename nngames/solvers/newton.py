@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,6 +15,7 @@ from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game, NetworkGame
 from nngames.networks.fused import FusedMap, Kernels
 from nngames.solvers.fixed_point import check_map
+from nngames.solvers.newton_compiled import fused_for_newton, room_for, rules
 from nngames.solvers.newton_systems import FORCING, Solve, Systems
 from nngames.solvers.safeguard import DECAY, RESIDUAL_LIMIT, STEP_LIMIT, SafeguardedProblem, safeguarded_guarantee
 from nngames.solvers.solver import Guarantee, Solver, State, solver_named
@@ -43,11 +42,7 @@ WORTH = 1e-3
 #: After the j-th direction in a row that fails, min(2^j, this) relaxed steps are taken before the next is computed.
 MOST_RELAXED = 64
 
-#: A direction of at most so many multiplications is made in a compiled step.
-COMPILED = 100_000
-#: After so many updates of compiled factors they are made anew.
-UPDATES = 64
-_RULES = np.array((STEP_LIMIT, RESIDUAL_LIMIT, DECAY, DESCENT, SHORTEST, REUSE))
+_RULES = rules(STEP_LIMIT, RESIDUAL_LIMIT, DECAY, DESCENT, SHORTEST, REUSE)
 
 
 @solver_named("newton")
@@ -71,6 +66,9 @@ class Newton(Solver):
     kept with the network, which is half as much memory again; so are with the game, where its map is affine and n <=
     1500, the factors of Id - J and what their refinement needs, at most 2.5 n^2 numbers for each map, and n^2 more in
     single precision after starts in it.
+
+    On dense rings of up to about 500 neurons a layer the steps are compiled where Numba is installed, and a packed copy
+    of the weights in double precision is kept with the network.
 
     Every direction to which J is applied counts as one evaluation, in a batch or not: a dense Jacobian counts as many
     as the map's argument has entries, also where fewer were needed or its factors were kept, one more prepares it, and
@@ -142,39 +140,33 @@ class NewtonProblem(SafeguardedProblem):
         self._failures = self._relaxed_steps = 0
         self._steps: list[Array] = []
         self._factorised: Solve | None = None
-        self._fused: Any = None
-        # The map of a large ring would be a copy of its weights.
-        fused = view.fused if dense and view.size**3 / 3 <= COMPILED else None
-        if fused is not None and (multiplications := compiled_multiplications(fused)) <= COMPILED:
-            self._fused = copy(fused)
-            # A step may form a Jacobian and try four shares.
-            self._fused.seconds *= 5 + multiplications / fused.multiplications
+        self._fused: Any = fused_for_newton(view, kept is not None) if dense else None
         self._room: list[Array] | None = None
-        self._held = 0
+        self._held = self._held_single = 0
 
     @property
     def fused(self) -> FusedMap | None:
-        """The map for compiled steps: that of a small ring whose Jacobian is formed."""
+        """The map for compiled steps: that of a ring of dense layers whose Jacobian is formed."""
         return self._fused
 
     def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
         """Return the state after compiled steps, or after another one where no direction succeeds."""
         fused = self._fused
         if not self._relaxed_steps and self._factorised is None:
-            x, g, n = state.x.copy(), state.memory.copy(), state.x.size
+            x, g = state.x.copy(), state.memory.copy()
             if self._room is None:
-                rows = int(fused.stages[:, 0].max())
-                shapes = (2, rows, n), (n, n), (UPDATES, n), (3, 1, n)
-                self._room = [*map(np.empty, shapes), np.empty(n, dtype=np.int64)]
+                self._room = room_for(fused)
             residuals, evaluations = np.empty(stretch.steps), np.empty(stretch.steps, dtype=np.int64)
             numbers = np.array((stretch.target, stretch.bound, self._initial, self._best, self._reuse))
-            counts = np.array((stretch.steps, state.evaluations, self._accepted, self._held), dtype=np.int64)
+            single = self._systems is not None and self._systems.single
+            progress = state.evaluations, self._accepted, self._held, self._held_single, single
+            counts = np.array((stretch.steps, *progress), dtype=np.int64)
             iterates = x.reshape(fused.shape), g.reshape(fused.shape)
             made = kernels.newton_steps(
                 *fused.arguments(), *iterates, *self._room, _RULES, numbers, counts, residuals, evaluations
             )
             if made:
-                _, passes, self._accepted, self._held = counts.tolist()
+                _, passes, self._accepted, self._held, self._held_single, _ = counts.tolist()
                 self._best, self._failures, self.rejected = float(numbers[3]), 0, False
                 return State(x, float(residuals[made - 1]), passes, g), residuals[:made], evaluations[:made]
         following = self.descend(state)
@@ -240,14 +232,6 @@ class NewtonProblem(SafeguardedProblem):
         except (DomainError, np.linalg.LinAlgError):
             return None, evaluations + 1
         return found, evaluations + passes
-
-
-def compiled_multiplications(fused: FusedMap | None) -> float:
-    """Return those of a direction in a compiled step; inf where there is none, on sparse and joint maps."""
-    if fused is None or fused.sparse or fused.shape[0] > 1:
-        return math.inf
-    n, first = fused.shape[1], int(fused.stages[0, 0] * fused.stages[0, 1])
-    return n * (fused.multiplications - first) + n**3 / 3
 
 
 #: Of games whose map is affine, what solves with Id - J.

@@ -45,11 +45,16 @@ class Systems:
     view : FixedPoint
     kept : dict or None
         Where the factors of a map are kept whose J is everywhere the same.
+
+    Attributes
+    ----------
+    single : bool
+        Whether single precision has served so far.
     """
 
     def __init__(self, view: FixedPoint, kept: dict[Any, Any] | None) -> None:
         self._view, self._kept = view, kept
-        self._single = True
+        self.single = True
 
     def solve(self, x: Array, g: Array) -> tuple[Array | None, Solve | None, int]:
         """Return d with (Id - J) d = g at x, what solves so for other g, and the passes that this is worth.
@@ -58,14 +63,14 @@ class Systems:
         """
         passes = g.size + 1
         form = _Form(self._view, x)
-        if self._single and g.size >= SINGLE and g.dtype == np.float64:
+        if self.single and g.size >= SINGLE and g.dtype == np.float64:
             single: SingleFactor | None = self._known("single", form, _in_single)
             if single is not None:
                 found = single.refined(g)
                 if found is not None:
                     return found, single, passes + 1
                 passes += g.size + 1
-                self._single = False
+                self.single = False
         double: Solve | None = self._known(g.dtype, form, _in_double)
         return (None if double is None else double(g)), double, passes
 

@@ -22,12 +22,12 @@ from nngames.solvers.anderson import AndersonProblem
 from nngames.solvers.extrapolation import state_ahead
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.forecast import DISPLACEMENTS, JUDGED, passes_before_forecast, steps_to
-from nngames.solvers.judging import NEWTON_WINDOW, QUICK, Judge
+from nngames.solvers.judging import LOOK, NEWTON_WINDOW, QUICK, Judge
 from nngames.solvers.last_resorts import Resort, last_resorts
 from nngames.solvers.mixed_precision import MixedProblem
 from nngames.solvers.safeguard import SafeguardedProblem
 from nngames.solvers.solver import Budget, Ended, Problem, Solver, State
-from nngames.solvers.spectral import SpectralProblem
+from nngames.solvers.spectral import SpectralProblem, SweepProblem
 from nngames.solvers.stopping import Stretch
 from nngames.solvers.turns import TRIAL, Turn, fast_scheme, first_scheme, known_displacement
 
@@ -81,6 +81,7 @@ class Course(Problem):
         self._smallest = math.inf
         #: The scheme's problem, its variables and their displacement, where they are known.
         self._best: tuple[Problem | None, Array, Array | None]
+        self._start: Array
         self._judge: Judge
 
     def restrict(self, profile: Array) -> Array:
@@ -97,7 +98,7 @@ class Course(Problem):
 
     def begin(self, profile: Array) -> State:
         """Return the state of the first scheme that is defined at the profile. Raises DomainError if none is."""
-        self._best = (None, profile, None)
+        self._best, self._start = (None, profile, None), profile
         self._judge = Judge(self.game, self.target, self.left)
         limit = self.budget.max_seconds
         try:
@@ -112,6 +113,8 @@ class Course(Problem):
             return self._resort(0)
         if first.name in UNFORECAST:
             self.turn.check = self._judge.window(first.name)
+        if isinstance(self.turn.problem, SweepProblem) and not math.isfinite(state.residual):
+            return self._leave(state.evaluations, "left the finite numbers at once")
         return state
 
     def _keep_displacements(self) -> None:
@@ -195,9 +198,7 @@ class Course(Problem):
             else:
                 turn.check = DISPLACEMENTS
                 if turn.count == 0:
-                    # Quick passes are not even interrupted for a look at them.
-                    turn.check += int(steps_to(self.target, state.residual, QUICK))
-                    stretch.pause = QUICK_FALL * state.residual
+                    turn.check, stretch.pause = self._uninterrupted(state.residual)
         stretch.steps = min(stretch.steps, max(1, turn.check - turn.count))
         stretch.bound = min(stretch.bound, self._bound())
         following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
@@ -212,6 +213,17 @@ class Course(Problem):
                 turn.displacements = kept + len(residuals)
                 turn.check = DISPLACEMENTS
         return self._next(following), residuals, evaluations
+
+    def _uninterrupted(self, residual: float) -> tuple[int, float]:
+        """Return how many of the first passes are made at once, and the residual above which they end with those kept.
+
+        Quick passes are not even interrupted for a look at them, nor are those that reach the target at the pace of the
+        first ones before they have taken as long as a look.
+        """
+        quick, look = steps_to(self.target, residual, QUICK), LOOK / self._judge.costs.plain
+        if look <= quick:
+            return DISPLACEMENTS + int(quick), QUICK_FALL * residual
+        return DISPLACEMENTS + int(look), QUICK ** (DISPLACEMENTS * quick / (DISPLACEMENTS + look)) * residual
 
     def _next(self, following: State) -> State:
         """Return the state that follows a step of the present scheme: its own, or another's if it is left."""
@@ -293,7 +305,7 @@ class Course(Problem):
         begun = self.turn.scheme.name
         if begun in UNFORECAST and (name is None or begun == "spectral") and "picard" not in self.left:
             # The run began with it: nothing was forecast yet but Newton's method, of which nothing is known.
-            return self._enter(fast_scheme("picard"), evaluations, DISPLACEMENTS, plain=True)
+            return self._enter_plainly(evaluations)
         while True:
             if name is None:
                 promised = self._judge.promises(self._smallest)
@@ -305,6 +317,19 @@ class Course(Problem):
                 return self._enter(fast_scheme(name, long), evaluations, self._judge.window(name))
             except DomainError as error:
                 self._refusal, self.left[name], name = error, CANNOT_START, None
+
+    def _enter_plainly(self, evaluations: int) -> State:
+        """Return the first state of plain passes after the scheme with which the run began.
+
+        Sweeps of an expanding map may have led far away from the start, from which the passes go then.
+        """
+        if isinstance(self.turn.problem, SweepProblem):
+            best, smallest, self._smallest = self._best, self._smallest, math.inf
+            state = self._enter(fast_scheme("picard"), evaluations, DISPLACEMENTS, self._start, plain=True)
+            if not smallest < state.residual:
+                return state
+            evaluations, self._best, self._smallest = state.evaluations, best, smallest
+        return self._enter(fast_scheme("picard"), evaluations, DISPLACEMENTS, plain=True)
 
     def _enter(
         self, scheme: Solver, evaluations: int, check: int, profile: Array | None = None, plain: bool = False

@@ -71,23 +71,30 @@ def first_scheme(game: Game, deadline: float = math.inf) -> Solver:
 
     That is a sweep where one of them is a forward pass; Newton's method where it solves one system of linear equations,
     whose factors are kept; on a sparse network compiled sweeps with spectral steps, which seldom need more passes than
-    any other scheme; and spectral steps where influence is mutual and passes are short.
+    any other scheme, but not on a ring of several layers, which answer in turn in every plain pass; and spectral steps
+    where influence is mutual and passes are short.
     Raises TimeUpError where it is not known before ``deadline`` whether there is a forward pass.
     """
     loaded = kernels(limited=True) is not None
-    kept = _first.setdefault(game, {})
+    kept = _first.get(game)
+    if kept is None:
+        kept = _first[game] = {}
     known = kept.get(loaded)
     if known is None:
         if forward_pass(game, deadline) is not None:
             known = registry.create("best_response", order="topological")
         elif keeps_factors(game, view := game.fixed_point()) and view.elimination is not None:
             known = registry.create("newton")
-        elif loaded and isinstance(game, NetworkGame) and block_sweep(game.network) is not None:
+        elif loaded and view.size == game.size and _sweeps(game):
             known = registry.create("spectral", order="sequential")
         else:
             known = registry.create("spectral" if pass_seconds(game) <= SHORT_PASSES and mutual(game) else "picard")
         kept[loaded] = known
     return known
+
+
+def _sweeps(game: Game) -> bool:
+    return isinstance(game, NetworkGame) and block_sweep(game.network) is not None
 
 
 def mutual(game: Game) -> bool:

@@ -148,6 +148,8 @@ def test_relaxed_steps_go_on_from_where_the_sweep_began() -> None:
     y = swept(played.network, x, pieces)
     np.testing.assert_allclose(state.x, y, atol=1e-13)
     np.testing.assert_allclose(state.memory, y - x, atol=1e-13)
+    # That is no displacement of the joint map, with which another scheme might go on.
+    assert turns.known_displacement(problem, state) is None
     relaxed = problem.relax(state, state.evaluations)
     start = x + 0.5 * (y - x)
     np.testing.assert_allclose(relaxed.x, swept(played.network, start, pieces), atol=1e-13)
@@ -222,3 +224,16 @@ def test_an_automatic_run_leaves_sweeps_that_do_not_help() -> None:
     assert result.converged
     assert result.method != "auto:spectral"
     assert "spectral" in result.message
+
+
+@pytest.mark.parametrize(("factor", "why"), [(1e150, "left the finite numbers at once"), (1e3, "after 1 steps")])
+@pytest.mark.usefixtures("compiled")
+def test_an_automatic_run_goes_back_to_the_start_from_sweeps_that_lead_away(factor: float, why: str) -> None:
+    """Each piece of an expanding map multiplies what the last one made of the start."""
+    matrix = weights(400)
+    matrix = sparse.csr_array(abs(matrix - sparse.diags_array(matrix.diagonal()))) * factor
+    played = nng.Network.recurrent(matrix, np.ones(400), "relu").game(players="neurons")
+    result = nng.solve(played, max_iterations=6)
+    assert why in result.message
+    start = np.zeros(400)
+    assert result.residual <= np.linalg.norm(played.network.joint(start) - start)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import nngames as nng
-from nngames.networks import forms, fused_newton
+from nngames.networks import forms, fused_factors, fused_newton, fused_systems
 from nngames.results.result import Result
-from nngames.solvers import loop, newton
+from nngames.solvers import loop, newton, newton_compiled, newton_systems
 from nngames.solvers.stopping import Stretch
 
 FORMS = {
@@ -68,7 +68,7 @@ def test_a_compiled_slope_is_the_derivative(label: str) -> None:
     activation = nng.activation(label, **FORMS[label])
     form, a, b = forms.form_of(activation)  # type: ignore[misc]
     points = [*np.arange(-3, 6.25, 0.5), -0.2, *np.random.default_rng(0).uniform(-40, 40, 50)]
-    slopes = [fused_newton.slope(form, float(a), float(b), float(v)) for v in points]
+    slopes = [fused_systems.slope(form, float(a), float(b), float(v)) for v in points]
     np.testing.assert_allclose(slopes, activation.derivative(np.array(points)), rtol=1e-10, atol=1e-15)
 
 
@@ -77,23 +77,62 @@ def test_the_forms_are_all_of_the_table() -> None:
     assert made == set(range(12))
 
 
-@pytest.mark.parametrize("sizes", [[7], [5, 5], [3, 9, 6], [6, 2, 8, 5]])
-def test_a_compiled_system_is_that_of_the_view(sizes: list[int]) -> None:
-    view = ring(sizes, "elu", 0.5, 0).fixed_point()
-    n, rng, rows = view.size, np.random.default_rng(1), max(sizes)
-    x, matrix = rng.standard_normal((1, n)), np.empty((n, n))
-    fused_newton.system(*view.fused.arguments(), x, np.full((2, rows, n), np.nan), matrix)
-    np.testing.assert_allclose(matrix, np.eye(n) - view.jacobian(x[0]), rtol=0, atol=1e-12)
-    g, d, pivots = rng.standard_normal((1, n)), np.empty((1, n)), np.empty(n, dtype=np.int64)
-    expected = np.linalg.solve(matrix, g[0])
-    assert fused_newton.factorise(matrix, pivots)
-    fused_newton.substitute(matrix, pivots, g, d)
-    np.testing.assert_allclose(d[0], expected, rtol=1e-10)
+def solved(view: Any, single: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return Id - J at a point, g, and the d that compiled factors have for it."""
+    n, rng = view.size, np.random.default_rng(1)
+    x, g, d = rng.standard_normal((1, n)), rng.standard_normal((1, n)), np.empty((1, n))
+    room = newton_compiled.room_for(view.fused)
+    zeros, slopes, places, orders, double, bits, *_, pivots, _, _ = room
+    if single:
+        double = np.empty(double.shape, dtype=np.float32)
+        bits = double.view(np.int32)
+    double[...] = np.nan
+    weights, biases, parameters, stages, *work = view.fused.arguments()
+    found = slopes, places, orders
+    with np.errstate(all="ignore"):
+        fused_systems.write_slopes(weights, biases, parameters, stages, *work, x, *found)
+        assert fused_systems.factors_at(weights, *found, double, bits, pivots)
+        fused_systems.solve(weights, zeros, stages, *work, *found, double, pivots, g, d)
+    return np.eye(n) - view.jacobian(x[0]), g[0], d[0]
+
+
+@pytest.mark.parametrize("activation", ["elu", "relu"])
+@pytest.mark.parametrize("sizes", [[7], [5, 5], [3, 9, 6], [6, 2, 8, 5], [17, 21], [25]])
+def test_a_compiled_direction_solves_the_system_of_the_view(sizes: list[int], activation: str) -> None:
+    """With one panel of columns and with several, all entries active and some."""
+    view = ring(sizes, activation, 0.5, 0).fixed_point()
+    matrix, g, d = solved(view, single=False)
+    np.testing.assert_allclose(d, np.linalg.solve(matrix, g), rtol=0, atol=1e-11)
+    matrix, g, d = solved(view, single=True)
+    miss = np.abs(matrix @ d - g).max()
+    assert 1e-10 < miss < 1e-4 or not (matrix != np.eye(len(matrix))).any()
+
+
+@pytest.mark.parametrize("n", [1, 8, 9, 30])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_factors_need_their_pivots(n: int, kind: type) -> None:
+    """The entries where none is found but by pivoting: a matrix with zeros on its diagonal."""
+    rng = np.random.default_rng(n)
+    matrix = rng.standard_normal((n, n)) + (n > 1) * 3 * np.roll(np.eye(n), 1, axis=0)
+    np.fill_diagonal(matrix, float(n == 1))
+    right = rng.standard_normal(n)
+    factors, columns, pivots = matrix.astype(kind), np.empty((n, n), dtype=kind), np.empty(n, dtype=np.int64)
+    bits = columns.view(np.int32 if kind is np.float32 else np.int64)
+    assert fused_factors.factorise(factors, columns, bits, np.empty((8, n), dtype=kind), pivots)
+    found = right.astype(kind)
+    fused_factors.substitute(factors, columns, pivots, found)
+    error = np.abs(found - np.linalg.solve(matrix, right)).max()
+    assert error <= 1000 * np.finfo(kind).eps * np.linalg.cond(matrix)
 
 
 @pytest.mark.parametrize("matrix", [[[1.0, 2.0], [0.5, 1.0]], [[np.nan, 1.0], [1.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]])
-def test_singular_and_infinite_systems_are_refused(matrix: list[list[float]]) -> None:
-    assert not fused_newton.factorise(np.array(matrix), np.empty(2, dtype=np.int64))
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_singular_and_infinite_systems_are_refused(matrix: list[list[float]], kind: type) -> None:
+    columns = np.empty((2, 2), dtype=kind)
+    bits = columns.view(np.int32 if kind is np.float32 else np.int64)
+    above, pivots = np.empty((8, 2), dtype=kind), np.empty(2, dtype=np.int64)
+    with np.errstate(invalid="ignore"):
+        assert not fused_factors.factorise(np.array(matrix, dtype=kind), columns, bits, above, pivots)
 
 
 def both(game: Any, request: pytest.FixtureRequest, **options: Any) -> tuple[Result, Result, list[int]]:
@@ -116,6 +155,47 @@ def test_a_compiled_run_is_the_run(
     np.testing.assert_array_equal(compiled.trace.evaluations, plain.trace.evaluations)
     np.testing.assert_allclose(compiled.trace.residual, plain.trace.residual, rtol=1e-4, atol=1e-11)
     np.testing.assert_allclose(compiled.profile, plain.profile, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(("activation", "size"), [("tanh", 2.0), ("relu", 1.0)])
+@pytest.mark.parametrize("sizes", [[12], [9, 12]])
+def test_a_compiled_run_in_single_precision_is_the_run(
+    sizes: list[int], activation: str, size: float, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With small systems in it: directions are refined, and those of later steps are not."""
+    for module in (newton_systems, newton_compiled):
+        monkeypatch.setattr(module, "SINGLE", 4)
+    monkeypatch.setattr(newton, "_RULES", np.array([*newton._RULES[:6], 4.0, newton_systems.FORCING]))
+    plain, compiled, made = both(ring(sizes, activation, size, 3), request, max_iterations=40, tolerance=1e-8)
+    assert sum(made) == plain.iterations >= 1
+    n = sizes[-1]
+    assert n + 3 in np.diff(plain.trace.evaluations)
+    np.testing.assert_array_equal(compiled.trace.evaluations, plain.trace.evaluations)
+    np.testing.assert_allclose(compiled.trace.residual, plain.trace.residual, rtol=1e-2, atol=1e-8)
+    np.testing.assert_allclose(compiled.profile, plain.profile, rtol=0, atol=1e-6)
+
+
+def test_single_precision_that_does_not_serve_is_left_to_numpy(
+    compiled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No miss is allowed: NumPy goes on in double precision, and so do the compiled steps after it."""
+    for module in (newton_systems, newton_compiled):
+        monkeypatch.setattr(module, "SINGLE", 2)
+    monkeypatch.setattr(newton_systems, "FORCING", 0.0)
+    monkeypatch.setattr(newton, "_RULES", np.array([*newton._RULES[:6], 2.0, 0.0]))
+    game, scheme, kernels = ring([6], "softsign", 2.0, 0), nng.solver("newton"), loop.kernels(limited=False)
+    problem = scheme.problem(game, np.random.default_rng(0))
+    state = scheme.start(problem, np.zeros(6))
+    following, residuals, _ = problem.several_steps(kernels, state, Stretch(3, 0, 1e-14, np.inf, 1.0))
+    assert compiled == [0]
+    assert len(residuals) == 1
+    assert not problem._systems.single
+    # Two directions of six columns, and the pass that prepares each.
+    assert following.evaluations == state.evaluations + 2 * 7 + 1
+    problem._factorised = None
+    following, _, _ = problem.several_steps(kernels, following, Stretch(1, 1, 1e-14, np.inf, 1.0))
+    assert compiled == [0, 1]
+    assert problem._held_single == 0
 
 
 def test_a_direction_that_fails_is_left_to_numpy(request: pytest.FixtureRequest) -> None:
@@ -147,7 +227,9 @@ def test_a_step_in_numpy_leaves_nothing_of_the_compiled_factors(compiled: list[i
     assert following.residual < residuals[-1]
 
 
-def test_which_runs_have_compiled_steps() -> None:
+def test_which_runs_have_compiled_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(newton_compiled, "installed", lambda: True)
+
     def taken(game: Any, **options: Any) -> bool:
         return nng.solver("newton", **options).problem(game, np.random.default_rng(0)).fused is not None
 
@@ -155,14 +237,19 @@ def test_which_runs_have_compiled_steps() -> None:
     assert taken(small)
     assert not taken(small, map="joint")
     assert not taken(small, linear_solver="gmres")
-    assert not taken(ring([80], "tanh", 1.0, 0))
-    assert not taken(ring([40, 40, 40], "tanh", 1.0, 0))
-    # A step takes as long as a Jacobian of 4 + 4/3 passes and five others, by which an interruption can wait.
+    assert taken(ring([80], "tanh", 1.0, 0))
+    assert taken(ring([40, 40, 40], "tanh", 1.0, 0))
+    # The factors of an affine game are kept with it, and its large ones serve better.
+    assert taken(ring([8, 8], "identity", 1.0, 0))
+    assert not taken(ring([80, 80], "identity", 1.0, 0))
+    # A step takes as long as five passes and a direction, by which an interruption can wait.
     seconds = small.fixed_point().fused.seconds
     problem = nng.solver("newton").problem(small, np.random.default_rng(0))
-    assert problem.fused.seconds == pytest.approx((5 + 4 + 4 / 3) * seconds)
+    multiplications = 8**3 + 8**3 / 3
+    expected = newton_compiled.PER_MULTIPLICATION * multiplications + newton_compiled.PER_COLUMN * 8
+    assert problem.fused.seconds == pytest.approx(5 * seconds + expected)
     assert small.fixed_point().fused.seconds == seconds
     # One product of matrices beside the factors: 40 * 40 * 12 + 40^3 / 3.
     fused = ring([12, 40], "tanh", 1.0, 0).fixed_point().fused
-    assert newton.compiled_multiplications(fused) == 40 * 480 + 40**3 / 3 <= newton.COMPILED
-    assert newton.compiled_multiplications(None) == np.inf
+    assert newton_compiled.compiled_multiplications(fused) == 40 * 480 + 40**3 / 3 <= newton_compiled.COMPILED
+    assert newton_compiled.compiled_multiplications(None) == np.inf

@@ -11,12 +11,12 @@ import pytest
 from scipy import sparse
 
 import nngames as nng
-from nngames.core.errors import DomainError, NotApplicableError, OptionError
+from nngames.core.errors import DomainError, InputError, NotApplicableError, OptionError
 from nngames.networks import order
 from nngames.results.result import Status
 from nngames.solvers import anderson, auto, forecast, judging, last_resorts, stages, turns
 from nngames.solvers.mixed_precision import MixedProblem
-from nngames.solvers.solver import State, registry
+from nngames.solvers.solver import Budget, State, registry
 
 
 def scalar_ring(weights: list[float], biases: list[float], activation: str = "identity") -> nng.NetworkGame:
@@ -516,3 +516,46 @@ def test_acyclic_networks_are_told_from_others() -> None:
         assert not (walks and acyclic)
         found += walks
     assert found > 20
+
+
+@pytest.mark.parametrize("size", [5, 20, 200])
+def test_first_passes_that_end_before_a_look_would_pay_are_not_interrupted(size: int) -> None:
+    """They are those whose residual, falling by one factor, reaches the target in the time of a look, or quick ones."""
+    game, target = nng.Network.ring([0.5 * np.eye(size)], [np.ones(size)], ["tanh"]).game(), 1e-9
+    course = auto.Auto().problem(game, np.random.default_rng(0))
+    auto.Auto().prepare(course, Budget(target, 100, None))
+    course.begin(np.zeros(size))
+    course._judge.compile()
+    most, pause = course._uninterrupted(2.0)
+    factor = (pause / 2.0) ** (1 / forecast.DISPLACEMENTS)
+    later, plain = most - forecast.DISPLACEMENTS, course._judge.costs.plain
+    if size == 200:
+        assert factor == pytest.approx(judging.QUICK)
+        assert 2.0 * factor ** (later + 1) < target <= 2.0 * factor**later
+        assert later * plain > judging.LOOK
+    else:
+        assert factor > judging.QUICK
+        assert 2.0 * factor ** (most + 1) < target <= 2.0 * factor**most
+        assert later * plain <= judging.LOOK < (later + 1) * plain
+
+
+@pytest.mark.parametrize("method", ["auto", "picard", "newton"])
+def test_a_scheme_that_draws_nothing_leaves_the_generator_as_it_is(method: str) -> None:
+    rng = np.random.default_rng(3)
+    before = rng.bit_generator.state
+    game = scalar_ring([0.5, 0.5], [0.0, 1.0])
+    assert nng.solve(game, method, seed=rng).converged
+    assert rng.bit_generator.state == before
+    with pytest.raises(InputError, match="seed must be a nonnegative integer"):
+        nng.solve(game, method, seed=-1)
+
+
+def test_a_ring_of_many_small_layers_begins_with_plain_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are assembled into one sparse matrix, but plain passes of the composite map answer in turn already."""
+    game = generated("gaussian", size=20, layers=16)
+    assert game.network.joint.assembled
+    monkeypatch.setattr(turns, "kernels", lambda limited: object())
+    assert turns.first_scheme(game).name == "picard"
+    monkeypatch.setattr(turns, "_sweeps", lambda game: True)
+    one = generated("gaussian", size=20, layers=1)
+    assert turns.first_scheme(one).name == "spectral"

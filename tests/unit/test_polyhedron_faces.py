@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -31,43 +33,102 @@ def test_a_face_projects_as_least_squares_do() -> None:
     rows[3] = rows[1]
     offsets[3] = offsets[1]
     mask = np.array([True, True, False, True, True, False])
-    p, multipliers = Faces(rows).of(mask).project(v, offsets[mask])
-    correction = np.linalg.lstsq(rows[mask], rows[mask] @ v - offsets[mask])[0]
-    np.testing.assert_allclose(p, v - correction, atol=1e-13)
-    np.testing.assert_allclose(rows[mask].T @ multipliers, v - p, atol=1e-13)
+    for factor in (1.0, 4.0):
+        face = Faces(rows, offsets).of(mask)
+        p, coordinates = face.project(v, factor)
+        multipliers = face.inverse @ coordinates
+        correction = np.linalg.lstsq(rows[mask], rows[mask] @ v - offsets[mask] / factor)[0]
+        np.testing.assert_allclose(p, v - correction, atol=1e-13)
+        np.testing.assert_allclose(rows[mask].T @ multipliers, v - p, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", ["random", "twice", "whole", "parallel"])
+def test_faces_known_before_spare_daqp_and_change_no_digit(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    rows, offsets = rng.standard_normal((9, 4)), 0.1 + rng.random(9)
+    if kind == "twice":
+        rows[5], offsets[5] = rows[1], offsets[1]
+    if kind == "whole":
+        rows, offsets = np.round(rows + 0.2 * np.sign(rows)), np.ones(9)
+    if kind == "parallel":
+        rows[5] = rows[1] + 1e-9 * rng.standard_normal(4)
+    used = PolyhedronProjection(rows.tolist(), offsets.tolist())
+    # Between two points on each face: across faces, onto a vertex of integer data, and inside.
+    ends = rng.standard_normal((60, 4)) * np.logspace(-1, 17, 60)[:, None]
+    points = [a + t * (b - a) for a, b in pairwise(ends) for t in (0, 0.01, 0.02, 0.5)] + [*np.round(ends[:20])]
+    asked: list[int] = []
+    active_rows = PolyhedronProjection._active_rows
+    monkeypatch.setattr(PolyhedronProjection, "_active_rows", lambda *given: asked.append(1) or active_rows(*given))
+    together = [used._project_one(point, 1.0) for point in points]
+    often = len(asked)
+    daqp = 0
+    for point, (p, multipliers, error) in zip(points, together, strict=True):
+        used._faces.last = None
+        np.testing.assert_array_equal(used(point), p)
+        np.testing.assert_array_equal(used(point), p)
+        used._faces.last = None
+        asked.clear()
+        alone = used._project_one(point, 1.0)
+        daqp += len(asked)
+        np.testing.assert_array_equal(alone[0], p)
+        np.testing.assert_array_equal(alone[1], multipliers)
+        assert alone[2] == error
+    assert often < daqp
+
+
+def test_a_point_on_the_edge_of_two_faces_is_left_to_daqp(monkeypatch: pytest.MonkeyPatch) -> None:
+    # (2, 1) is projected on the vertex (1, 1) by the first row alone: the multiplier of the second one is 0.
+    square = PolyhedronProjection(((1.0, 0.0), (0.0, 1.0)), (1.0, 1.0))
+    square(np.array([2.0, 2.0]))
+    assert square._faces.last.active.all()
+    asked: list[int] = []
+    active_rows = PolyhedronProjection._active_rows
+    monkeypatch.setattr(PolyhedronProjection, "_active_rows", lambda *given: asked.append(1) or active_rows(*given))
+    square(np.array([3.0, 4.0]))
+    assert not asked
+    for point in ([2.0, 1.0], [2.0, 1.0 + 1e-12], [2.0, 1.0 - 1e-12]):
+        square(np.array([2.0, 2.0]))
+        square(np.array(point))
+    assert len(asked) == 3
+    # An obtuse wedge, whose multipliers hang on the rounding of its rows.
+    wedge = PolyhedronProjection(((1.0, 0.0), (1.0, 1e-3)), (1.0, 1.0))
+    for _ in range(2):
+        np.testing.assert_allclose(wedge(np.array([3.0, 1e-3])), [1.0, 0.0], atol=1e-12)
+    assert wedge._faces.last.active.all()
+    assert len(asked) == 5
 
 
 def test_faces_used_last_are_kept_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     factorised = faces._factorised
-    monkeypatch.setattr(faces, "_factorised", lambda rows: made.append(len(rows)) or factorised(rows))
-    # A face of one row and four columns has five entries.
-    monkeypatch.setattr(faces, "MOST_ENTRIES", 10)
-    few = Faces(np.eye(4))
+    monkeypatch.setattr(faces, "_factorised", lambda *given: made.append(1) or factorised(*given))
+    # A face of one row among four of four columns has 26 entries.
+    monkeypatch.setattr(faces, "MOST_ENTRIES", 60)
+    few = Faces(np.eye(4), np.ones(4))
     masks = [row == 1 for row in np.eye(4)]
     for place in (0, 1, 0, 2, 0, 1):
         few.of(masks[place])
     # The third one took the place of the second, which had to be made again.
     assert len(made) == 4
     monkeypatch.setattr(faces, "MOST_ENTRIES", 1)
-    assert Faces(np.eye(4)).of(masks[3]).right.tolist() in ([[0, 0, 0, 1]], [[0, 0, 0, -1]])
+    assert Faces(np.eye(4), np.ones(4)).of(masks[3]).right.tolist() in ([[0, 0, 0, 1]], [[0, 0, 0, -1]])
 
 
 def test_what_other_threads_do_meanwhile_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     masks = [row == 1 for row in np.eye(16)]
-    shared, factorised = Faces(np.eye(16)), faces._factorised
+    shared, factorised = Faces(np.eye(16), np.ones(16)), faces._factorised
 
-    def interrupted(rows: np.ndarray) -> faces.Face:
+    def interrupted(*given: np.ndarray) -> faces.Face:
         monkeypatch.setattr(faces, "_factorised", factorised)
         # The same face and another one, before the first call has its own.
         shared.of(masks[0]), shared.of(masks[1])
-        return factorised(rows)
+        return factorised(*given)
 
     monkeypatch.setattr(faces, "_factorised", interrupted)
     shared.of(masks[0])
-    # The factors of one row, and two times eight bytes of the mask.
-    assert shared._entries == len(shared._known) * (1 + 16 + 2) == 2 * 19
-    monkeypatch.setattr(faces, "MOST_ENTRIES", 20)
+    # The factors and the level of one row, the signs of all rows, and two times sixteen bytes of the mask.
+    assert shared._entries == len(shared._known) * (1 + 16 + 1 + 17 * 16 + 4) == 2 * 294
+    monkeypatch.setattr(faces, "MOST_ENTRIES", 300)
     shared.of(masks[2])
-    assert shared._entries == 19
+    assert shared._entries == 294
     assert len(shared._known) == 1

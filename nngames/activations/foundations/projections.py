@@ -129,6 +129,11 @@ class VectorProjection(SetProjection):
         array = floating(v)
         self.check_shape(array)
         p = self.project(wide(array))
+        if array.dtype == np.float64 and (out is None or out.dtype == np.float64):
+            if out is None:
+                return p
+            out[...] = p
+            return out
         with np.errstate(over="ignore"):
             if out is None:
                 return p.astype(array.dtype, copy=False)
