@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 
 from nngames.core.errors import InputError
@@ -21,6 +24,20 @@ def generator(seed: Seed) -> np.random.Generator:
     if isinstance(seed, np.random.Generator):
         return seed
     return np.random.default_rng(0 if seed is None else int(seed))
+
+
+class LateGenerator:
+    """The generator of a seed, made when it is first drawn from: most runs never draw."""
+
+    def __init__(self, seed: Seed) -> None:
+        self._seed = seed
+
+    @cached_property
+    def _made(self) -> np.random.Generator:
+        return generator(self._seed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made, name)
 
 
 def check_seed(seed: object) -> None:

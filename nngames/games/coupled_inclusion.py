@@ -39,6 +39,10 @@ class CoupledInclusion(Inclusion):
         self._diagonal: Array | None = None if (shifts == 1).all() else shifts
         self._resolvent: tuple[float, AffineResolvent] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A sparse factor has no copies.
+        return vars(self) | {"_resolvent": None}
+
     def operator(self, x: Array, out: Array) -> Array:
         """Write M x + q into ``out``."""
         if self._plain:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: A single pass is compiled from so many layers on, or where a product has so many multiplications.
 FEW_LAYERS, LARGE_PRODUCT = 4, 2**14
 DOUBLE = np.dtype(np.float64)
+#: What passes keep once it is made, and what they keep of it for each precision.
+MADE = frozenset({"_compiled", "fused", "forward", "elimination"})
+MADE_BY_PRECISION = frozenset({"_layers", "_assembled", "_bound"})
 
 
 def compiled_pass(
@@ -53,6 +56,11 @@ class Compilable:
             self._compiled = compiled_pass(self.layers(dtype), lambda: self.fused)
         found: CompiledPass | CompiledSparsePass | None = self._compiled
         return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Bound functions have no copies: a copy makes for itself what was made on the way.
+        state = {name: value for name, value in vars(self).items() if name not in MADE}
+        return state | {name: {} for name in MADE_BY_PRECISION & state.keys()}
 
 
 class CompiledPass:

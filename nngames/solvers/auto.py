@@ -108,7 +108,7 @@ class AutoRun(Run):
         scheme, left = course.turn.scheme.name, course.left
         order = getattr(course.turn.scheme, "order", None)
         how = f" in {order} order" if order in ("topological", "sequential") else ""
-        tried = "; ".join(f"{name}: {why}" for name, why in left.items() if name != scheme)
+        tried = "; ".join(f"{name}: {why}" for name, why in left.items() if name != scheme) if left else ""
         if status is Status.CONVERGED:
             message = f"{message}, with {scheme}{how}" + f" (before, {tried})" * bool(tried)
         elif tried and status not in (Status.FAILED, Status.INTERRUPTED):

@@ -36,8 +36,6 @@ class FixedPointProblem(Problem):
 
     #: lambda where every step is x + lambda (R(x) - x); None where a step follows another rule.
     constant: float | None = None
-    #: Whether compiled steps may read weights in single precision, which moves residuals by rounding.
-    refined = False
     batch_axis = 1
 
     def __init__(self, view: FixedPoint) -> None:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from nngames.core.errors import NNGamesError
+from nngames.core.norms import euclidean_length
+from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.solvers.advice import LARGEST_ADVISED, existence_proved
 from nngames.solvers.solver import Guarantee, Solver, registry
@@ -36,6 +40,8 @@ DECIDING = 1000
 STEPS = 100
 #: The rounds end, not before this one, with a round in which the smallest residual did not fall by this factor.
 ROUNDS, FALL = 4, 0.99
+#: Newton's method has so many steps from each drawn profile, and this is the largest number of these profiles.
+DRAWN_STEPS, MOST_DRAWN = 32, 100
 
 
 @dataclass(frozen=True)
@@ -44,26 +50,32 @@ class Resort:
 
     ``strays`` says whether its residual may grow by any factor on the way, so that growth is no reason to leave it: as
     that of a scheme which is proved in another norm, such as a weighted maximum norm, or which follows a path.
+    ``drawn`` says that it begins at a profile that is drawn, not at the best one so far.
     """
 
     scheme: Solver
     steps: float
     strays: bool = False
+    drawn: bool = False
 
 
-def last_resorts(game: Game, smallest: Callable[[], float]) -> Iterator[Resort]:
+def last_resorts(game: Game, smallest: Callable[[], float], share: float = 0.0) -> Iterator[Resort]:
     """Yield schemes to be run in turn, each until it is left.
 
     Schemes that are proved to converge have as many steps as it takes: the second one follows where the first cannot
     start in floating-point numbers. Where it is not proved that there is an equilibrium, a piecewise-linear game is
     solved by pivots before, which may also prove that there is none; their number is limited. Where nothing is proved,
-    or no proved scheme could go on, rounds of other schemes follow.
+    or no proved scheme could go on, rounds of other schemes follow. They begin at the best profile so far, which may be
+    a local minimum of the residual, with the residual of no equilibrium: in the end Newton's method begins at drawn
+    profiles, as many as cost what the rounds have.
 
     Parameters
     ----------
     game : Game
     smallest : callable
         Returns the smallest residual so far.
+    share : float
+        The cost of a step in a round over that of a step of Newton's method.
     """
     proved = licensed_schemes(game)
     first = next(proved, None)
@@ -81,6 +93,17 @@ def last_resorts(game: Game, smallest: Callable[[], float]) -> Iterator[Resort]:
         for scheme in schemes:
             yield Resort(scheme, steps)
         steps, rounds = 2 * steps, rounds + 1
+    newton = registry.create("newton")
+    if newton.applies(game) is None:
+        made = (steps - STEPS) * len(schemes)
+        for _ in range(min(MOST_DRAWN, int(made * share / DRAWN_STEPS))):
+            yield Resort(newton, DRAWN_STEPS, strays=True, drawn=True)
+
+
+def drawn_profile(best: Array, rng: np.random.Generator) -> Array:
+    """Return a profile of independent normal entries, their size up to ten times that of the best one, or below it."""
+    size = euclidean_length(best) / math.sqrt(best.size) or 1.0
+    return np.asarray(size * 10 ** rng.uniform(-1, 1) * rng.standard_normal(best.size))
 
 
 def licensed_schemes(game: Game) -> Iterator[tuple[Solver, Guarantee]]:

@@ -12,7 +12,7 @@ from nngames.certificates.error_bounds import error_bound
 from nngames.core.errors import DomainError, NotApplicableError, OptionError, check_positive
 from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
-from nngames.core.seeds import Seed, check_seed, generator
+from nngames.core.seeds import LateGenerator, Seed, check_seed, generator
 from nngames.core.threads import blas_threads
 from nngames.games import Game
 from nngames.networks.fused import installed, kernels, ran_without
@@ -102,7 +102,7 @@ class Run:
         ):
             self._scale = self.game.scale
             check_seed(self.seed)
-            rng = generator(self.seed) if self.solver.draws else _NO_RNG
+            rng: Any = generator(self.seed) if self.solver.draws else LateGenerator(self.seed)
             try:
                 self._problem = self.solver.problem(self.game, rng)
             except NotApplicableError as error:
@@ -314,9 +314,6 @@ class Run:
         """Return the method's name and the message, for a run that knows more about them."""
         return self.solver.name, message
 
-
-#: For schemes that draw nothing.
-_NO_RNG: Any = None
 
 
 def check_stopping(tolerance: Any, max_iterations: Any, max_seconds: Any) -> None:

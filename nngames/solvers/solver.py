@@ -152,6 +152,9 @@ class Iterate:
 class Problem(ABC):
     """A problem view bound to one run: it turns profiles into the scheme's variables and back."""
 
+    #: Whether compiled steps may read weights in single precision, which moves residuals by rounding.
+    refined: bool = False
+
     #: Whether a step depends on the state and the generator alone, so that a checkpoint holds all that a run needs.
     resumable: ClassVar[bool] = False
 

@@ -21,9 +21,9 @@ from nngames.results.result import Status
 from nngames.solvers.anderson import AndersonProblem
 from nngames.solvers.extrapolation import state_ahead
 from nngames.solvers.fixed_point import FixedPointProblem
-from nngames.solvers.forecast import DISPLACEMENTS, JUDGED, passes_before_forecast, steps_to
+from nngames.solvers.forecast import DIRECTIONS, DISPLACEMENTS, JUDGED, passes_before_forecast, steps_to
 from nngames.solvers.judging import LOOK, NEWTON_WINDOW, QUICK, Judge
-from nngames.solvers.last_resorts import Resort, last_resorts
+from nngames.solvers.last_resorts import Resort, drawn_profile, last_resorts
 from nngames.solvers.mixed_precision import MixedProblem
 from nngames.solvers.safeguard import SafeguardedProblem
 from nngames.solvers.solver import Budget, Ended, Problem, Solver, State
@@ -113,17 +113,17 @@ class Course(Problem):
             return self._resort(0)
         if first.name in UNFORECAST:
             self.turn.check = self._judge.window(first.name)
-        if isinstance(self.turn.problem, SweepProblem) and not math.isfinite(state.residual):
-            return self._leave(state.evaluations, "left the finite numbers at once")
+            if isinstance(self.turn.problem, SweepProblem) and not math.isfinite(state.residual):
+                return self._leave(state.evaluations, "left the finite numbers at once")
         return state
 
     def _keep_displacements(self) -> None:
         """Let the plain passes of this turn write each displacement beside the last one."""
         problem: Any = self.turn.problem
-        difference, fused = problem.difference, problem.fused
+        difference = problem.difference
         if self._rows is NO_ROWS:
             # Passes over long vectors are dear, and judged by then; only compiled dense ones are judged later.
-            early = difference.size >= LONG and (fused is None or fused.sparse)
+            early = difference.size >= LONG and ((fused := problem.fused) is None or fused.sparse)
             self._rows = np.empty(((JUDGED if early else DISPLACEMENTS) + 1, difference.size), difference.dtype)
         self._rows[0] = difference
         self.turn.displacements = 1
@@ -243,8 +243,10 @@ class Course(Problem):
 
     def _goes_early(self) -> bool:
         """Whether compiled passes are as dear as those are that go singly, and judged as early: sparse ones."""
+        if not self._judge.costs.dear:
+            return False
         fused = self.turn.problem.fused
-        return fused is not None and fused.sparse and self._judge.costs.dear
+        return fused is not None and fused.sparse
 
     def _bound(self) -> float:
         """Return the residual beyond which the present scheme is left: where it strays, only one that is not finite."""
@@ -340,8 +342,7 @@ class Course(Problem):
         """
         problem = scheme.problem(self.game, self.rng)
         scheme.prepare(problem, self.budget)
-        if isinstance(problem, FixedPointProblem):
-            problem.refined = True
+        problem.refined = True
         _, x, displacement = self._best
         if profile is None and displacement is not None and isinstance(problem, RESUMING):
             rows, known = self._rows, self._judge.known
@@ -391,12 +392,16 @@ class Course(Problem):
         Raises Ended where none is left, and DomainError where no scheme stayed where the activations are defined.
         """
         if self._resorts is None:
-            self._resorts = last_resorts(self.game, lambda: self._smallest)
+            costs = self._judge.costs
+            share = costs.plain * DIRECTIONS / costs.newton
+            self._resorts = last_resorts(self.game, lambda: self._smallest, share)
         for resort in self._resorts:
+            start = drawn_profile(self.best_profile(), self.rng) if resort.drawn else None
             try:
-                state = self._enter(resort.scheme, evaluations, int(min(TRIAL, resort.steps)))
+                state = self._enter(resort.scheme, evaluations, int(min(TRIAL, resort.steps)), start)
             except NNGamesError as error:
-                self.left[resort.scheme.name] = CANNOT_START
+                if not resort.drawn:
+                    self.left[resort.scheme.name] = CANNOT_START
                 if isinstance(error, DomainError):
                     self._refusal = self._refusal or error
                 continue

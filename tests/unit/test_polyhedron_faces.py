@@ -10,6 +10,8 @@ import pytest
 from nngames.activations.numerics import faces
 from nngames.activations.numerics.faces import Faces
 from nngames.activations.polyhedron import PolyhedronProjection
+from nngames.core.errors import NotApplicableError
+from nngames.core.exact import fraction, rational
 
 
 def polyhedron(rng: np.random.Generator, rows: int = 12, size: int = 5) -> PolyhedronProjection:
@@ -132,3 +134,23 @@ def test_what_other_threads_do_meanwhile_is_counted_once(monkeypatch: pytest.Mon
     shared.of(masks[2])
     assert shared._entries == 294
     assert len(shared._known) == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_error_bound_holds_where_rows_are_almost_parallel(seed: int) -> None:
+    rng, judged = np.random.default_rng(seed), 0
+    for angle in np.logspace(-12, -6, 13):
+        rows, z = rng.standard_normal((6, 2 + seed % 3)), rng.standard_normal(2 + seed % 3)
+        rows[1] = (0.5 + rng.random()) * rows[0] + angle * rng.standard_normal(len(z))
+        used = PolyhedronProjection(rows.tolist(), (rows @ z + (rng.random(6) < 0.5)).tolist())
+        for far in (0.1, 1.0, 100.0):
+            v = z + far * (rows[:2].T @ rng.random(2)) + rng.choice([0.0, 1e-3]) * rng.standard_normal(len(z))
+            p, _, bound = used._project_one(v, 1.0)
+            try:
+                exact = used.exact_projection([rational(t) for t in v.tolist()])
+            except NotApplicableError:
+                continue
+            missing = [float(fraction(rational(t) - e)) for t, e in zip(p.tolist(), exact, strict=True)]
+            assert np.linalg.norm(missing) <= bound
+            judged += 1
+    assert judged > 20

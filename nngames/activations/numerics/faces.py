@@ -100,7 +100,12 @@ class Faces:
         return None
 
     def accepted(self, face: Face, v: Array, length: float, factor: float) -> Projected | None:
-        """Return the projection of v on {z: rows z <= offsets / factor} if it is on the face, up to rounding."""
+        """Return the projection of v on {z: rows z <= offsets / factor} if it is on the face, up to rounding.
+
+        Rows that it meets or violates within rounding may be active too. A correction that satisfies independent rows
+        is at most as long as what they lack over the smallest singular value of them all, which the error bound adds;
+        of dependent rows that of two of them counts as well, so that then the bound is an estimate.
+        """
         p, coordinates = face.project(v, factor)
         y = face.inverse.dot(coordinates)
         excess = self._rows.dot(p) - (self._offsets if factor == 1.0 else self._offsets / factor)
@@ -112,7 +117,13 @@ class Faces:
         self.last = face
         multipliers = np.zeros(len(excess))
         multipliers[face.active] = np.maximum(y, 0.0)
-        return p, multipliers, 2 * drift + unit * face.condition * size
+        error = 2 * drift + unit * face.condition * size
+        close = excess > -error
+        close[face.active] = True
+        if (count := np.count_nonzero(close)) > len(y):
+            lacking = math.sqrt(count) * (error + max(float(excess.max()), 0.0))
+            error += lacking / _smallest(self._rows[close])
+        return p, multipliers, error
 
     def _kept(self, active: Mask) -> Face | None:
         """Return the face on which the rows of the mask are equations if it is kept."""
@@ -142,6 +153,19 @@ class Faces:
 def _entries(key: bytes, face: Face) -> int:
     """Return for how many of ``MOST_ENTRIES`` a face counts."""
     return sum(array.size for array in (face.inverse, face.right, face.level, face.signs, face.shift)) + len(key) // 4
+
+
+def _smallest(rows: Array) -> float:
+    """Return the smallest singular value of rows of length 1, and of two of them where they are dependent."""
+    values = np.linalg.svd(rows, compute_uv=False)
+    zero = values[0] * max(rows.shape) * EPS
+    values = values[values > zero]
+    if len(values) == len(rows):
+        return float(values[-1])
+    # |a - b| and |a + b| over the square root of 2 are the singular values of a and b.
+    lengths = [np.linalg.norm(rows[:i] + sign * row, axis=1) for i, row in enumerate(rows) for sign in (-1, 1)]
+    pairs = np.concatenate(lengths) / math.sqrt(2)
+    return float(min(values[-1], pairs[pairs > zero].min()))
 
 
 def _factorised(rows: Array, offsets: Array, active: Mask) -> Face:
