@@ -228,28 +228,31 @@ def _logarithm_around(pairs: CouplingPairs, cycle: Sequence[int], by_numbers: bo
     """Return |log p| for the product p of c_l / c_k around the cycle, rounded towards 0."""
     if by_numbers:
         product = Fraction(1)
-        for at, sign in _steps(pairs, cycle):
+        for at, sign in steps_along(pairs, cycle):
             a, c = max(zip(*pairs.rational_entries(at), strict=True), key=lambda entry: abs(entry[0]))
             product *= fraction(c / a) ** sign
         return abs(logarithm(product))
     total, doubt, ratios = 0.0, 0.0, pairs.ratios()
-    for at, sign in _steps(pairs, cycle):
+    for at, sign in steps_along(pairs, cycle):
         step, weaker = math.log(ratios[at]), min(pairs.forward[at], pairs.backward[at])
         total += sign * step
         doubt += 3 * pairs.rounding[at] / weaker + 32 * _UNIT * (1 + abs(step))
     return max(abs(total) - doubt, 0.0)
 
 
-def _steps(pairs: CouplingPairs, cycle: Sequence[int]) -> list[tuple[int, int]]:
+def steps_along(pairs: CouplingPairs, cycle: Sequence[int]) -> list[tuple[int, int]]:
     """Return the pairs along a closed cycle, each with 1 where it is followed from its first player and else -1."""
-    place = {(int(i), int(j)): at for at, (i, j) in enumerate(zip(pairs.first, pairs.second, strict=True))}
-    steps = itertools.pairwise((*cycle, cycle[0]))
-    return [(place[step], 1) if step in place else (place[step[::-1]], -1) for step in steps]
+    steps, count = list(itertools.pairwise((*cycle, cycle[0]))), len(pairs.players)
+    numbers = np.asarray(pairs.first, dtype=np.int64) * count + np.asarray(pairs.second)
+    # Of millions of pairs a cycle takes few.
+    found = np.flatnonzero(np.isin(numbers, [k for i, j in steps for k in (i * count + j, j * count + i)]))
+    place = dict(zip(numbers[found].tolist(), found.tolist(), strict=True))
+    return [(place[i * count + j], 1) if i * count + j in place else (place[j * count + i], -1) for i, j in steps]
 
 
 def cycle_doubt(pairs: CouplingPairs, cycle: Sequence[int], tolerance: float) -> float:
     """Return a |log p| up to which a product p around a cycle refutes nothing, for data known to a tolerance."""
-    weaker = [min(float(pairs.forward[at]), float(pairs.backward[at])) for at, _ in _steps(pairs, cycle)]
+    weaker = [min(float(pairs.forward[at]), float(pairs.backward[at])) for at, _ in steps_along(pairs, cycle)]
     return sum(13 * tolerance / strength for strength in weaker) if tolerance > 0 else 0.0
 
 

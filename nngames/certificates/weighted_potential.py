@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from nngames.certificates.cost_structure import (
 from nngames.certificates.coupling_pairs import CouplingPairs
 from nngames.certificates.exact_balance import find_exact_weights
 from nngames.certificates.exact_potential import potential_by_form, potential_not_applicable
-from nngames.certificates.potential_changes import weighted_change
+from nngames.certificates.potential_changes import steps_along, weighted_change
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game
 
@@ -125,9 +124,8 @@ def _pair_witness(pairs: CouplingPairs, pair: int) -> dict[str, Any]:
 def _cycle_witness(pairs: CouplingPairs, balance: Balance) -> dict[str, Any]:
     """Return the closed cycle and the product of c_l / c_k over its steps l -> k."""
     ratios = pairs.ratios()
-    place = {(int(i), int(j)): at for at, (i, j) in enumerate(zip(pairs.first, pairs.second, strict=True))}
     closed = (*balance.cycle, balance.cycle[0])
     product = 1.0
-    for step in pairwise(closed):
-        product *= ratios[place[step]] if step in place else 1 / ratios[place[step[::-1]]]
+    for at, sign in steps_along(pairs, balance.cycle):
+        product *= ratios[at] if sign > 0 else 1 / ratios[at]
     return {"cycle": [pairs.players[i] for i in closed], "product": float(product)}

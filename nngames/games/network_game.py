@@ -20,6 +20,7 @@ from nngames.networks import Network
 from nngames.networks.bound_passes import BoundPass
 from nngames.networks.column_passes import ColumnPass, composite_columns, joint_columns
 from nngames.networks.elimination import Elimination
+from nngames.networks.from_base import PassesFromBase
 from nngames.networks.fused import FusedMap
 from nngames.networks.passes import CompositePass, JointPass
 from nngames.networks.piecewise import Visit
@@ -138,6 +139,11 @@ class NetworkMap(ResponseMap):
         """Write T(x) into ``out``."""
         return self._bound[x.dtype](x, out)
 
+    def from_base(self) -> BoundPass | None:
+        """Return T as passes near a base; None where a layer is no large dense one."""
+        near = self._joint.near
+        return None if near is None else PassesFromBase(near, composite=False)
+
     @property
     def fused(self) -> FusedMap | None:
         """T packed for the compiled kernels; None where they do not take it."""
@@ -171,6 +177,11 @@ class CompositeMap(FixedPoint):
     def evaluate(self, x: Array, out: Array) -> Array:
         """Write O(x) into ``out``."""
         return self._bound[x.dtype](x, out)
+
+    def from_base(self) -> BoundPass | None:
+        """Return O as passes near a base; None where a layer is no large dense one."""
+        near = self._composite.near
+        return None if near is None else PassesFromBase(near, composite=True)
 
     def evaluate_by_pieces(self, x: Array, out: Array, visit: Visit) -> None:
         """Write O(x) into ``out`` and visit the pieces of it."""

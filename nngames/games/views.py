@@ -14,6 +14,7 @@ from nngames.core.errors import NotApplicableError
 from nngames.core.operators import LinearMap
 from nngames.core.pieces import pieces
 from nngames.core.profiles import Array
+from nngames.networks.bound_passes import BoundPass
 from nngames.networks.column_passes import ColumnPass
 from nngames.networks.elimination import Elimination
 from nngames.networks.fused import FusedMap
@@ -43,6 +44,13 @@ class FixedPoint(ABC):
         self.evaluate(x, out)
         for piece in pieces(self.size):
             visit(piece)
+
+    def from_base(self) -> BoundPass | None:
+        """Return the map as passes of one run that read large weights in single precision; None where there are none.
+
+        Their rounding is that of single precision relative to the distance from a base, an earlier argument.
+        """
+        return None
 
     @property
     def fused(self) -> FusedMap | None:

@@ -46,6 +46,11 @@ _PER_MULTIPLICATION, _PER_LAYER = 1e-9, 1e-6
 SINGLE_PRODUCT = 2**13
 #: Weights up to this, times moves of such a size, are far from the limits of single precision.
 LARGEST_SINGLE = 1e15
+#: Passes from one base in single precision, and the share of the distance from it that their rounding may be: eight
+#: roundings of 6e-8.
+FROM_BASE, ROUNDINGS = 32, 5e-7
+#: Beyond so long a move from the base products may exceed single precision.
+LARGEST_MOVE = 1e15
 #: Makes passes read the weights in double precision.
 _DOUBLE = np.empty((0, 0, 0, 0), dtype=np.float32), np.empty((0, 0), dtype=np.float32), np.empty((0, 0, 0))
 

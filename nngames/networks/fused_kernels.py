@@ -34,14 +34,8 @@ from nngames.networks.forms import (
     TANH,
     TWO_SLOPES,
 )
-from nngames.networks.fused import RECURRENCE
+from nngames.networks.fused import FROM_BASE, LARGEST_MOVE, RECURRENCE, ROUNDINGS
 from nngames.networks.fused_scalars import compiled, exponential, hyperbolic_tangent
-
-#: Passes from one base in single precision, and the share of the distance from it that their rounding may be: eight
-#: roundings of 6e-8.
-FROM_BASE, ROUNDINGS = 32, 5e-7
-#: Beyond so long a move from the base products may exceed single precision.
-LARGEST_MOVE = 1e15
 
 #: Sums in any order, so that they can be made several terms at a time; NaN and infinities keep their meaning.
 _inlined_sum = compiled(fastmath={"reassoc", "contract"}, forceinline=True)

@@ -22,6 +22,7 @@ from nngames.networks.bound_passes import BoundPass, Stage, bound_composite, bou
 from nngames.networks.compiled_pass import Compilable, CompiledPass, CompiledSparsePass
 from nngames.networks.couplings import Coupling, LinearCoupling
 from nngames.networks.elimination import Elimination, elimination
+from nngames.networks.from_base import NearStage, near_stages
 from nngames.networks.fused import FusedMap, fused_map
 from nngames.networks.linearisation import (
     CompositeLinearisation,
@@ -121,6 +122,11 @@ class JointPass(Compilable):
             return fused_sparse_map(*self._sparse(dtype), self.runs)
         layers = self.layers(dtype)
         return fused_layer(layers[0]) if len(layers) == 1 else fused_map(layers, composite=False)
+
+    @cached_property
+    def near(self) -> list[NearStage] | None:
+        """The stages of passes near a base; None of other layers than large dense ones."""
+        return None if self.assembled else near_stages(self.layers)
 
     def _general(self, x: Array, out: Array) -> Array:
         v = self.preactivations(x, out)
@@ -381,6 +387,11 @@ class CompositePass(Compilable):
             # The same map, packed once.
             return self._network.joint.fused
         return fused_map(layers, composite=True)
+
+    @cached_property
+    def near(self) -> list[NearStage] | None:
+        """The stages of passes near a base; None of other layers than large dense ones."""
+        return near_stages(self.layers)
 
     def _unpacked(self, compiled: CompiledPass | CompiledSparsePass, state: Array, out: Array) -> Array:
         """Write the outputs of all layers into ``out``."""

@@ -167,6 +167,7 @@ class AndersonProblem(SafeguardedProblem):
 
     def resume(self, state: State) -> State:
         """Begin a stretch of accelerated steps."""
+        self._near = self.view.from_base() if self.refined and state.x.dtype == np.float64 else None
         self.turns.begin(state.residual)
         # The orbit's point and its displacement, None where it goes on from the iterate.
         self._orbit: tuple[Array, Array] | None = None

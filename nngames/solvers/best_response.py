@@ -7,6 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -259,11 +260,9 @@ class BestResponse(Solver):
     def problem(self, game: Game, rng: np.random.Generator) -> ResponseProblem:
         """Return the best-response view."""
         problem = ResponseProblem(game, rng, self.delay)
-        if self.order == "topological" or (self.order == "sequential" and self.damping == 1):
-            forward = forward_pass(game)
-            if forward is not None and (forward.in_listed_order or self.order == "topological"):
-                problem.forward = forward
-            elif self.order == "topological":
+        if self.order == "topological":
+            problem.forward = forward_pass(game)
+            if problem.forward is None:
                 players, _ = players_in_order(game)
                 if players is None:
                     raise NotApplicableError(
@@ -279,6 +278,11 @@ class BestResponse(Solver):
 
     def start(self, problem: ResponseProblem, x0: Array) -> State:
         """Return the state at x0, with its residual."""
+        if self.order == "sequential" and self.damping == 1:
+            # Where the time is up before there is an answer, the run ends at its start.
+            with suppress(TimeUpError):
+                forward = forward_pass(problem.game, problem.deadline)
+                problem.forward = forward if forward is not None and forward.in_listed_order else None
         return State(x0, problem.norm(problem.game.residuals(x0)), 1)
 
     def step(self, problem: ResponseProblem, state: State) -> State:

@@ -8,7 +8,7 @@ from nngames.core.profiles import Array
 from nngames.solvers.multisecant import solve_gram
 
 #: Up to this many differences the Gram matrix is kept.
-LARGEST_GRAM = 16
+LARGEST_GRAM = 32
 
 
 class Differences:

@@ -22,6 +22,7 @@ from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.games import CoupledGame, Game, NetworkGame
 from nngames.networks.couplings import LinearCoupling
+from nngames.networks.from_base import LARGE_PRODUCT
 from nngames.solvers.newton import DENSE_SIZE, affine
 from nngames.solvers.newton_compiled import COMPILED, compiled_multiplications
 from nngames.solvers.newton_systems import SINGLE
@@ -50,8 +51,6 @@ COMPILED_DIRECTION, COMPILED_COLUMN = 2e-6, 1.2e-7
 DIRECTION, SYSTEM_ENTRY = 4e-5, 5e-10
 #: For one in a sparse product with a vector of at least ``LONG`` entries, which does not fit into the cache.
 SCATTERED_PRODUCT = 3.5e-9
-#: A dense product of so many multiplications takes the time of reading the weights.
-LARGE_PRODUCT = 2**17
 #: Seconds for a call into compiled code, for an entry of a separable response, and for a response that is an algorithm.
 CALL, ENTRY, ALGORITHM = 1.5e-6, 4e-9, 1e-4
 #: Seconds that the loop takes for a plain step, and an accelerated one beside the products of its memory.

@@ -42,6 +42,8 @@ STEPS = 100
 ROUNDS, FALL = 4, 0.99
 #: Newton's method has so many steps from each drawn profile, and this is the largest number of these profiles.
 DRAWN_STEPS, MOST_DRAWN = 32, 100
+#: All of these steps are counted to cost at most so many times what the rounds have.
+DRAWN_COST = 4
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def last_resorts(game: Game, smallest: Callable[[], float], share: float = 0.0) 
     solved by pivots before, which may also prove that there is none; their number is limited. Where nothing is proved,
     or no proved scheme could go on, rounds of other schemes follow. They begin at the best profile so far, which may be
     a local minimum of the residual, with the residual of no equilibrium: in the end Newton's method begins at drawn
-    profiles, as many as cost what the rounds have.
+    profiles, a limited number of them.
 
     Parameters
     ----------
@@ -94,9 +96,10 @@ def last_resorts(game: Game, smallest: Callable[[], float], share: float = 0.0) 
             yield Resort(scheme, steps)
         steps, rounds = 2 * steps, rounds + 1
     newton = registry.create("newton")
-    if newton.applies(game) is None:
+    # A start at which no scheme is defined is an error of whoever gave it.
+    if math.isfinite(smallest()) and newton.applies(game) is None:
         made = (steps - STEPS) * len(schemes)
-        for _ in range(min(MOST_DRAWN, int(made * share / DRAWN_STEPS))):
+        for _ in range(int(min(MOST_DRAWN, DRAWN_COST * made * share / DRAWN_STEPS))):
             yield Resort(newton, DRAWN_STEPS, strays=True, drawn=True)
 
 

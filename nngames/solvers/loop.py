@@ -315,7 +315,6 @@ class Run:
         return self.solver.name, message
 
 
-
 def check_stopping(tolerance: Any, max_iterations: Any, max_seconds: Any) -> None:
     """Raise OptionError unless the stopping values are usable."""
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.number) or not 0 < tolerance < 1:

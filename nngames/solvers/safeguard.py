@@ -30,6 +30,7 @@ from nngames.core.errors import DomainError
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import FixedPoint, Game
+from nngames.networks.bound_passes import BoundPass
 from nngames.solvers.fixed_point import contraction
 from nngames.solvers.options import number_that
 from nngames.solvers.solver import Guarantee, Problem, Solver, State, no_guarantee, norm
@@ -50,6 +51,9 @@ class DisplacementProblem(Problem):
     ----------
     view : FixedPoint
     """
+
+    #: What makes the passes of the run in place of the view.
+    _near: BoundPass | None = None
 
     def __init__(self, view: FixedPoint) -> None:
         self.view = view
@@ -75,7 +79,7 @@ class DisplacementProblem(Problem):
         return (trial if math.isfinite(trial.residual) else None), trial.evaluations
 
     def _at(self, x: Array, evaluations: int) -> State:
-        displacement = self.view.evaluate(x, np.empty_like(x))
+        displacement = (self._near or self.view.evaluate)(x, np.empty_like(x))
         displacement -= x
         return State(x, norm(displacement), evaluations + 1, displacement)
 

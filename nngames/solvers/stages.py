@@ -29,10 +29,16 @@ from nngames.solvers.safeguard import SafeguardedProblem
 from nngames.solvers.solver import Budget, Ended, Problem, Solver, State
 from nngames.solvers.spectral import SpectralProblem, SweepProblem
 from nngames.solvers.stopping import Stretch
-from nngames.solvers.turns import TRIAL, Turn, fast_scheme, first_scheme, known_displacement
+from nngames.solvers.turns import (
+    MEMORY,
+    TRIAL,
+    Turn,
+    fast_scheme,
+    first_scheme,
+    kept_differences,
+    known_displacement,
+)
 
-#: From this many entries on ten differences leave no room in the cache, and anderson keeps fewer.
-LITTLE_MEMORY = 2**15
 #: A scheme whose residual exceeds this multiple of the smallest one so far is left.
 BLOW_UP = 1e6
 #: A profile is remembered where its residual is below this share of the smallest remembered one, and at each judgement.
@@ -315,8 +321,8 @@ class Course(Problem):
                 if name is None or math.isinf(promised[name]):
                     return self._resort(evaluations)
             try:
-                long = self.game.size >= LITTLE_MEMORY and self.game.fixed_point().size >= LITTLE_MEMORY
-                return self._enter(fast_scheme(name, long), evaluations, self._judge.window(name))
+                memory = kept_differences(self.game) if name == "anderson" else MEMORY
+                return self._enter(fast_scheme(name, memory), evaluations, self._judge.window(name))
             except DomainError as error:
                 self._refusal, self.left[name], name = error, CANNOT_START, None
 

@@ -16,6 +16,7 @@ from nngames.games import Game, NetworkGame
 from nngames.networks import Constant
 from nngames.networks.block_sweep import block_sweep
 from nngames.networks.fused import kernels
+from nngames.solvers.differences import LARGEST_GRAM
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.forecast import FORECAST, pass_seconds
 from nngames.solvers.newton import keeps_factors
@@ -28,6 +29,11 @@ from nngames.solvers.turn_order import forward_pass
 SHORT_PASSES = 10 * FORECAST
 #: To this relative precision u'W v = v'W u says that W is symmetric.
 MUTUAL = 1e-9
+#: How many differences anderson keeps in a short run at least, and of iterates of this many entries, of which ten
+#: leave no room in the cache.
+MEMORY, LITTLE_MEMORY, LONG_ITERATE = 10, 4, 2**15
+#: The share of the multiplications of a pass that keeping more may take.
+READ = 0.1
 #: Newton's method is tried from a last resort after this many of its steps, and again after twice as many.
 TRIAL = 32
 
@@ -120,14 +126,28 @@ def mutual(game: Game) -> bool:
 
 
 @cache
-def fast_scheme(name: str, long: bool = False) -> Solver:
-    """Return the scheme of that name with the options that serve a short run, or one on ``long`` iterates.
+def kept_differences(game: Game) -> int:
+    """Return how many differences anderson keeps in a short run.
 
-    What anderson remembers of these does not fit into the cache, so that it had better be little.
+    With m of n entries a step makes about 4 m n multiplications. Where these are at most ``READ`` of those of a pass, m
+    is up to ``LARGEST_GRAM``; else it is ``MEMORY``, and less of long iterates.
     """
+    if game.size >= LONG_ITERATE and game.fixed_point().size >= LONG_ITERATE:
+        return LITTLE_MEMORY
+    if not isinstance(game, NetworkGame):
+        return MEMORY
+    network, size = game.network, game.fixed_point().size
+    assembled = network.joint.assembled
+    passed = network.joint.multiplications if assembled else sum(c.multiplications for c in network.couplings)
+    return max(MEMORY, min(LARGEST_GRAM, int(READ * passed / (4 * size))))
+
+
+@cache
+def fast_scheme(name: str, memory: int = MEMORY) -> Solver:
+    """Return the scheme of that name with the options that serve a short run, and anderson with that memory."""
     # A relaxation that is one already takes no reading.
     known: dict[str, dict[str, Any]] = {
-        "anderson": {"memory": 4 if long else 10},
+        "anderson": {"memory": memory},
         "km": {"relaxation": Constant(0.5)},
     }
     options = known.get(name, {})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 import tracemalloc
 from typing import Any
 
@@ -449,3 +451,20 @@ def test_the_room_of_many_players() -> None:
     assert result.iterations == 1
     assert peak <= 2 * data
     assert "players" not in vars(game.space)
+
+
+def test_the_time_of_a_named_scheme_counts_while_its_levels_are_sought(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def late(game: nng.Game, deadline: float = math.inf) -> None:
+        asked.append(deadline)
+        raise TimeUpError("the time was up")
+
+    game = nng.Network.recurrent(np.tril(np.ones((4, 4)), -1), np.ones(4), "tanh").game(players="neurons")
+    assert nng.solve(game, "best_response", max_seconds=60).iterations == 1
+    monkeypatch.setattr(best_response, "forward_pass", late)
+    before = time.monotonic()
+    result = nng.solve(game, "best_response", max_seconds=1e-9)
+    assert (result.status, result.iterations) == (Status.MAX_SECONDS, 0)
+    assert asked[0] < before + 60
+    np.testing.assert_array_equal(result.profile, np.zeros(4))

@@ -461,7 +461,7 @@ def test_steps_to_the_target(residual: float, factor: float, steps: float) -> No
 def test_dear_passes_are_forecast_again(monkeypatch: pytest.MonkeyPatch, long: bool) -> None:
     # The first displacements of a clearing game, where many players are at a bound, say little about the later ones.
     monkeypatch.setattr(judging, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
-    monkeypatch.setattr(stages, "LITTLE_MEMORY", 1)
+    monkeypatch.setattr(turns, "LONG_ITERATE", 1)
     game = nng.Network.generate("clearing", 1, size=500).game()
     short = nng.solve(game)
     if long:

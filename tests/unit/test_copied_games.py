@@ -1,0 +1,62 @@
+"""Games that were solved can be pickled and copied, whatever they keep; the copies answer as they do."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import nngames as nng
+
+
+def dense(count: int = 1, activation: str = "relu", **options: str) -> nng.NetworkGame:
+    rng = np.random.default_rng(0)
+    weights = [0.05 * rng.standard_normal((20, 20)) for _ in range(count)]
+    biases = [rng.standard_normal(20) for _ in range(count)]
+    if count == 1:
+        return nng.Network.recurrent(weights[0], biases[0], activation).game(**options)
+    return nng.Network.ring(weights, biases, [activation] * count).game(**options)
+
+
+def thin() -> nng.NetworkGame:
+    weight = sparse.random(200, 200, 0.02, random_state=1) * 0.3
+    return nng.Network.recurrent(sparse.csr_array(weight), np.ones(200), "tanh").game()
+
+
+def quadratic() -> nng.QuadraticGame:
+    coupling = np.random.default_rng(0).standard_normal((3, 3))
+    games = {1: 2 * np.eye(3), 2: np.diag([1.0, 2.0, 3.0])}
+    return nng.QuadraticGame(games, {(1, 2): coupling, (2, 1): -coupling.T}, penalties={1: "nonnegative"})
+
+
+GAMES = {
+    "dense": dense,
+    "neurons": lambda: dense(players="neurons"),
+    "ring": lambda: dense(5, "tanh"),
+    "tracking": lambda: dense(2, "gelu"),
+    "sparse": thin,
+    "quadratic": quadratic,
+}
+
+
+@pytest.mark.parametrize("method", ["auto", "picard", "newton", "anderson", "best_response", "douglas_rachford"])
+@pytest.mark.parametrize("kind", GAMES)
+def test_a_solved_game_has_copies(kind: str, method: str) -> None:
+    make: Callable[[], nng.NetworkGame] = GAMES[kind]
+    game = make()
+    if method != "auto" and nng.solver(method).applies(game) is not None:
+        game.residual(np.zeros(game.size))
+        method = "picard"
+    result = nng.solve(game, method, max_iterations=20)
+    size = len(pickle.dumps(make()))
+    for again in (pickle.loads(pickle.dumps(game)), copy.deepcopy(game), copy.copy(game)):
+        x = np.random.default_rng(1).standard_normal(game.size)
+        np.testing.assert_array_equal(again.residuals(x), game.residuals(x))
+        repeated = nng.solve(again, method, max_iterations=20)
+        np.testing.assert_array_equal(repeated.profile, result.profile)
+        assert repeated.status is result.status
+    assert size <= len(pickle.dumps(game)) + 100
