@@ -31,8 +31,9 @@ class Auto(Solver):
        relaxation 1/2, Anderson acceleration, spectral steps or Newton's method. Each is forecast again from what it
        does, and left for good unless the smallest residual so far falls by a fixed factor in every window of steps.
     3. A scheme whose convergence is proved on the game, if there is one, for as long as it takes; else several in turn,
-       from the best profile so far. Where it is not proved that there is an equilibrium, a limited number of pivots
-       comes before. Now and then Newton's method is tried from where the scheme stands.
+       from the best profile so far, and in the end Newton's method from a few drawn ones. Where it is not proved that
+       there is an equilibrium, a limited number of pivots comes before. Now and then Newton's method is tried from
+       where the scheme stands.
 
     Guarantee
     ---------

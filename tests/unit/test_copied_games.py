@@ -23,8 +23,8 @@ def dense(count: int = 1, activation: str = "relu", **options: str) -> nng.Netwo
 
 
 def thin() -> nng.NetworkGame:
-    weight = sparse.random(200, 200, 0.02, random_state=1) * 0.3
-    return nng.Network.recurrent(sparse.csr_array(weight), np.ones(200), "tanh").game()
+    weight = sparse.random(600, 600, 0.01, random_state=1) * 0.3
+    return nng.Network.recurrent(sparse.csr_array(weight), np.ones(600), "tanh").game()
 
 
 def quadratic() -> nng.QuadraticGame:
