@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         potential_distance,
     )
     from nngames.claims import audit_activations
-    from nngames.networks.fused import compile_passes
+    from nngames.networks.compiled.loading import compile_passes
     from nngames.report.diagnose import diagnose
     from nngames.scenario import load_scenario, run_scenario
     from nngames.scenario.train import train_scenario
@@ -75,7 +75,7 @@ _LATER = {
     "check_periodic_projections": "nngames.checks",
     "check_potential": "nngames.checks",
     "check_stackelberg": "nngames.checks",
-    "compile_passes": "nngames.networks.fused",
+    "compile_passes": "nngames.networks.compiled.loading",
     "design_network": "nngames.training.design",
     "diagnose": "nngames.report.diagnose",
     "enumerate_equilibria": "nngames.checks",

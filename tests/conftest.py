@@ -6,13 +6,13 @@ import signal
 
 import pytest
 
-from nngames.networks import fused
+from nngames.networks.compiled import loading
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _plain_passes() -> None:
     """Let no run compile its passes: after so many seconds of runs it would."""
-    fused._process().installed = False
+    loading._process().installed = False
 
 
 @pytest.fixture(autouse=True, scope="session")

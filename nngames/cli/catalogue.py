@@ -43,7 +43,7 @@ def page(name: str) -> str | None:
     """Return the page of a method, activation, generator, certificate or check of that name; None if there is none."""
     found = [_page(registry, name) for registry in _registries() if name in registry]
     if name == "auto":
-        from nngames.solvers import auto
+        from nngames.solvers.automatic import auto
 
         found.append(f"method auto\n\n{_plain(auto)}")
     return "\n\n".join(found) if found else None
@@ -69,7 +69,7 @@ def _rows(registry: Registry[Any]) -> Rows:
 
 
 def _methods() -> Rows:
-    from nngames.solvers import auto
+    from nngames.solvers.automatic import auto
 
     own = [*_registered("method"), ("auto", first_sentence(_plain(auto)))]
     # Those of other packages, whose names have a colon, come last.

@@ -19,7 +19,7 @@ from nngames.games import Game
 from nngames.results.bound_curve import BoundCurve
 from nngames.results.result import Result, Status
 from nngames.solvers import registry
-from nngames.solvers.auto import Auto
+from nngames.solvers.automatic.auto import Auto
 from nngames.solvers.loop import check_stopping
 from nngames.solvers.solver import check_game, no_guarantee
 

@@ -17,7 +17,7 @@ from nngames.core.errors import NNGamesError, NotApplicableError
 from nngames.core.threads import blas_threads
 from nngames.core.verdicts import Decision
 from nngames.games import Game
-from nngames.networks.fused import load_kernels
+from nngames.networks.compiled.loading import load_kernels
 from nngames.results.records import record_of
 from nngames.results.result import Result, Status, empty_trace, versions
 from nngames.solvers import Guarantee, solve

@@ -19,9 +19,9 @@ from nngames.games.views import FixedPoint
 from nngames.networks import Network
 from nngames.networks.bound_passes import BoundPass
 from nngames.networks.column_passes import ColumnPass, composite_columns, joint_columns
+from nngames.networks.compiled.maps import FusedMap
 from nngames.networks.elimination import Elimination
 from nngames.networks.from_base import PassesFromBase
-from nngames.networks.fused import FusedMap
 from nngames.networks.passes import CompositePass, JointPass
 from nngames.networks.piecewise import Visit
 

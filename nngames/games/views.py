@@ -16,8 +16,8 @@ from nngames.core.pieces import pieces
 from nngames.core.profiles import Array
 from nngames.networks.bound_passes import BoundPass
 from nngames.networks.column_passes import ColumnPass
+from nngames.networks.compiled.maps import FusedMap
 from nngames.networks.elimination import Elimination
-from nngames.networks.fused import FusedMap
 from nngames.networks.piecewise import Visit
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from nngames.core.operators import added_product
 from nngames.core.profiles import Array
 from nngames.networks.bound_passes import in_place
-from nngames.networks.fused import kernels
+from nngames.networks.compiled.loading import kernels
+from nngames.networks.compiled.sparse_map import PIECE, FusedSparseMap
 from nngames.networks.network import Network
 from nngames.networks.order import kept_as_one
-from nngames.networks.sparse_map import PIECE, FusedSparseMap
 
 
 def block_sweep(network: Network) -> BlockSweep | None:

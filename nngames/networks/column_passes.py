@@ -18,8 +18,8 @@ from nngames.activations import Activation
 from nngames.core.profiles import Array
 from nngames.core.workspace import Block, aligned, taken
 from nngames.networks.bound_passes import dense_coupling
+from nngames.networks.compiled.loading import Kernels, kernels
 from nngames.networks.forms import RECTIFIED, SIGMOID, TANH, form_of
-from nngames.networks.fused import Kernels, kernels
 from nngames.networks.passes import CompositePass, JointPass, Layer
 
 #: Entries of a block of rows whose differences stay in the cache.

@@ -23,8 +23,8 @@ from nngames.core.errors import DomainError
 from nngames.core.operators import SparseMap, added_product
 from nngames.core.profiles import Array, Player, ProfileSpace
 from nngames.networks.bound_passes import in_place
+from nngames.networks.compiled.loading import Kernels
 from nngames.networks.forms import form_of
-from nngames.networks.fused import Kernels
 from nngames.networks.levels import CLOCKED, Levels, levels_of, strictly_lower
 from nngames.networks.order import answers_in_order, layer_order, strict_pattern
 

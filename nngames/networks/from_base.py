@@ -15,7 +15,7 @@ import numpy as np
 
 from nngames.core.profiles import Array
 from nngames.networks.bound_passes import Stage, dense_coupling, dense_stages
-from nngames.networks.fused import FROM_BASE, LARGEST_MOVE, LARGEST_SINGLE, ROUNDINGS
+from nngames.networks.compiled.maps import FROM_BASE, LARGEST_MOVE, LARGEST_SINGLE, ROUNDINGS
 
 if TYPE_CHECKING:
     from nngames.networks.passes import Layer

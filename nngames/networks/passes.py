@@ -19,11 +19,12 @@ from nngames.core.errors import DomainError
 from nngames.core.operators import LinearMap, SparseMap
 from nngames.core.profiles import Array, Player
 from nngames.networks.bound_passes import BoundPass, Stage, bound_composite, bound_joint, bound_outputs, dense_stages
-from nngames.networks.compiled_pass import Compilable, CompiledPass, CompiledSparsePass
+from nngames.networks.compiled.maps import FusedMap, fused_map
+from nngames.networks.compiled.single_pass import Compilable, CompiledPass, CompiledSparsePass
+from nngames.networks.compiled.sparse_map import fused_sparse_map
 from nngames.networks.couplings import Coupling, LinearCoupling
 from nngames.networks.elimination import Elimination, elimination
 from nngames.networks.from_base import NearStage, near_stages
-from nngames.networks.fused import FusedMap, fused_map
 from nngames.networks.linearisation import (
     CompositeLinearisation,
     JointLinearisation,
@@ -31,7 +32,6 @@ from nngames.networks.linearisation import (
     stored,
 )
 from nngames.networks.piecewise import Visit, answer_by_pieces, answers_by_pieces
-from nngames.networks.sparse_map import fused_sparse_map
 
 if TYPE_CHECKING:
     from nngames.networks.forward import ForwardPass

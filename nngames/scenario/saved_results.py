@@ -19,7 +19,7 @@ from nngames.results.result import Status, versions
 from nngames.scenario.problems import Path, shown
 from nngames.scenario.sections import is_number
 from nngames.solvers import registry
-from nngames.solvers.auto import Auto
+from nngames.solvers.automatic.auto import Auto
 
 if TYPE_CHECKING:
     from nngames.games import Game

@@ -22,7 +22,7 @@ from nngames.scenario.scenario import Scenario
 from nngames.scenario.scenario_report import ScenarioReport
 from nngames.scenario.solve_sections import choose_methods
 from nngames.solvers import Interrupted, solve
-from nngames.solvers.auto import Auto
+from nngames.solvers.automatic.auto import Auto
 from nngames.solvers.checkpoints import Checkpoints, check_applies, check_resumable, solve_with_checkpoints
 from nngames.solvers.solver import Iterate
 from nngames.training.learning_curve import LearningCurve

@@ -23,25 +23,18 @@ registry.discover(
     infrastructure=(
         "absence",
         "advice",
-        "auto",
-        "batch",
-        "batch_problem",
-        "batch_stopping",
+        "automatic",
+        "batches",
         "checkpoints",
         "covering_ray",
         "differences",
         "external",
-        "extrapolation",
         "fixed_point",
-        "forecast",
         "inclusion",
-        "judging",
-        "last_resorts",
         "long_anderson",
         "long_differences",
         "loop",
         "minimisation",
-        "mixed_batch",
         "mixed_precision",
         "multisecant",
         "newton_compiled",
@@ -52,18 +45,16 @@ registry.discover(
         "reflections",
         "safeguard",
         "solver",
-        "stages",
         "stopping",
         "turn_order",
-        "turns",
     ),
 )
 registry.discover(external, infrastructure=("formulas", "jax_library", "network_maps", "torch_library", "whole_run"))
 
-from nngames.solvers.auto import Auto, AutoRun  # noqa: E402  (needs the registry filled)
-from nngames.solvers.batch import BatchRun  # noqa: E402
-from nngames.solvers.batch_problem import check_starts  # noqa: E402
-from nngames.solvers.mixed_batch import MixedBatchRun  # noqa: E402
+from nngames.solvers.automatic.auto import Auto, AutoRun  # noqa: E402  (needs the registry filled)
+from nngames.solvers.batches.mixed import MixedBatchRun  # noqa: E402
+from nngames.solvers.batches.problem import check_starts  # noqa: E402
+from nngames.solvers.batches.run import BatchRun  # noqa: E402
 from nngames.solvers.mixed_precision import is_mixed  # noqa: E402
 
 

@@ -12,7 +12,8 @@ from nngames.core.errors import check_choice
 from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game
-from nngames.networks.fused import FusedMap, Kernels
+from nngames.networks.compiled.loading import Kernels
+from nngames.networks.compiled.maps import FusedMap
 from nngames.solvers.differences import LARGEST_GRAM, Differences
 from nngames.solvers.fixed_point import check_map
 from nngames.solvers.multisecant import coefficients

@@ -21,8 +21,8 @@ from nngames.core.errors import NotApplicableError, OptionError, check_choice
 from nngames.core.profiles import Array, Player
 from nngames.core.verdicts import Decision
 from nngames.games import Game
+from nngames.networks.compiled.loading import kernels
 from nngames.networks.forward import ForwardPass
-from nngames.networks.fused import kernels
 from nngames.results.result import Status
 from nngames.solvers.fixed_point import weighted_max_norm
 from nngames.solvers.options import nonnegative_integer, share

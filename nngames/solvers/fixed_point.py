@@ -19,7 +19,8 @@ from nngames.core.verdicts import Decision
 from nngames.core.workspace import aligned, taken
 from nngames.games import BatchView, FixedPoint, Game
 from nngames.networks import Constant
-from nngames.networks.fused import FusedMap, Kernels
+from nngames.networks.compiled.loading import Kernels
+from nngames.networks.compiled.maps import FusedMap
 from nngames.solvers.solver import Guarantee, Problem, Rate, State, column_norms, no_guarantee, norm
 from nngames.solvers.stopping import Stretch
 

@@ -9,7 +9,7 @@ import numpy as np
 from nngames.core.errors import DomainError
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint
-from nngames.networks.fused import FusedMap
+from nngames.networks.compiled.maps import FusedMap
 from nngames.solvers.anderson import Anderson, AndersonProblem
 from nngames.solvers.long_differences import LongDifferences
 from nngames.solvers.multisecant import SINGLE_INDEPENDENCE, coefficients

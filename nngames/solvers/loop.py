@@ -15,7 +15,7 @@ from nngames.core.profiles import Array
 from nngames.core.seeds import LateGenerator, Seed, check_seed, generator
 from nngames.core.threads import blas_threads
 from nngames.games import Game
-from nngames.networks.fused import installed, kernels, ran_without
+from nngames.networks.compiled.loading import installed, kernels, ran_without
 from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status, Trace
 from nngames.solvers.advice import cannot_start, convergence_proved, existence_proved, left_domain, message_for

@@ -8,7 +8,7 @@ import numpy as np
 
 from nngames.core.factors import LAPACK, solution
 from nngames.core.profiles import Array
-from nngames.networks.fused import GRAM_INDEPENDENCE
+from nngames.networks.compiled.maps import GRAM_INDEPENDENCE
 
 #: A difference is dropped if newer ones explain all but this share of it.
 INDEPENDENCE = 1e-7

@@ -13,7 +13,8 @@ import numpy as np
 from nngames.core.errors import DomainError, check_choice
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game, NetworkGame
-from nngames.networks.fused import FusedMap, Kernels
+from nngames.networks.compiled.loading import Kernels
+from nngames.networks.compiled.maps import FusedMap
 from nngames.solvers.fixed_point import check_map
 from nngames.solvers.newton_compiled import fused_for_newton, room_for, rules
 from nngames.solvers.newton_systems import FORCING, Solve, Systems

@@ -10,7 +10,8 @@ import numpy as np
 
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint
-from nngames.networks.fused import PANEL, FusedMap, installed
+from nngames.networks.compiled.loading import installed
+from nngames.networks.compiled.maps import PANEL, FusedMap
 from nngames.solvers.newton_systems import FORCING, SINGLE
 
 #: A direction of at most so many multiplications takes less time in a compiled step than with factors that are kept.

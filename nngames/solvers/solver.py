@@ -20,7 +20,8 @@ from nngames.core.seeds import Seed, generator
 from nngames.core.verdicts import Decision, Verdict
 from nngames.core.workspace import taken
 from nngames.games import Game, required_game
-from nngames.networks.fused import FusedMap, Kernels
+from nngames.networks.compiled.loading import Kernels
+from nngames.networks.compiled.maps import FusedMap
 from nngames.results.result import Status
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import FixedPoint, Game, NetworkGame
 from nngames.networks.block_sweep import BlockSweep, block_sweep
-from nngames.networks.fused import FusedMap, Kernels
+from nngames.networks.compiled.loading import Kernels
+from nngames.networks.compiled.maps import FusedMap
 from nngames.solvers.fixed_point import check_map
 from nngames.solvers.safeguard import (
     DECAY,

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from nngames.core.profiles import Array
-from nngames.networks.fused import RECURRENCE
+from nngames.networks.compiled.maps import RECURRENCE
 from nngames.results.result import Status
 from nngames.solvers.solver import State, norm
 

@@ -21,7 +21,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import nngames as nng
-from nngames.networks import fused
+from nngames.networks.compiled import loading
 
 RUNS = 30
 
@@ -111,7 +111,7 @@ def report_compiled(n: int, layers: int, activation: str, steps: int) -> None:
     """Print a compiled step of picard against the loop fused by hand, and against a step in NumPy."""
     game = ring(n, layers, activation)
     view, by_hand = game.fixed_point(), fused_by_hand(activation)
-    kernels: Any = fused.kernels(limited=True)
+    kernels: Any = loading.kernels(limited=True)
     packed: Any = view.fused
     x, image = np.zeros((2, 1, n))
     residuals, y = np.empty(steps), np.empty((layers + 1, n))
@@ -153,12 +153,12 @@ if __name__ == "__main__":
         for size, repetitions in ((1000, 3), (200, 30), (20, 300)):
             for depth in (1, 3):
                 report_pass(size, depth, repetitions)
-        installed, fused._process().installed = find_spec("numba") is not None, False
+        installed, loading._process().installed = find_spec("numba") is not None, False
         for size in (20, 200):
             for depth in (1, 3):
                 report_solve(size, depth, "NumPy")
         if installed:
-            fused._process().installed = True
+            loading._process().installed = True
             nng.compile_passes()
             for size, depth, name in ((20, 1, "tanh"), (20, 3, "tanh"), (20, 1, "relu"), (20, 3, "relu")):
                 report_compiled(size, depth, name, 1000)

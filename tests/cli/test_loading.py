@@ -30,13 +30,13 @@ def interrupted(tmp_path: Path, name: str, *arguments: str) -> subprocess.Comple
     return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("name", ["numpy", "nngames.solvers.auto", "typer", "nngames.scenario"])
+@pytest.mark.parametrize("name", ["numpy", "nngames.solvers.automatic.auto", "typer", "nngames.scenario"])
 def test_the_command_says_interrupted(tmp_path, name):
     done = interrupted(tmp_path, name, "-m", "nngames", "validate", "gallery:two_projections")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
 def test_another_program_gets_its_exception(tmp_path):
-    done = interrupted(tmp_path, "nngames.solvers.auto", "-c", "import nngames")
+    done = interrupted(tmp_path, "nngames.solvers.automatic.auto", "-c", "import nngames")
     assert done.returncode == -signal.SIGINT
     assert done.stderr.rstrip().endswith("KeyboardInterrupt")

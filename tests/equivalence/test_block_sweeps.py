@@ -12,8 +12,11 @@ from scipy import sparse
 
 import nngames as nng
 from nngames.core.errors import NotApplicableError, OptionError
-from nngames.networks import block_sweep, compiled_pass, fused_sparse, sparse_map
-from nngames.solvers import loop, turns
+from nngames.networks import block_sweep
+from nngames.networks.compiled import fused_sparse, sparse_map
+from nngames.networks.compiled import single_pass as compiled_pass
+from nngames.solvers import loop
+from nngames.solvers.automatic import turns
 
 
 @pytest.fixture

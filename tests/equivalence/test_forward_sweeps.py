@@ -13,7 +13,8 @@ from scipy import sparse
 
 import nngames as nng
 from nngames.core.deadlines import TimeUpError
-from nngames.networks import forward, fused_rows, levels
+from nngames.networks import forward, levels
+from nngames.networks.compiled import fused_rows
 from nngames.networks.forward import LayerSweep, RowSweep
 from nngames.results.result import Status
 from nngames.solvers import best_response

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import nngames as nng
-from nngames.networks import forms, fused_factors, fused_newton, fused_systems
+from nngames.networks import forms
+from nngames.networks.compiled import fused_factors, fused_newton, fused_systems
 from nngames.results.result import Result
 from nngames.solvers import loop, newton, newton_compiled, newton_systems
 from nngames.solvers.stopping import Stretch

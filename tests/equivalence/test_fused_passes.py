@@ -19,20 +19,20 @@ from scipy import sparse
 
 import nngames as nng
 from nngames.compare import execution
-from nngames.networks import (
-    column_passes,
-    forms,
-    fused,
+from nngames.networks import column_passes, forms
+from nngames.networks.compiled import (
     fused_anderson,
     fused_columns,
     fused_kernels,
     fused_newton,
     fused_rows,
     fused_sparse,
+    loading,
 )
-from nngames.networks.fused import Kernels
+from nngames.networks.compiled.loading import Kernels
 from nngames.results.result import Status
-from nngames.solvers import loop, stages, turns
+from nngames.solvers import loop
+from nngames.solvers.automatic import stages, turns
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.multisecant import solve_gram
 from nngames.solvers.stopping import Stretch
@@ -84,7 +84,7 @@ def _kernels() -> Kernels:
 @pytest.fixture(autouse=True, scope="module")
 def _loaded_here_only() -> Iterator[None]:
     """Let no other test find the kernels that a test of this file loads."""
-    process = fused._process()
+    process = loading._process()
     before = process.kernels
     yield
     process.kernels = before
@@ -525,7 +525,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         assert all(array.flags.carray for array in arguments)
         kernels.evaluate(*arguments)
 
-    monkeypatch.setattr(fused._process(), "kernels", kernels._replace(evaluate=evaluate))
+    monkeypatch.setattr(loading._process(), "kernels", kernels._replace(evaluate=evaluate))
     return passes
 
 
@@ -560,7 +560,7 @@ def test_single_passes_are_compiled_where_layers_are_many_or_large(
         compiled = network.composite(state), network.joint(x), network.game().fixed_point().evaluate(state, state + 0.0)
     # The joint map is packed only where its layers have one size.
     assert len(loaded) == (3 if len({*sizes}) == 1 else 2)
-    monkeypatch.setattr(fused._process(), "kernels", None)
+    monkeypatch.setattr(loading._process(), "kernels", None)
     network = shuffled_ring(sizes, order)
     plain = network.composite(state), network.joint(x), network.game().fixed_point().evaluate(state, state + 0.0)
     for ours, theirs in zip(compiled, plain, strict=True):
@@ -585,7 +585,7 @@ def test_a_compiled_pass_takes_what_is_read_only_or_has_gaps_and_lives_on_in_cop
 
 
 def test_passes_of_two_threads_do_not_mix(loaded: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    network, kernels = shuffled_ring([5] * 6, [0, 1, 2, 3, 4, 5]), fused.kernels(limited=True)
+    network, kernels = shuffled_ring([5] * 6, [0, 1, 2, 3, 4, 5]), loading.kernels(limited=True)
     states = np.random.default_rng(4).standard_normal((2, 5))
 
     def evaluate(*arguments: Any) -> None:
@@ -594,7 +594,7 @@ def test_passes_of_two_threads_do_not_mix(loaded: list[int], monkeypatch: pytest
             # Where the interpreter may turn to the other one.
             network.composite(states[1])
 
-    monkeypatch.setattr(fused._process(), "kernels", kernels._replace(evaluate=evaluate))
+    monkeypatch.setattr(loading._process(), "kernels", kernels._replace(evaluate=evaluate))
     with np.errstate(all="ignore"):
         first = network.composite(states[0])
     assert len(loaded) == 2
@@ -625,14 +625,14 @@ def test_import_loads_no_numba() -> None:
 
 
 def test_without_numba_compiling_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused._process(), "installed", False)
+    monkeypatch.setattr(loading._process(), "installed", False)
     with pytest.raises(nng.NotApplicableError, match=r"pip install 'nngames\[fast\]'"):
         nng.compile_passes()
 
 
 def test_one_thread_loads_the_kernels_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once they are loaded, nothing can be compiled any more."""
-    process, times, together = fused._Process(), [], Barrier(3)
+    process, times, together = loading._Process(), [], Barrier(3)
 
     def loaded() -> Kernels:
         times.append(1)
@@ -657,24 +657,24 @@ class TestPolicy:
     """When the kernels are loaded by themselves."""
 
     @pytest.fixture
-    def process(self, monkeypatch: pytest.MonkeyPatch) -> fused._Process:
-        process = fused._Process()
+    def process(self, monkeypatch: pytest.MonkeyPatch) -> loading._Process:
+        process = loading._Process()
         process.installed, process.spent = True, 0.0
         process._wanted_after = 1.0
         loaded = _kernels()
         monkeypatch.setattr(process, "load", lambda: setattr(process, "kernels", loaded))
-        monkeypatch.setattr(fused, "_process", lambda: process)
+        monkeypatch.setattr(loading, "_process", lambda: process)
         return process
 
-    def test_not_before_runs_took_as_long(self, process: fused._Process) -> None:
-        fused.ran_without(0.9)
-        assert fused.kernels(limited=False) is None
-        fused.ran_without(0.2)
-        assert fused.kernels(limited=True) is None
-        assert fused.kernels(limited=False) is not None
-        assert fused.kernels(limited=True) is not None
+    def test_not_before_runs_took_as_long(self, process: loading._Process) -> None:
+        loading.ran_without(0.9)
+        assert loading.kernels(limited=False) is None
+        loading.ran_without(0.2)
+        assert loading.kernels(limited=True) is None
+        assert loading.kernels(limited=False) is not None
+        assert loading.kernels(limited=True) is not None
 
-    def test_only_runs_that_could_have_used_them_count(self, process: fused._Process) -> None:
+    def test_only_runs_that_could_have_used_them_count(self, process: loading._Process) -> None:
         game = ring([4, 4], ["tanh", "tanh"], 0.5)
         nng.solve(game, "best_response")
         nng.solve(ring([4, 4], ["tanh", "softplus"], 0.5), "picard")
@@ -690,7 +690,7 @@ class TestPolicy:
 
     @pytest.mark.parametrize("given", ["game", "scenario"])
     def test_a_comparison_loads_them_between_first_calls_and_warm_runs(
-        self, process: fused._Process, monkeypatch: pytest.MonkeyPatch, given: str
+        self, process: loading._Process, monkeypatch: pytest.MonkeyPatch, given: str
     ) -> None:
         had = []
         steps = FixedPointProblem.start
@@ -715,7 +715,7 @@ def test_numba_compiles_what_runs_alike(monkeypatch: pytest.MonkeyPatch, method:
     pytest.importorskip("numba")
     game = ring([20] * 3, ["tanh", "sigmoid", "relu"], 1.1)
     plain = nng.solve(game, method)
-    monkeypatch.setattr(fused._process(), "installed", True)
+    monkeypatch.setattr(loading._process(), "installed", True)
     nng.compile_passes()
-    assert type(fused.kernels(limited=True).relaxed_steps).__name__ == "CPUDispatcher"
+    assert type(loading.kernels(limited=True).relaxed_steps).__name__ == "CPUDispatcher"
     same(nng.solve(game, method), plain)

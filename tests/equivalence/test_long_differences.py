@@ -12,7 +12,8 @@ import nngames as nng
 from nngames.core import pieces
 from nngames.core.operators import SparseMap
 from nngames.networks import piecewise
-from nngames.solvers import Iterate, anderson, stages, turns
+from nngames.solvers import Iterate, anderson
+from nngames.solvers.automatic import stages, turns
 from nngames.solvers.differences import Differences
 from nngames.solvers.long_anderson import LongAndersonProblem
 from nngames.solvers.long_differences import LongDifferences

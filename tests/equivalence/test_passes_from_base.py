@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 import nngames as nng
 from nngames.networks import from_base
 from nngames.networks.from_base import PassesFromBase
-from nngames.solvers import turns
+from nngames.solvers.automatic import turns
 from nngames.solvers.differences import LARGEST_GRAM
 
 #: The unit roundoff of single precision.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nngames as nng
-from nngames.networks import fused, fused_anderson, fused_kernels, fused_newton
+from nngames.networks.compiled import fused_anderson, fused_kernels, fused_newton, maps
 from nngames.solvers import loop
 
 #: The unit roundoff of single precision.
@@ -35,7 +35,7 @@ def single(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(loop, "installed", lambda: True)
     monkeypatch.setattr(loop, "kernels", lambda limited: kernels)
-    monkeypatch.setattr(fused, "SINGLE_PRODUCT", 0)
+    monkeypatch.setattr(maps, "SINGLE_PRODUCT", 0)
 
 
 def steps(

@@ -15,11 +15,11 @@ from scipy import sparse
 
 import nngames as nng
 from nngames.core.operators import SparseMap
-from nngames.networks import fused_sparse
-from nngames.networks.sparse_map import PIECE
+from nngames.networks.compiled import fused_sparse
+from nngames.networks.compiled.sparse_map import PIECE
 from nngames.solvers import loop, safeguard, spectral
-from nngames.solvers.forecast import DISPLACEMENTS, EARLY, Costs
-from nngames.solvers.judging import Judge
+from nngames.solvers.automatic.forecast import DISPLACEMENTS, EARLY, Costs
+from nngames.solvers.automatic.judging import Judge
 from nngames.solvers.stopping import Stretch
 
 
@@ -177,10 +177,11 @@ def test_an_automatic_run_is_judged_after_compiled_passes(
     request.getfixturevalue("compiled")
     seconds = 1e-2 if dear else 1e-5
     monkeypatch.setattr(
-        "nngames.solvers.judging.costs_of", lambda game, compiled: Costs(seconds, 2 * seconds, 1e3, 1.1 * seconds)
+        "nngames.solvers.automatic.judging.costs_of",
+        lambda game, compiled: Costs(seconds, 2 * seconds, 1e3, 1.1 * seconds),
     )
-    monkeypatch.setattr("nngames.solvers.turns.mutual", lambda game: False)
-    monkeypatch.setattr("nngames.solvers.turns.kernels", lambda limited: None)
+    monkeypatch.setattr("nngames.solvers.automatic.turns.mutual", lambda game: False)
+    monkeypatch.setattr("nngames.solvers.automatic.turns.kernels", lambda limited: None)
     seen: list[np.ndarray] = []
     judge = Judge.judge
 

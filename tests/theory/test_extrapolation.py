@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import nngames as nng
-from nngames.solvers import stages
-from nngames.solvers.extrapolation import extrapolated
+from nngames.solvers.automatic import stages
+from nngames.solvers.automatic.extrapolation import extrapolated
 
 
 def passes(r: object, x: np.ndarray, count: int) -> tuple[list[np.ndarray], np.ndarray]:

@@ -12,7 +12,8 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, minres
 
 import nngames as nng
-from nngames.solvers import forecast, spectral, turns
+from nngames.solvers import spectral
+from nngames.solvers.automatic import forecast, turns
 from nngames.solvers.safeguard import RELAXATION
 
 

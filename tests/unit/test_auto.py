@@ -14,7 +14,8 @@ import nngames as nng
 from nngames.core.errors import DomainError, InputError, NotApplicableError, OptionError
 from nngames.networks import order
 from nngames.results.result import Status
-from nngames.solvers import anderson, auto, forecast, judging, last_resorts, stages, turns
+from nngames.solvers import anderson
+from nngames.solvers.automatic import auto, forecast, judging, last_resorts, stages, turns
 from nngames.solvers.mixed_precision import MixedProblem
 from nngames.solvers.solver import Budget, State, registry
 

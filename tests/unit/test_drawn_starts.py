@@ -8,7 +8,7 @@ import pytest
 import nngames as nng
 from nngames.core.seeds import LateGenerator
 from nngames.results.result import Status
-from nngames.solvers import last_resorts, stages
+from nngames.solvers.automatic import last_resorts, stages
 
 
 def planted(seed: int) -> nng.NetworkGame:

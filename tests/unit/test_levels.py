@@ -12,7 +12,7 @@ from scipy import sparse
 import nngames as nng
 from nngames.core.deadlines import TimeUpError
 from nngames.networks import levels
-from nngames.solvers import turns
+from nngames.solvers.automatic import turns
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.solver import State
 

@@ -11,7 +11,7 @@ import nngames as nng
 from nngames.core.errors import DomainError, InputError
 from nngames.networks import column_passes
 from nngames.results.result import Status
-from nngames.solvers.mixed_batch import Progress
+from nngames.solvers.batches.mixed import Progress
 from nngames.solvers.mixed_precision import NOISE, PATIENCE, UNIT
 
 

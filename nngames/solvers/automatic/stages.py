@@ -16,20 +16,15 @@ from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.networks import Constant
-from nngames.networks.fused import FusedMap, Kernels
+from nngames.networks.compiled.loading import Kernels
+from nngames.networks.compiled.maps import FusedMap
 from nngames.results.result import Status
 from nngames.solvers.anderson import AndersonProblem
-from nngames.solvers.extrapolation import state_ahead
-from nngames.solvers.fixed_point import FixedPointProblem
-from nngames.solvers.forecast import DIRECTIONS, DISPLACEMENTS, JUDGED, passes_before_forecast, steps_to
-from nngames.solvers.judging import LOOK, NEWTON_WINDOW, QUICK, Judge
-from nngames.solvers.last_resorts import Resort, drawn_profile, last_resorts
-from nngames.solvers.mixed_precision import MixedProblem
-from nngames.solvers.safeguard import SafeguardedProblem
-from nngames.solvers.solver import Budget, Ended, Problem, Solver, State
-from nngames.solvers.spectral import SpectralProblem, SweepProblem
-from nngames.solvers.stopping import Stretch
-from nngames.solvers.turns import (
+from nngames.solvers.automatic.extrapolation import state_ahead
+from nngames.solvers.automatic.forecast import DIRECTIONS, DISPLACEMENTS, JUDGED, passes_before_forecast, steps_to
+from nngames.solvers.automatic.judging import LOOK, NEWTON_WINDOW, QUICK, Judge
+from nngames.solvers.automatic.last_resorts import Resort, drawn_profile, last_resorts
+from nngames.solvers.automatic.turns import (
     MEMORY,
     TRIAL,
     Turn,
@@ -38,6 +33,12 @@ from nngames.solvers.turns import (
     kept_differences,
     known_displacement,
 )
+from nngames.solvers.fixed_point import FixedPointProblem
+from nngames.solvers.mixed_precision import MixedProblem
+from nngames.solvers.safeguard import SafeguardedProblem
+from nngames.solvers.solver import Budget, Ended, Problem, Solver, State
+from nngames.solvers.spectral import SpectralProblem, SweepProblem
+from nngames.solvers.stopping import Stretch
 
 #: A scheme whose residual exceeds this multiple of the smallest one so far is left.
 BLOW_UP = 1e6

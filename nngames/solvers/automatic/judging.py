@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nngames.core.profiles import Array
 from nngames.games import Game, NetworkGame
 from nngames.networks.order import is_acyclic
-from nngames.solvers.forecast import (
+from nngames.solvers.automatic.forecast import (
     BEGINNING,
     CAUTION,
     FORECAST,
@@ -21,8 +21,8 @@ from nngames.solvers.forecast import (
     plain_factor,
     steps_to,
 )
+from nngames.solvers.automatic.turns import Turn
 from nngames.solvers.mixed_precision import MixedProblem
-from nngames.solvers.turns import Turn
 
 #: A scheme is left for another that promises to need less than this share of its time.
 GAIN = 0.8

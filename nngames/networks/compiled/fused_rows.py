@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from nngames.core.profiles import Array
-from nngames.networks.fused_kernels import respond
-from nngames.networks.fused_scalars import compiled
+from nngames.networks.compiled.fused_kernels import respond
+from nngames.networks.compiled.fused_scalars import compiled
 
 #: Sums term by term as written, like those of a plain pass.
 _plain = compiled()

@@ -13,6 +13,10 @@ import math
 import numpy as np
 
 from nngames.core.profiles import Array
+from nngames.networks.compiled.fused_factors import factorise, substitute
+from nngames.networks.compiled.fused_kernels import drive, respond
+from nngames.networks.compiled.fused_scalars import compiled, hyperbolic_tangent
+from nngames.networks.compiled.maps import PANEL
 from nngames.networks.forms import (
     AFFINE,
     ARCTAN,
@@ -26,10 +30,6 @@ from nngames.networks.forms import (
     TANH,
     TWO_SLOPES,
 )
-from nngames.networks.fused import PANEL
-from nngames.networks.fused_factors import factorise, substitute
-from nngames.networks.fused_kernels import drive, respond
-from nngames.networks.fused_scalars import compiled, hyperbolic_tangent
 
 _plain = compiled()
 #: Sums in any order.

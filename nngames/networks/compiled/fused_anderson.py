@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from nngames.core.profiles import Array
-from nngames.networks.fused import GRAM_INDEPENDENCE
-from nngames.networks.fused_kernels import distance, evaluate
-from nngames.networks.fused_scalars import compiled
+from nngames.networks.compiled.fused_kernels import distance, evaluate
+from nngames.networks.compiled.fused_scalars import compiled
+from nngames.networks.compiled.maps import GRAM_INDEPENDENCE
 
 _plain = compiled()
 _summing = compiled(fastmath={"reassoc", "contract"}, forceinline=True)

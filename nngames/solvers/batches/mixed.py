@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nngames.core.profiles import Array
 from nngames.core.workspace import aligned, taken
-from nngames.solvers.batch import BatchRun
+from nngames.solvers.batches.run import BatchRun
 from nngames.solvers.mixed_precision import NOISE, PATIENCE, UNIT
 from nngames.solvers.solver import State, column_norms
 

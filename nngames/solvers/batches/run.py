@@ -15,12 +15,12 @@ from nngames.core.profiles import Array
 from nngames.core.threads import blas_threads
 from nngames.core.workspace import taken, workspace
 from nngames.games import Game
-from nngames.networks.fused import ran_without
+from nngames.networks.compiled.loading import ran_without
 from nngames.results.batch import BatchResult, batch_message
 from nngames.results.result import Status
 from nngames.solvers.advice import convergence_proved, existence_proved
-from nngames.solvers.batch_problem import batched_problem
-from nngames.solvers.batch_stopping import CODES, CONVERGED, CYCLING, DIVERGED, STALLED, BatchWatch, Codes
+from nngames.solvers.batches.problem import batched_problem
+from nngames.solvers.batches.stopping import CODES, CONVERGED, CYCLING, DIVERGED, STALLED, BatchWatch, Codes
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.loop import Run
 from nngames.solvers.mixed_precision import in_one_precision

@@ -9,7 +9,7 @@ import numpy as np
 from nngames.core.errors import NotApplicableError, ShapeError
 from nngames.core.profiles import Array
 from nngames.games import Game
-from nngames.networks.fused import installed, kernels
+from nngames.networks.compiled.loading import installed, kernels
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.solver import Problem, Solver, registry
 

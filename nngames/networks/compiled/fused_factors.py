@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from nngames.core.profiles import Array
-from nngames.networks.fused import PANEL
-from nngames.networks.fused_scalars import compiled, wide
+from nngames.networks.compiled.fused_scalars import compiled, wide
+from nngames.networks.compiled.maps import PANEL
 
 #: The bits of a number but for its sign, and those of infinity, in double and in single precision.
 MASK, INFINITY = 0x7FFFFFFFFFFFFFFF, 0x7FF0000000000000

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from nngames.core.profiles import Array
+from nngames.networks.compiled.fused_scalars import compiled, exponential, hyperbolic_tangent
+from nngames.networks.compiled.maps import FROM_BASE, LARGEST_MOVE, RECURRENCE, ROUNDINGS
 from nngames.networks.forms import (
     AFFINE,
     ARCTAN,
@@ -34,8 +36,6 @@ from nngames.networks.forms import (
     TANH,
     TWO_SLOPES,
 )
-from nngames.networks.fused import FROM_BASE, LARGEST_MOVE, RECURRENCE, ROUNDINGS
-from nngames.networks.fused_scalars import compiled, exponential, hyperbolic_tangent
 
 #: Sums in any order, so that they can be made several terms at a time; NaN and infinities keep their meaning.
 _inlined_sum = compiled(fastmath={"reassoc", "contract"}, forceinline=True)

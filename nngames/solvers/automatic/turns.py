@@ -15,10 +15,10 @@ from nngames.core.profiles import Array
 from nngames.games import Game, NetworkGame
 from nngames.networks import Constant
 from nngames.networks.block_sweep import block_sweep
-from nngames.networks.fused import kernels
+from nngames.networks.compiled.loading import kernels
+from nngames.solvers.automatic.forecast import FORECAST, pass_seconds
 from nngames.solvers.differences import LARGEST_GRAM
 from nngames.solvers.fixed_point import FixedPointProblem
-from nngames.solvers.forecast import FORECAST, pass_seconds
 from nngames.solvers.newton import keeps_factors
 from nngames.solvers.safeguard import SafeguardedProblem
 from nngames.solvers.solver import Problem, Solver, State, registry

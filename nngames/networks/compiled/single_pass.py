@@ -9,8 +9,9 @@ import numpy as np
 
 from nngames.core.pieces import pieces
 from nngames.core.profiles import Array
-from nngames.networks.fused import FusedMap, Kernels, columns_of, kernels
-from nngames.networks.sparse_map import PIECE, FusedSparseMap
+from nngames.networks.compiled.loading import Kernels, kernels
+from nngames.networks.compiled.maps import FusedMap, columns_of
+from nngames.networks.compiled.sparse_map import PIECE, FusedSparseMap
 
 if TYPE_CHECKING:
     from nngames.networks.passes import Layer

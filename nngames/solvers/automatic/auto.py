@@ -12,11 +12,11 @@ from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.results.result import Status
 from nngames.solvers.advice import existence_proved
-from nngames.solvers.last_resorts import licensed_schemes
+from nngames.solvers.automatic.last_resorts import licensed_schemes
+from nngames.solvers.automatic.stages import Course
+from nngames.solvers.automatic.turns import first_scheme
 from nngames.solvers.loop import Run
 from nngames.solvers.solver import Budget, Guarantee, Solver, State, no_guarantee
-from nngames.solvers.stages import Course
-from nngames.solvers.turns import first_scheme
 
 
 @dataclass(frozen=True)

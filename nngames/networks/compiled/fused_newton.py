@@ -9,9 +9,9 @@ import math
 from typing import Any
 
 from nngames.core.profiles import Array
-from nngames.networks.fused_kernels import distance, evaluate
-from nngames.networks.fused_scalars import compiled
-from nngames.networks.fused_systems import change, factors_at, solve, write_slopes
+from nngames.networks.compiled.fused_kernels import distance, evaluate
+from nngames.networks.compiled.fused_scalars import compiled
+from nngames.networks.compiled.fused_systems import change, factors_at, solve, write_slopes
 
 _plain = compiled()
 #: Sums in any order.

@@ -14,8 +14,9 @@ from nngames.activations import Activation
 from nngames.core.operators import LinearMap, SparseMap
 from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
+from nngames.networks.compiled.loading import Kernels
+from nngames.networks.compiled.maps import FusedMap
 from nngames.networks.forms import Form, form_of
-from nngames.networks.fused import FusedMap, Kernels
 
 #: Players that answer together: their pre-activations and answers stay in the first cache.
 PIECE = 256

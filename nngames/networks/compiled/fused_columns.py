@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from nngames.core.profiles import Array
+from nngames.networks.compiled.fused_scalars import compiled, exponential, hyperbolic_tangent, wide
 from nngames.networks.forms import RECTIFIED, TANH
-from nngames.networks.fused_scalars import compiled, exponential, hyperbolic_tangent, wide
 
 #: Each operation as written but for products that are added in one rounding.
 _inlined = compiled(forceinline=True, fastmath={"contract"})

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from nngames.core.profiles import Array
-from nngames.networks.fused import RECURRENCE
-from nngames.networks.fused_kernels import respond
-from nngames.networks.fused_scalars import compiled
+from nngames.networks.compiled.fused_kernels import respond
+from nngames.networks.compiled.fused_scalars import compiled
+from nngames.networks.compiled.maps import RECURRENCE
 
 _plain = compiled()
 #: Sums in any order, so that they can be made several terms at a time; NaN and infinities keep their meaning.

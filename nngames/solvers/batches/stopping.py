@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nngames.core.profiles import Array
 from nngames.core.workspace import aligned, taken
-from nngames.networks.fused import RECURRENCE
+from nngames.networks.compiled.maps import RECURRENCE
 from nngames.results.result import Status
 from nngames.solvers.stopping import DIVERGENCE, STALL_FACTOR, STALL_ITERATIONS
 

@@ -1,0 +1,1 @@
+"""Compiled passes (extra ``fast``): the kernels, and the maps that call them."""

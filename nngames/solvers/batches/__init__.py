@@ -1,0 +1,1 @@
+"""Batches: runs from many starts at once."""
