@@ -2,8 +2,9 @@
 
 The data are the CSR arrays of the weights, about ten entries a player, and the bias. Memory is the most that the
 process grows by from the moment it has them: in building the network and its game, which keep a copy of their own, and
-in the solve. ``owned`` hands the weights over as a SparseMap, of which no copy is made. Time is the processor's, that
-of the solve over that of the bare scipy.sparse products, one for each of its passes. Linux only: it reads /proc.
+in the solve. ``owned`` hands the weights over as a SparseMap, of which no copy is made; ``compiled`` has loaded the
+compiled passes before, where Numba is installed. Time is the processor's, that of the solve over that of the bare
+scipy.sparse products, one for each of its passes. Linux only: it reads /proc.
 
 Run it with one BLAS thread: OPENBLAS_NUM_THREADS=1 python tests/benchmarks/large.py [SIZE]
 """
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,6 +33,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "anderson": {},
     "auto": {},
 }
+#: What else is measured, beside runs on a copy of the weights without compiled passes.
+WAYS = {"picard": ("owned", "compiled"), "anderson": ("compiled",), "auto": ("compiled",)}
 #: The generators, with the activation of all their players.
 GAMES: dict[str, Any] = {"clearing": {"name": "box", "lower": 0.0, "upper": 1.0}, "public_goods": "relu"}
 
@@ -41,16 +45,18 @@ def megabytes(what: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
 
 
-def measure(path: Path, name: str, method: str, owned: bool) -> None:
+def measure(path: Path, name: str, method: str, how: str) -> None:
     """Build and solve the game of the stored arrays, and print what it took."""
     with np.load(path) as stored:
         data, indices, indptr, bias = (stored[key] for key in ("data", "indices", "indptr", "bias"))
     weight = sparse.csr_array((data, indices, indptr), shape=(len(bias), len(bias)))
     size = sum(array.nbytes for array in (data, indices, indptr, bias)) / 2**20
+    if how == "compiled":
+        nng.compile_passes()
     before = megabytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
     began = time.process_time()
-    game = nng.Network.recurrent(SparseMap(weight) if owned else weight, bias, GAMES[name]).game()
+    game = nng.Network.recurrent(SparseMap(weight) if how == "owned" else weight, bias, GAMES[name]).game()
     built = time.process_time() - began
     began = time.process_time()
     result = nng.solve(game, method, max_iterations=100_000, **METHODS[method])
@@ -63,7 +69,7 @@ def measure(path: Path, name: str, method: str, owned: bool) -> None:
         bare.append(time.process_time() - began)
     ratio = solved / (median(bare) * result.evaluations)
     print(
-        f"{name:12} {method:13} {'owned' if owned else 'copied':6} {result.status}  {result.evaluations:4} passes  "
+        f"{name:12} {method:13} {how:8} {result.status}  {result.evaluations:4} passes  "
         f"built in {built:5.2f} s  solved in {solved:6.2f} s = {ratio:.2f} times the products  "
         f"data {size:4.0f} MB  grown by {grown:4.0f} MB = {grown / size:.2f} times the data",
         flush=True,
@@ -80,13 +86,14 @@ def report(name: str, size: int) -> None:
         np.savez(path, data=csr.data, indices=csr.indices, indptr=csr.indptr, bias=network.biases[1])
         del network, matrix, csr
         for method in METHODS:
-            for kept in ("copied", "owned") if method == "picard" else ("copied",):
-                subprocess.run([sys.executable, __file__, str(path), name, method, kept], check=True)
+            for how in ("copied", *WAYS.get(method, ())):
+                if how != "compiled" or find_spec("numba"):
+                    subprocess.run([sys.executable, __file__, str(path), name, method, how], check=True)
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 5:
-        measure(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4] == "owned")
+        measure(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4])
     else:
         for game in GAMES:
             report(game, int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
