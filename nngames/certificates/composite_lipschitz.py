@@ -31,9 +31,9 @@ class CompositeLipschitz(Certificate):
 
     Always masks <= combettes_pesquet <= norm_product, and masks <= lipsdp. PROVED says that q is a Lipschitz constant
     with respect to the Euclidean norm; the margin is 1 - q, or 0 for q >= 1. Witness: ``lipschitz`` q, ``bounds`` by
-    name, ``best`` the name of q's, ``multipliers`` of ``lipsdp`` by hidden layer, ``masks_lower``, below which no bound
-    from weights and slopes alone can be; for q < 1 ``unique`` and ``error_factor`` 1/(1 - q), which bounds |x - x*| by
-    |O(x) - x|.
+    name, ``best`` the name of q's, ``multipliers`` of ``lipsdp`` by hidden layer where floats hold them,
+    ``masks_lower``, below which no bound from weights and slopes alone can be; for q < 1 ``unique`` and
+    ``error_factor`` 1/(1 - q), which bounds |x - x*| by |O(x) - x|.
     """
 
     map = "composite"
@@ -79,10 +79,11 @@ def _bounds(network: Network) -> tuple[dict[str, float], dict[str, Any]]:
         bounds["masks"] = min(bounds["combettes_pesquet"], found.upper)
         extra["masks_lower"] = found.lower
     elif network.size <= LIPSDP_ORDER and len(network.players) > 1:
-        answer: tuple[float, list[Array]] | None = lipsdp(network)
+        answer: tuple[float, list[Array] | None] | None = lipsdp(network)
         if answer is not None:
             bounds["lipsdp"] = answer[0]
-            extra["multipliers"] = dict(zip(network.ring_order or (), answer[1], strict=False))
+            if answer[1] is not None:
+                extra["multipliers"] = dict(zip(network.ring_order or (), answer[1], strict=False))
     return bounds, extra
 
 

@@ -35,8 +35,12 @@ LIPSDP_ORDER = 40
 _RAISES = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
-def lipsdp(network: Network) -> tuple[float, list[Array]] | None:
-    """Return a Lipschitz constant of O and the verified multipliers of the hidden layers; None if none verifies."""
+def lipsdp(network: Network) -> tuple[float, list[Array] | None] | None:
+    """Return a Lipschitz constant of O and the verified multipliers of the hidden layers; None if none verifies.
+
+    With rho = (constant / lip_m)^2 these multipliers make the form above nonnegative. They are None where they leave
+    the range of floats.
+    """
     order = network.ring_order or ()
     weights = [network.weights[p, k].dense for p, k in zip(order, (order[-1], *order[:-1]), strict=True)]
     slopes = [_slope_range(network.activations[p]) for p in order[:-1]]
@@ -54,7 +58,22 @@ def lipsdp(network: Network) -> tuple[float, list[Array]] | None:
     if bound is None:
         return None
     last = Fraction(network.activations[order[-1]].lipschitz)
-    return round_up(product((last, Fraction(bound), Fraction(2) ** sum(scales)))), multipliers
+    return round_up(product((last, Fraction(bound), Fraction(2) ** sum(scales)))), _unscaled(multipliers, scales)
+
+
+def _unscaled(multipliers: list[Array], scales: list[int]) -> list[Array] | None:
+    """Return the multipliers of W_l from those of W_l / 2^(s_l): times 4^(s_{l+1} + ... + s_m).
+
+    The scaled network's x_l is 2^-(s_1 + ... + s_l) x_l, and its form that of the network over 4^(s_1 + ... + s_m).
+    """
+    powers = [2 * sum(scales[layer:]) for layer in range(1, len(scales))]
+    with np.errstate(over="ignore", under="ignore"):
+        found = [np.ldexp(t, power) for t, power in zip(multipliers, powers, strict=True)]
+    exact = all(
+        np.isfinite(new).all() and np.array_equal(np.ldexp(new, -power), t)
+        for new, t, power in zip(found, multipliers, powers, strict=True)
+    )
+    return found if exact else None
 
 
 def _slope_range(activation: Any) -> tuple[float, float]:

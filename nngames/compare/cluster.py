@@ -7,9 +7,11 @@ import queue
 import re
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from nngames.compare.execution import Executor
 from nngames.compare.tasks import Task, Watch
@@ -25,6 +27,14 @@ DESERTED = 60.0
 RETRIES = 2
 #: What an address looks like. A client to any other one hangs at its end, or begins a cluster of its own.
 _ADDRESS = re.compile(r"(\w+://)?[^\s/]+:\d{1,5}/?")
+
+
+class _Call(NamedTuple):
+    """A run that a worker makes, with the runs that come after it."""
+
+    task: Task
+    tasks: deque[Task]
+    future: Any
 
 
 class Cluster:
@@ -61,8 +71,8 @@ class Cluster:
     def execute(self, queues: Sequence[Sequence[Task]], watch: Watch) -> None:
         """Make all runs."""
         waiting = deque(deque(tasks) for tasks in queues if tasks)
-        ended: queue.SimpleQueue[tuple[str, deque[Task], Task, Any]] = queue.SimpleQueue()
-        running: dict[str, Any] = {}
+        ended: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        running: dict[str, _Call] = {}
         seen = time.monotonic()
 
         def begin(worker: str, tasks: deque[Task]) -> None:
@@ -71,24 +81,28 @@ class Cluster:
             future = self._client.submit(
                 perform, task.payload(), workers=[worker], allow_other_workers=True, pure=False, retries=RETRIES
             )
-            running[worker] = future
-            future.add_done_callback(lambda done: ended.put((worker, tasks, task, done)))
+            running[worker] = _Call(task, tasks, future)
+            future.add_done_callback(lambda done: ended.put((worker, done)))
 
         try:
             self._fill(running, waiting, begin)
             while running:
                 try:
-                    worker, tasks, task, future = ended.get(timeout=1.0)
+                    worker, future = ended.get(timeout=1.0)
                 except queue.Empty:
+                    if self._client.status == "closed":
+                        self._desert("its scheduler has gone", running, waiting, watch)
+                        return
                     # Workers that have come meanwhile get work too.
                     self._fill(running, waiting, begin)
                     if self._workers():
                         seen = time.monotonic()
                     elif time.monotonic() - seen > DESERTED:
-                        for future in running.values():
-                            future.cancel()
+                        self._desert(f"it has had no worker for {DESERTED:g} s", running, waiting, watch)
+                        return
                     continue
-                del running[worker]
+                seen = time.monotonic()
+                task, tasks = running.pop(worker)[:2]
                 self._note(task, future, watch)
                 if tasks:
                     waiting.appendleft(tasks)
@@ -96,11 +110,13 @@ class Cluster:
                 else:
                     self._fill(running, waiting, begin)
         finally:
-            for future in running.values():
-                future.cancel()
+            for call in running.values():
+                # A client whose scheduler has gone can cancel nothing, and says so.
+                with suppress(Exception):
+                    call.future.cancel()
             self._client.close()
 
-    def _fill(self, running: dict[str, Any], waiting: deque[deque[Task]], begin: Any, first: str = "") -> None:
+    def _fill(self, running: dict[str, _Call], waiting: deque[deque[Task]], begin: Any, first: str = "") -> None:
         """Give every worker without a run one, and ``first`` the queue that it has worked on."""
         for worker in sorted(self._workers(), key=lambda address: address != first):
             if waiting and worker not in running:
@@ -120,11 +136,23 @@ class Cluster:
         error = future.exception() if future.status != "cancelled" else None
         if future.status == "finished":
             watch.ended(task, json.loads(future.result()))
-            return
-        what = "it was cancelled" if error is None else f"{type(error).__name__}: {_first_line(error)}"
-        reason = f"the cluster lost the run ({what}); the same command makes this run again"
-        failed = record_of(task.case.unrun(task.label, Status.FAILED, reason), False)
-        watch.ended(task, {**failed, "call": "first", "host": ""}, finished=False)
+        else:
+            what = "it was cancelled" if error is None else f"{type(error).__name__}: {_first_line(error)}"
+            _lost(task, what, watch)
+
+    def _desert(self, what: str, running: Mapping[str, _Call], waiting: Sequence[Sequence[Task]], watch: Watch) -> None:
+        """Give up all runs that are left."""
+        for call in running.values():
+            _lost(call.task, what, watch)
+        for task in chain(*(call.tasks for call in running.values()), *waiting):
+            watch.began(task)
+            _lost(task, what, watch)
+
+
+def _lost(task: Task, what: str, watch: Watch) -> None:
+    reason = f"the cluster lost the run ({what}); the same command makes this run again"
+    failed = record_of(task.case.unrun(task.label, Status.FAILED, reason), False)
+    watch.ended(task, {**failed, "call": "first", "host": ""}, finished=False)
 
 
 @lru_cache(maxsize=1)

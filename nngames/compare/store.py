@@ -1,8 +1,9 @@
 """The store of a comparison: a folder with one file a run, so that a kill loses no finished run.
 
 A file is named by a hash of everything that its run depends on: the scenario's content, seed, method, options, target,
-repetition, conditions and versions. It is JSON, appears at once and whole, and states what it was named by. Files that
-are not what their name says are left where they are, and their runs are made again.
+repetition, conditions and versions. It is JSON, appears at once and whole, and states what it was named by and a hash
+of the run. Files that are not what their name says, or were changed later, are left where they are, and their runs
+are made again.
 """
 
 from __future__ import annotations
@@ -19,10 +20,8 @@ from nngames.core.files import write_atomic
 from nngames.core.plain import plain
 from nngames.results.records import written
 
-FORMAT = 1
+FORMAT = 2
 NAME_LENGTH = 32
-#: What a record must have to be used.
-_FIELDS = frozenset({"status", "message", "evaluations", "seconds", "residual", "options", "method", "call", "host"})
 
 
 class Store:
@@ -73,23 +72,39 @@ class Store:
             except (ValueError, RecursionError):
                 reason += "is not JSON"
             else:
-                if _belongs(content, key):
+                if not _belongs(content, key):
+                    reason += "is not the run that its name says"
+                elif content.get("hash") == _hash(content["run"]):
                     return dict(content["run"])
-                reason += "is not the run that its name says"
+                else:
+                    reason += "was changed after the run"
             note = f"{reason}; it was left as it is, and its run is made again"
             if note not in self.notes:
                 self.notes.append(note)
         return None
 
     def save(self, key: Mapping[str, Any], record: Mapping[str, Any]) -> Path:
-        """Write the record of a finished run; no file that exists is replaced."""
+        """Write the record of a finished run; no file that exists is replaced.
+
+        Raises
+        ------
+        InputError
+            If the folder takes no file any more, as on a full disk.
+        """
         name = name_of(key)
         taken, number = self._known.setdefault(name, []), 0
         while (file := f"{name}.json" if number == 0 else f"{name}-{number}.json") in taken:
             number += 1
         taken.append(file)
-        head = json.dumps({"format": FORMAT, "key": plain(key)})[:-1]
-        return write_atomic(self.folder / file, f'{head}, "run": {written(record)}}}\n')
+        run = written(record)
+        head = json.dumps({"format": FORMAT, "hash": _hash(json.loads(run)), "key": plain(key)})[:-1]
+        try:
+            return write_atomic(self.folder / file, f'{head}, "run": {run}}}\n')
+        except OSError as error:
+            raise InputError(
+                f"the store {str(self.folder)!r} cannot be written into: {error.strerror or error}; the runs in it are "
+                "kept, and the same command goes on from there"
+            ) from None
 
     def _files(self, key: Mapping[str, Any]) -> list[Path]:
         return [self.folder / name for name in self._known.get(name_of(key), [])]
@@ -97,12 +112,16 @@ class Store:
 
 def name_of(key: Mapping[str, Any]) -> str:
     """Return the name of a run's file, without its ending."""
-    text = json.dumps(plain(key), sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:NAME_LENGTH]
+    return _hash(plain(key))[:NAME_LENGTH]
+
+
+def _hash(content: Any) -> str:
+    """Return the hash of JSON data, however it is laid out."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8")).hexdigest()
 
 
 def _belongs(content: Any, key: Mapping[str, Any]) -> bool:
+    """Return whether a file's content is of the run that a key names."""
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("key") != plain(key):
         return False
-    run = content.get("run")
-    return isinstance(run, dict) and run.keys() >= _FIELDS
+    return isinstance(content.get("run"), dict)

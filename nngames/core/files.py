@@ -19,7 +19,16 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> Path:
     OSError
         If the folder does not exist or is not writable; the old file is then untouched.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    try:
+        return _write(path, content.encode("utf-8") if isinstance(content, str) else content)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            # A full disk does not say which file it has no room for.
+            error.filename = os.fspath(path)
+        raise
+
+
+def _write(path: str | os.PathLike[str], data: bytes) -> Path:
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as stream:
             stream.write(data)

@@ -37,6 +37,9 @@ class LateGenerator:
         return generator(self._seed)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            # A copy is asked for such before there is anything in it.
+            raise AttributeError(name)
         return getattr(self._made, name)
 
 

@@ -24,6 +24,7 @@ from nngames.networks.elimination import Elimination
 from nngames.networks.from_base import PassesFromBase
 from nngames.networks.passes import CompositePass, JointPass
 from nngames.networks.piecewise import Visit
+from nngames.networks.roundings import UNITS
 
 
 class NetworkGame(Game):
@@ -208,7 +209,7 @@ class CompositeMap(FixedPoint):
         """
         return x if self._whole else self._composite.completed(x)
 
-    def told(self, x: Array) -> tuple[Array, float] | None:
+    def told(self, x: Array) -> tuple[Array, float, float] | None:
         """Return (y_1, ..., y_{L-1}, x_L) and |y_L - x_L|, y the outputs of a pass from x_L; None of one layer."""
         if self._whole:
             return None
@@ -216,7 +217,14 @@ class CompositeMap(FixedPoint):
         last = profile[self._state]
         residual = euclidean_length(last - x)
         last[...] = x
-        return profile, residual
+        return profile, residual, self._composite.rounding(profile)
+
+    def rounding(self, profiles: Array) -> float:
+        """Return how far the layers' answers may be from those that columns tell, which count as exact."""
+        if self._whole or profiles.dtype != np.float64:
+            return 0.0
+        factor, constant = self._composite.apart
+        return UNITS[profiles.dtype] * (factor * euclidean_length(profiles.reshape(-1)) + constant)
 
     def linearise(self, x: Array) -> Callable[[Array], Array]:
         """Return d -> J(x) d, the product of the layers' Jacobians."""

@@ -68,9 +68,13 @@ class FixedPoint(ABC):
         Of an x beyond the set of allowed actions it is one of the set, and the residual at most that.
         """
 
-    def told(self, x: Array) -> tuple[Array, float] | None:
-        """Return the profile of x and the game's residual there, where one pass from x tells both."""
+    def told(self, x: Array) -> tuple[Array, float, float] | None:
+        """Return the profile of x, the game's residual there and its rounding, where one pass from x tells them."""
         return None
+
+    def rounding(self, profiles: Array) -> float:
+        """Return how much of the game's residual at any of the profiles the map's on columns may lack, in double."""
+        return 0.0
 
     @abstractmethod
     def linearise(self, x: Array) -> Callable[[Array], Array]:
@@ -121,6 +125,7 @@ class BatchView:
     def __init__(self, view: FixedPoint, dtype: np.dtype[Any]) -> None:
         self._view, self._columns = view, view.columns(dtype)
         self.evaluate, self.distances = self._columns.evaluate, self._columns.distances
+        self.rounding = view.rounding
 
     def restrict(self, profiles: Array) -> Array:
         """Return the columns of the map's arguments that profiles (batch, N) contain."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from nngames.activations import Activation
 from nngames.core.errors import DomainError
+from nngames.core.norms import euclidean_length
 from nngames.core.operators import LinearMap, SparseMap
 from nngames.core.profiles import Array, Player
 from nngames.networks.bound_passes import BoundPass, Stage, bound_composite, bound_joint, bound_outputs, dense_stages
@@ -32,6 +33,7 @@ from nngames.networks.linearisation import (
     stored,
 )
 from nngames.networks.piecewise import Visit, answer_by_pieces, answers_by_pieces
+from nngames.networks.roundings import ACTIVATION, UNITS, answers_apart
 
 if TYPE_CHECKING:
     from nngames.networks.forward import ForwardPass
@@ -355,6 +357,18 @@ class CompositePass(Compilable):
             layers.append((layer, previous, response_change(layer.activation, v)))
             previous = layer.activation(v)
         return CompositeLinearisation(layers, state.size, state.dtype)
+
+    def rounding(self, profile: Array) -> float:
+        """Return how far T may answer a pass's outputs, a profile, from these: in compiled passes sums differ."""
+        dtype, joint = profile.dtype, self._network.joint
+        same = not joint.assembled and self.compiled(dtype) is None and joint.compiled(dtype) is None
+        factor, constant = (ACTIVATION, 0.0) if same else self.apart
+        return UNITS[dtype] * (factor * euclidean_length(profile) + constant)
+
+    @cached_property
+    def apart(self) -> tuple[float, float]:
+        """How far answers may be apart that sum in other orders; see ``answers_apart``."""
+        return answers_apart(self.layers(np.dtype(np.float64)))
 
     @cached_property
     def elimination(self) -> Elimination | None:

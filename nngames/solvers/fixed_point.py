@@ -131,8 +131,8 @@ class FixedPointProblem(Problem):
         """Return the profile of the map's argument."""
         return self.view.profile(x)
 
-    def told(self, x: Array) -> tuple[Array, float] | None:
-        """Return a fresh profile of the map's argument and the game's residual, where one pass tells both."""
+    def told(self, x: Array) -> tuple[Array, float, float] | None:
+        """Return a fresh profile of the map's argument and the game's residual with its rounding, if one pass tells."""
         return self.view.told(x)
 
     def start(self, x0: Array) -> State:

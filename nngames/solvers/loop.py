@@ -260,10 +260,13 @@ class Run:
 
     def _recomputed(self, state: State) -> tuple[Array, float]:
         told = self._problem.told(state.x)
-        # The last bits of two routes differ, and those of the game's own residual decide.
-        if told is not None and abs(told[1] - self._watch.target) > CLOSE * self._watch.target:
-            return told
-        profile = np.array(self._problem.profile(state.x))
+        if told is None:
+            profile = np.array(self._problem.profile(state.x))
+        else:
+            profile, residual, rounding = told
+            # The last bits of two routes differ, and those of the game's own residual decide.
+            if abs(residual - self._watch.target) > CLOSE * self._watch.target + rounding:
+                return profile, residual
         return profile, euclidean_length(self.game.residuals(profile))
 
     def _result(

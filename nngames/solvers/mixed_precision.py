@@ -51,8 +51,8 @@ class MixedProblem(FixedPointProblem):
         """Return the profile of the map's argument, in double precision."""
         return super().profile(x.astype(np.float64, copy=False))
 
-    def told(self, x: Array) -> tuple[Array, float] | None:
-        """Return the profile of the map's argument and the game's residual, in double precision."""
+    def told(self, x: Array) -> tuple[Array, float, float] | None:
+        """Return the profile of the map's argument, the game's residual and its rounding, in double precision."""
         return super().told(x.astype(np.float64, copy=False))
 
     def start(self, x0: Array) -> State:

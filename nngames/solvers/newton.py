@@ -40,6 +40,8 @@ SHORTEST = 1 / 8
 REUSE = 0.3
 #: And for as long as its n/20 steps that cost what the next one does would lower the residual by this.
 WORTH = 1e-3
+#: What compiled steps tell where they end with a direction that fails.
+FAILED = 2
 #: After the j-th direction in a row that fails, min(2^j, this) relaxed steps are taken before the next is computed.
 MOST_RELAXED = 64
 
@@ -144,6 +146,8 @@ class NewtonProblem(SafeguardedProblem):
         self._fused: Any = fused_for_newton(view, kept is not None) if dense else None
         self._room: list[Array] | None = None
         self._held = self._held_single = 0
+        #: Why compiled steps ended before another one, and the passes that were made for that.
+        self._unmade = self._spent = 0
 
     @property
     def fused(self) -> FusedMap | None:
@@ -153,23 +157,25 @@ class NewtonProblem(SafeguardedProblem):
     def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
         """Return the state after compiled steps, or after another one where no direction succeeds."""
         fused = self._fused
-        if not self._relaxed_steps and self._factorised is None:
+        if not self._relaxed_steps and self._factorised is None and not self._unmade:
             x, g = state.x.copy(), state.memory.copy()
             if self._room is None:
                 self._room = room_for(fused)
             residuals, evaluations = np.empty(stretch.steps), np.empty(stretch.steps, dtype=np.int64)
-            numbers = np.array((stretch.target, stretch.bound, self._initial, self._best, self._reuse))
+            numbers = np.array((stretch.target, stretch.bound, self._initial, self._reuse))
             single = self._systems is not None and self._systems.single
-            progress = state.evaluations, self._accepted, self._held, self._held_single, single
+            progress = state.evaluations, self._accepted, self._held, self._held_single, single, 0
             counts = np.array((stretch.steps, *progress), dtype=np.int64)
             iterates = x.reshape(fused.shape), g.reshape(fused.shape)
             made = kernels.newton_steps(
                 *fused.arguments(), *iterates, *self._room, _RULES, numbers, counts, residuals, evaluations
             )
+            _, passes, self._accepted, self._held, self._held_single, _, self._unmade = counts.tolist()
+            before = int(evaluations[made - 1]) if made else state.evaluations
+            self._spent = passes - before
             if made:
-                _, passes, self._accepted, self._held, self._held_single, _ = counts.tolist()
-                self._best, self._failures, self.rejected = float(numbers[3]), 0, False
-                return State(x, float(residuals[made - 1]), passes, g), residuals[:made], evaluations[:made]
+                self._failures, self.rejected = 0, False
+                return State(x, float(residuals[made - 1]), before, g), residuals[:made], evaluations[:made]
         following = self.descend(state)
         return following, np.array([following.residual]), np.array([following.evaluations])
 
@@ -182,7 +188,9 @@ class NewtonProblem(SafeguardedProblem):
         following, evaluations = self._again(state)
         if following is not None:
             return following
-        direction, evaluations = self.direction(state, evaluations)
+        evaluations += self._spent
+        failed, self._unmade, self._spent = self._unmade == FAILED, 0, 0
+        direction, evaluations = (None, evaluations) if failed else self.direction(state, evaluations)
         # No share of it is longer, and a direction that is not finite has no licence.
         if direction is not None and self.licensed(state, direction):
             trial, evaluations = self._search(state, direction, evaluations)

@@ -207,8 +207,8 @@ class Problem(ABC):
     def profile(self, x: Array) -> Array:
         """Return the profile of the scheme's variables."""
 
-    def told(self, x: Array) -> tuple[Array, float] | None:
-        """Return a fresh profile of the scheme's variables and the game's residual, where one pass tells both."""
+    def told(self, x: Array) -> tuple[Array, float, float] | None:
+        """Return a fresh profile of the variables and the game's residual with its rounding, where one pass tells."""
         return None
 
 

@@ -78,10 +78,10 @@ def test_the_forms_are_all_of_the_table() -> None:
     assert made == set(range(12))
 
 
-def solved(view: Any, single: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return Id - J at a point, g, and the d that compiled factors have for it."""
+def solved(view: Any, single: bool, far: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return Id - J at a point so far away, g, and the d that compiled factors have for it, times 1e-60."""
     n, rng = view.size, np.random.default_rng(1)
-    x, g, d = rng.standard_normal((1, n)), rng.standard_normal((1, n)), np.empty((1, n))
+    x, g, d = far * rng.standard_normal((1, n)), 1e-60 * rng.standard_normal((1, n)), np.empty((1, n))
     room = newton_compiled.room_for(view.fused)
     zeros, slopes, places, orders, double, bits, *_, pivots, _, _ = room
     if single:
@@ -94,11 +94,11 @@ def solved(view: Any, single: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         fused_systems.write_slopes(weights, biases, parameters, stages, *work, x, *found)
         assert fused_systems.factors_at(weights, *found, double, bits, pivots)
         fused_systems.solve(weights, zeros, stages, *work, *found, double, pivots, g, d)
-    return np.eye(n) - view.jacobian(x[0]), g[0], d[0]
+    return np.eye(n) - view.jacobian(x[0]), 1e60 * g[0], 1e60 * d[0]
 
 
 @pytest.mark.parametrize("activation", ["elu", "relu"])
-@pytest.mark.parametrize("sizes", [[7], [5, 5], [3, 9, 6], [6, 2, 8, 5], [17, 21], [25]])
+@pytest.mark.parametrize("sizes", [[7], [5, 5], [3, 9, 6], [6, 2, 8, 5], [9, 9, 3], [17, 21], [25]])
 def test_a_compiled_direction_solves_the_system_of_the_view(sizes: list[int], activation: str) -> None:
     """With one panel of columns and with several, all entries active and some."""
     view = ring(sizes, activation, 0.5, 0).fixed_point()
@@ -107,6 +107,18 @@ def test_a_compiled_direction_solves_the_system_of_the_view(sizes: list[int], ac
     matrix, g, d = solved(view, single=True)
     miss = np.abs(matrix @ d - g).max()
     assert 1e-10 < miss < 1e-4 or not (matrix != np.eye(len(matrix))).any()
+
+
+@pytest.mark.parametrize("activation", ["softsign", "hard_tanh", "relu"])
+def test_a_direction_where_nothing_changes_is_the_displacement_to_the_last_bit(activation: str) -> None:
+    """From far away x + d is then the image. Slopes of 1e-60, of 0 in each layer, and of 0 in the first layer."""
+    weights = [np.ones((5, 9)), -np.ones((9, 5))] if activation == "relu" else [np.ones((5, 9)), np.ones((9, 5))]
+    biases = [np.full(5, -1e40 if activation == "relu" else 0.0), np.zeros(9) + (activation == "relu")]
+    view = nng.Network.ring(weights, biases, [activation] * 2).game().fixed_point()
+    _, g, d = solved(view, single=False, far=1e30)
+    np.testing.assert_array_equal(d, g)
+    _, g, d = solved(view, single=True, far=1e30)
+    np.testing.assert_allclose(d, g, rtol=1e-7)
 
 
 @pytest.mark.parametrize("n", [1, 8, 9, 30])
@@ -212,6 +224,62 @@ def test_a_direction_that_fails_is_left_to_numpy(request: pytest.FixtureRequest)
     np.testing.assert_allclose(compiled.profile, plain.profile, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("weight", "activation", "passes"), [(1 - 1e-12, "identity", 1 + 1 + 1), (-0.95, "relu", 1 + 1 + 2)]
+)
+def test_compiled_steps_have_the_licence_and_the_shares_of_those_in_numpy(
+    weight: float, activation: str, passes: int, request: pytest.FixtureRequest
+) -> None:
+    """A direction 1e12 times as long as the residual is not taken; after a half step no factors are used again.
+
+    The second game is x = 1 - 0.95 max(0, x), from 0, where J = 0: half of d = 1 lowers the residual from 1 to 0.025.
+    """
+    weights, biases = [np.ones((1, 1)), np.full((1, 1), weight)], [np.zeros(1), np.ones(1)]
+    game = nng.Network.ring(weights, biases, [activation, "identity"]).game()
+    plain, compiled, made = both(game, request, start=np.zeros(2), max_iterations=8)
+    assert made
+    assert plain.trace.evaluations[1] == 1 + passes
+    assert compiled.status is plain.status
+    np.testing.assert_array_equal(compiled.trace.evaluations, plain.trace.evaluations)
+    np.testing.assert_allclose(compiled.trace.residual, plain.trace.residual, rtol=1e-9, atol=1e-12)
+
+
+def test_a_residual_far_above_the_first_one_has_no_licence(compiled: list[int]) -> None:
+    scheme = nng.solver("newton")
+    problem = scheme.problem(ring([8], "tanh", 1.0, 0), np.random.default_rng(0))
+    state = scheme.start(problem, np.zeros(8))
+    problem._initial = 1e-7 * state.residual
+    problem.several_steps(loop.kernels(limited=False), state, Stretch(3, 0, 1e-14, np.inf, 1.0))
+    assert compiled == [0]
+    assert problem.rejected
+
+
+def test_factors_take_no_more_updates_than_there_is_room_for(
+    compiled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(newton_compiled, "UPDATES", 1)
+    result = nng.solve(ring([6, 8], "tanh", 2.0, 0), "newton")
+    assert sum(compiled) == result.iterations > 2
+    assert result.converged
+    assert (np.diff(result.trace.evaluations) >= 10).all()
+
+
+def test_a_direction_that_failed_is_not_made_again(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relaxed steps follow at once; what was tried before counts, with a step by factors that were there."""
+    game = ring([6, 7], "soft_threshold", 8.0, 0)
+    plain = nng.solve(game, "newton", max_iterations=30)
+    # A step by the last factors, a Jacobian of seven columns, the pass that prepares it, four shares, a relaxed step.
+    assert 14 in np.diff(plain.trace.evaluations)
+    made: list[int] = request.getfixturevalue("compiled")
+    monkeypatch.setattr(newton_systems.Systems, "solve", None)
+    compiled = nng.solve(game, "newton", max_iterations=30)
+    assert sum(made) < compiled.iterations == 30
+    np.testing.assert_array_equal(compiled.trace.evaluations, plain.trace.evaluations)
+    np.testing.assert_allclose(compiled.profile, plain.profile, rtol=1e-9, atol=1e-12)
+
+
 def test_a_step_in_numpy_leaves_nothing_of_the_compiled_factors(compiled: list[int]) -> None:
     game = ring([8], "tanh", 1.0, 0)
     scheme = nng.solver("newton")
@@ -223,6 +291,7 @@ def test_a_step_in_numpy_leaves_nothing_of_the_compiled_factors(compiled: list[i
     assert problem._held > 0
     following = scheme.step(problem, state)
     assert problem._held == 0
+    assert problem._accepted == 4
     # It forms a Jacobian of its own.
     assert following.evaluations == state.evaluations + 10
     assert following.residual < residuals[-1]

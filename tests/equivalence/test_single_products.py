@@ -135,10 +135,16 @@ def test_a_base_is_left_after_some_passes() -> None:
 
 
 @pytest.mark.usefixtures("single")
-@pytest.mark.parametrize("size", [1e-20, 1e20])
-def test_weights_out_of_range_stay_in_double_precision(size: float) -> None:
-    packed: Any = ring([3, 3], "identity", size).fixed_point().fused
-    assert [array.size for array in packed.refined(True)] == [0, 0, 0]
+@pytest.mark.parametrize(
+    ("sizes", "refined"),
+    [((1e-20,) * 2, False), ((1e20,) * 2, False), ((1e3, 1e-12, 0.5), False), ((1e3, 0.0, 0.5), True)],
+)
+def test_weights_out_of_range_stay_in_double_precision(sizes: tuple[float, ...], refined: bool) -> None:
+    """Moves grow from layer to layer, so each is looked at by itself, whatever their product."""
+    weights = [size * np.eye(3) for size in sizes]
+    game = nng.Network.ring(weights, [np.ones(3)] * len(sizes), ["leaky_relu"] * len(sizes)).game()
+    packed: Any = game.fixed_point().fused
+    assert all(bool(array.size) == refined for array in packed.refined(True))
 
 
 @pytest.mark.usefixtures("single")

@@ -138,16 +138,25 @@ def exact_form(weights, activations, multipliers, square):
     return fmpq_mat(n, n, [rational(x) for row in matrix for x in row])
 
 
+@pytest.mark.parametrize("scale", [1.0, 5.0, 2.0**-40])
 @pytest.mark.parametrize("layers", LAYERS[:4])
-def test_the_semidefinite_bound_is_verified_in_exact_fractions(layers):
-    network = ring(3, *layers)
+def test_the_semidefinite_bound_is_verified_in_exact_fractions(layers, scale):
+    network = ring(3, *layers, scale)
     weights, activations = parts(network)
     bound, multipliers = lipsdp(network)
-    scales = [int(np.frexp(np.abs(w).max())[1]) for w in weights]
-    shrunk = [np.ldexp(w, -scale) for w, scale in zip(weights, scales, strict=True)]
-    square = (Fraction(bound) / Fraction(activations[-1].lipschitz) / Fraction(2) ** sum(scales)) ** 2
+    square = (Fraction(bound) / Fraction(activations[-1].lipschitz)) ** 2
     assert all(np.all(t >= 0) for t in multipliers)
-    assert is_positive_semidefinite(exact_form(shrunk, activations, multipliers, square))
+    assert is_positive_semidefinite(exact_form(weights, activations, multipliers, square))
+
+
+def test_multipliers_that_floats_cannot_hold_are_left_out():
+    network = ring(3, *LAYERS[0])
+    (first, second), _ = parts(network)
+    far = Network.ring([2.0**-700 * first, 2.0**700 * second], [[0, 0]] * 2, ["relu"] * 2)
+    bound, multipliers = lipsdp(far)
+    assert bound == lipsdp(network)[0]
+    assert multipliers is None
+    assert verdict_of("composite_lipschitz", far.game()).proved
 
 
 def test_a_lying_solver_gives_no_bound_that_is_too_small(monkeypatch):

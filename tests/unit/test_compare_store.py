@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -87,6 +88,27 @@ def test_a_second_call_repeats_no_run() -> None:
     assert sorted(Path("runs").iterdir()) == files
 
 
+def test_a_disk_that_fills_up_is_told_with_the_store_and_loses_no_stored_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nngames.compare import store
+
+    def write(path: Any, content: Any) -> Path:
+        if len(list(Path("runs").iterdir())) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write_atomic(path, content)
+
+    write_atomic = store.write_atomic
+    monkeypatch.setattr(store, "write_atomic", write)
+    with pytest.raises(InputError) as caught:
+        compared(scenario(), repeat=3, store="runs")
+    assert str(caught.value) == (
+        "the store 'runs' cannot be written into: No space left on device; the runs in it are kept, and the same "
+        "command goes on from there"
+    )
+    monkeypatch.setattr(store, "write_atomic", write_atomic)
+    _, lines = compared(scenario(), repeat=3, store="runs")
+    assert lines == [f"one: {label} ({k} of 3)" for k in (2, 3) for label in ("picard", "km")]
+
+
 def test_what_is_in_the_store_serves_other_comparisons() -> None:
     compared(scenario(), repeat=2, store="runs")
     _, lines = compared(
@@ -133,13 +155,30 @@ def test_array_files_are_part_of_a_scenario() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"), [("residual", "x"), ("evaluations", 1), ("profile", [1.0]), ("status", "fine"), ("trace", 3)]
+)
+def test_a_run_that_was_changed_by_hand_is_made_again(name: str, value: Any) -> None:
+    first, _ = compared(scenario(), methods=["km"], store="runs")
+    (path,) = Path("runs").iterdir()
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content, indent=1))
+    assert compared(scenario(), methods=["km"], store="runs")[1] == []
+    content["run"][name] = value
+    path.write_text(json.dumps(content))
+    again, lines = compared(scenario(), methods=["km"], store="runs")
+    note = f"{path} was changed after the run; it was left as it is, and its run is made again"
+    assert (again.notes, lines) == ((note,), ["one: km"])
+    assert what(again) == what(first)
+
+
+@pytest.mark.parametrize(
     ("content", "reason"),
     [
         ("", "is not JSON"),
-        ('{"format": 1, "key": {"sc', "is not JSON"),
+        ('{"format": 2, "key": {"sc', "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ("[1, 2]", "is not the run that its name says"),
-        ('{"format": 1, "key": {}, "run": {}}', "is not the run that its name says"),
+        ('{"format": 2, "key": {}, "run": {}}', "is not the run that its name says"),
     ],
 )
 def test_files_that_are_no_runs_are_left_alone_and_noted(content: str, reason: str) -> None:
@@ -314,6 +353,7 @@ class Client:
     """Stands for a cluster of two nodes; the second call of ``km`` finds that its node has died."""
 
     submitted: list[tuple[str, str]]
+    status = "running"
 
     def __init__(self, address: str, **options: Any) -> None:
         if address != "tcp://here:8786":
@@ -358,6 +398,54 @@ def test_a_cluster_makes_the_same_runs_and_a_lost_one_is_kept_as_failed(monkeypa
     }
     _, lines = compared(pair, repeat=2, cluster="tcp://here:8786", store="runs")
     assert len(lines) == 1
+
+
+class Lost(Future):
+    """A call that nobody answers any more, nor can anybody cancel it."""
+
+    def cancel(self) -> None:
+        raise ConnectionError("Client is closed. Can't send cancel-keys message.")
+
+    def add_done_callback(self, call: Any) -> None:
+        pass
+
+
+class Abandoned(Client):
+    """Stands for a cluster that goes away after its third call: the scheduler too, or the nodes only."""
+
+    goes = "scheduler"
+
+    def scheduler_info(self, n_workers: int) -> dict[str, Any]:
+        gone = len(self.submitted) > 3
+        return {"workers": {} if gone else super().scheduler_info(n_workers)["workers"]}
+
+    def submit(self, function: Any, payload: str, workers: list[str], **options: Any) -> Future:
+        if len(self.submitted) < 3:
+            return super().submit(function, payload, workers, **options)
+        self.submitted.append((workers[0], "lost"))
+        self.status = "closed" if self.goes == "scheduler" else "running"
+        return Lost("pending", None)
+
+
+@pytest.mark.parametrize(
+    ("goes", "reason"), [("scheduler", "its scheduler has gone"), ("nodes", "it has had no worker for 0 s")]
+)
+def test_a_cluster_that_goes_away_leaves_the_finished_runs_and_a_reason_for_the_others(
+    goes: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nngames.compare import cluster
+
+    monkeypatch.setattr(cluster, "DESERTED", 0)
+    monkeypatch.setattr(Abandoned, "goes", goes)
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=Abandoned))
+    pair = [scenario(), scenario("two", **{"norm: 0.5}, bias": "norm: 0.6}, bias"})]
+    there, _ = compared(pair, repeat=2, cluster="tcp://here:8786", store="runs")
+    messages = [row.result.message for row in there.rows if row.result.status == "failed"]
+    assert len(there.rows) - len(messages) == 3
+    assert set(messages) == {f"the cluster lost the run ({reason}); the same command makes this run again"}
+    again, lines = compared(pair, repeat=2, store="runs")
+    assert len(lines) == len(messages)
+    assert "failed" not in {row.result.status for row in again.rows}
 
 
 def test_a_cluster_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

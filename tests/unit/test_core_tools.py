@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import errno
 import json
 import os
+import pickle
 import sys
 import types
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
+import nngames as nng
 from nngames.core import files, references
 from nngames.core.errors import InputError, OptionError, ShapeError, UnknownNameError
 from nngames.core.files import write_atomic
@@ -26,7 +30,7 @@ from nngames.core.operators import DenseMap, OperatorMap, SparseMap, as_linear_m
 from nngames.core.plain import plain
 from nngames.core.profiles import ProfileSpace, float_array
 from nngames.core.registry import Registry, RegistryError
-from nngames.core.seeds import generator
+from nngames.core.seeds import LateGenerator, generator
 from nngames.core.verdicts import Decision, Verdict
 
 SIZES = st.lists(st.integers(1, 4), min_size=1, max_size=6)
@@ -322,6 +326,19 @@ def test_seeds_are_reproducible_and_checked() -> None:
         assert str(caught.value) == f"seed must be a nonnegative integer or a numpy Generator; got {wrong!r}"
 
 
+def test_a_generator_that_is_made_late_draws_the_same_and_can_be_copied() -> None:
+    late = LateGenerator(3)
+    copies = copy.copy(late), copy.deepcopy(late), pickle.loads(pickle.dumps(late))
+    assert {generated.random() for generated in (*copies, late)} == {generator(3).random()}
+
+
+@pytest.mark.parametrize("method", ["auto", "picard", "anderson", "best_response"])
+def test_a_wrong_seed_is_refused_by_runs_that_never_draw(method: str) -> None:
+    game = nng.Network.ring([[[0.5]], [[0.5]]], [[0.0], [1.0]], ["tanh", "tanh"]).game()
+    with pytest.raises(InputError, match="seed must be a nonnegative integer"):
+        nng.solve(game, method, seed=-1)
+
+
 # Files
 
 
@@ -333,11 +350,12 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert target.stat().st_mode & 0o777 == 0o644 & ~_umask()
 
     def fail(*_: Any) -> None:
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr(files.os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match="disk full") as caught:
         write_atomic(target, "three")
+    assert caught.value.filename == str(target)
     assert target.read_text() == "two"
     assert sorted(os.listdir(tmp_path)) == ["result.json"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import count
 from typing import Any, ClassVar
 
@@ -109,7 +110,7 @@ def test_one_pass_tells_the_profile_and_its_residual(sizes: tuple[int, ...], ord
     )
     view = network.game().fixed_point("composite")
     x = rng.standard_normal(view.size)
-    profile, residual = view.told(x)
+    profile, residual, _ = view.told(x)
     np.testing.assert_allclose(profile, view.profile(x), rtol=1e-15)
     np.testing.assert_array_equal(view.restrict(profile), x)
     assert residual > 0.01
@@ -120,12 +121,55 @@ def test_the_game_decides_where_two_routes_may_differ(monkeypatch: pytest.Monkey
     """One that is a hair below the target may be a hair above it: the residual of the game counts."""
     told = network_game.CompositeMap.told
 
-    def shifted(self: network_game.CompositeMap, x: Array) -> tuple[Array, float] | None:
-        profile, residual = told(self, x)
-        return profile, min(residual, 0.9999 * target)
+    def shifted(self: network_game.CompositeMap, x: Array) -> tuple[Array, float, float] | None:
+        profile, residual, rounding = told(self, x)
+        return profile, min(residual, 0.9999 * target), rounding
 
     target = 1e-9 * game().scale
     monkeypatch.setattr(network_game.CompositeMap, "told", shifted)
     result = nng.solve(game(), Flattered(), max_iterations=100)
     assert result.status == "converged"
     assert np.linalg.norm(game().residuals(result.profile)) <= target
+
+
+@pytest.mark.parametrize("layers", [3, 14])
+def test_a_pass_tells_no_residual_below_its_rounding(layers: int) -> None:
+    """Two routes sum in different orders, and the answers of a layer as large as 1e14 differ by more than the target.
+
+    The matrix of many small layers is assembled: its products are others than those of a pass from layer to layer.
+    """
+    size = 24
+    rng = np.random.default_rng(4)
+    first, *others = (np.linalg.qr(rng.standard_normal((size, size)))[0] for _ in range(layers))
+    weights = [1e14 * first, 1e-15 * others[0], *others[1:]]
+    large = nng.Network.ring(weights, [np.ones(size)] * layers, ["identity"] * layers).game()
+    results = [nng.solve(large, method) for method in ("picard", "auto")]
+    for result in results:
+        assert result.residual == pytest.approx(np.linalg.norm(large.residuals(result.profile)), rel=1e-12)
+        assert result.converged == (result.residual <= result.tolerance * result.scale)
+    batch = nng.solve_batch(large, rng.standard_normal((3, large.size)), "picard")
+    lengths = np.linalg.norm(large.residuals(batch.profiles), axis=1)
+    np.testing.assert_allclose(batch.residuals, lengths, rtol=1e-12)
+    assert [status == "converged" for status in batch.statuses] == list(lengths <= batch.tolerance * large.scale)
+    view = large.fixed_point("composite")
+    profile, told, rounding = view.told(view.restrict(results[0].profile))
+    assert abs(told - np.linalg.norm(large.residuals(profile))) <= rounding
+
+
+def test_the_rounding_counts_what_cancels() -> None:
+    """A layer whose answer is the small difference of large numbers: the exact residual at the profile shows it."""
+    rng = np.random.default_rng(6)
+    x, size = rng.standard_normal(8), 1e10
+    first, second = (np.linalg.qr(rng.standard_normal((8, 8)))[0] for _ in range(2))
+    network = nng.Network.ring([size * first, second], [-size * (first @ x), np.zeros(8)], ["identity"] * 2)
+    profile, _, _ = network.game().fixed_point("composite").told(x)
+    factor, constant = network.composite.apart
+    eps = np.finfo(float).eps
+    exact = [Fraction(0)] * 8
+    for i, row in enumerate(size * first):
+        terms = [Fraction(a) * Fraction(b) for a, b in zip(row.tolist(), x.tolist(), strict=True)]
+        exact[i] = sum(terms) + Fraction((-size * (first @ x))[i]) - Fraction(profile[i])
+    lacking = np.linalg.norm([float(difference) for difference in exact])
+    # Products and biases are as large here, and either of the two terms is enough.
+    assert 8 * eps * np.linalg.norm(profile) < lacking
+    assert lacking <= eps / 2 * min(factor * np.linalg.norm(profile), constant)

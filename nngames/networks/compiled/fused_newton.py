@@ -67,7 +67,7 @@ def newton_steps(
     """Make Newton's steps from x with R(x) - x = ``g``, both overwritten; return how many were made.
 
     It ends after ``most`` steps, where the residual is at most ``target`` or above ``bound``, and before a step for
-    which there is no direction that succeeds, or none in the precision asked for: of that one nothing remains.
+    which there is no direction that succeeds, or none in the precision asked for: of that one only passes remain.
 
     Parameters
     ----------
@@ -84,14 +84,17 @@ def newton_steps(
         The limits of the safeguard on steps and residuals and its decay, the descent asked for, the shortest share, the
         factor by which the residual has to fall in the first step with factors that are used again, the order from
         which on factors are in single precision, and what these may miss.
-    numbers : ndarray (5,)
-        target, bound, the first residual, the smallest so far (also a result), and the factor by which it has to fall
-        in the other steps with the same factors.
-    counts : ndarray (6,)
+    numbers : ndarray (4,)
+        target, bound, the first residual, and the factor by which it has to fall in the other steps with the same
+        factors.
+    counts : ndarray (7,)
         The most steps, and as results too the passes, the accepted steps, and those made with the last factors; whether
-        these are in single precision, and whether others may be.
+        these are in single precision, and whether others may be; and, a result, why there is no other step: 0 where
+        none was tried, 1 where no direction was found, 2 where one failed. The passes are those for that step too, but
+        not for a direction that was not found.
     residuals : ndarray (at least most,)
     evaluations : ndarray (at least most,)
+        The residuals of the new states, and the passes up to each.
     """
     n, last = x.shape[1], len(stages) - 1
     step_limit, residual_limit, decay, descent, shortest, first = (
@@ -102,14 +105,14 @@ def newton_steps(
         rules[4],
         rules[5],
     )
-    target, bound, initial, reuse = numbers[0], numbers[1], numbers[2], numbers[4]
+    target, bound, initial, reuse = numbers[0], numbers[1], numbers[2], numbers[3]
     d, trial, image, missed = room[0], room[1], room[2], room[3]
     residual = 0.0
     for j in range(n):
         residual += g[0, j] * g[0, j]
     residual = math.sqrt(residual)
     for k in range(counts[0]):
-        passes, held, found = counts[1], counts[3], False
+        passes, held, found, failed = counts[1], counts[3], False, False
         licence = residual <= residual_limit * initial * (counts[2] + 1.0) ** -(1.0 + decay)
         fell = 0.0
         if licence and 0 < held < len(steps):
@@ -124,6 +127,7 @@ def newton_steps(
                 fell = distance(image, trial)
                 passes += 1
                 found = fell <= reuse * residual
+        again = passes
         if found:
             held += 1
         elif licence:
@@ -153,7 +157,7 @@ def newton_steps(
             elif regular:
                 solve(weights, zeros, stages, outputs, work, blocks, slopes, places, orders, double, pivots, g, d)
             if regular and math.sqrt(update(steps, 0, d)) <= step_limit * residual:
-                share = 1.0
+                share, failed = 1.0, True
                 while share >= shortest and not found:
                     for j in range(n):
                         trial[0, j] = x[0, j] + share * d[0, j]
@@ -165,7 +169,7 @@ def newton_steps(
                         held = 1
                     share /= 2.0
         if not found:
-            counts[3] = 0
+            counts[1], counts[3], counts[6] = passes if failed else again, 0, 2 if failed else 1
             return k
         if held > 0:
             for j in range(n):
@@ -177,7 +181,6 @@ def newton_steps(
         residuals[k], evaluations[k] = residual, passes
         counts[1], counts[3] = passes, held
         counts[2] += 1
-        numbers[3] = min(numbers[3], residual)
         if not target < residual <= bound:
             return k + 1
     return counts[0]

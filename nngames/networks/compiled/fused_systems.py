@@ -158,8 +158,13 @@ def factors_at(
     layers = len(orders)
     order = orders[layers - 1]
     last = rooms[1, : order * order].reshape(order, order)
-    if orders.min() == 0:
-        last[:] = 0.0
+    idle = False
+    for layer in range(layers):
+        idle = idle or orders[layer] == 0
+    if idle:
+        for i in range(order):
+            for j in range(order):
+                last[i, j] = 0.0
     else:
         before = last
         for layer in range(layers):
@@ -199,8 +204,8 @@ def solve(
 ) -> None:
     """Write S g into d, both (1, n), S the inverse of Id - J from its factors on A.
 
-    With g~ = g off A, 0 on A, the right-hand side on A is (g + J g~)_A, and off A d = g. It is scaled, so that no small
-    one is lost in single precision.
+    With g~ = g off A, 0 on A, the right-hand side on A is (g + J g~)_A, and off A d = g. It is scaled by a power of
+    two, so that no small one is lost in single precision, and d = g to the last bit where J = 0.
 
     Parameters
     ----------
@@ -230,14 +235,15 @@ def solve(
             d[0, places[last, i]] += g[0, places[last, i]]
     size = 0.0
     for i in range(order):
-        size += d[0, places[last, i]] * d[0, places[last, i]]
-    size = math.sqrt(size)
+        size = max(size, abs(d[0, places[last, i]]))
     if size == 0.0:
         return
+    size = math.ldexp(1.0, math.frexp(size)[1] - 1)
     scaled = rooms[0, :order]
     for i in range(order):
         scaled[i] = d[0, places[last, i]] / size
     matrix = rooms[1, : order * order].reshape(order, order)
     substitute(matrix, rooms[3, : order * order].reshape(order, order), pivots, scaled)
     for i in range(order):
-        d[0, places[last, i]] = size * scaled[i]
+        d[0, places[last, i]] = scaled[i]
+        d[0, places[last, i]] *= size

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from nngames.core.errors import NotApplicableError
 
 #: Seconds that loading the kernels from disk takes, and compiling them.
-LOADING, COMPILING = 0.5, 10.0
+LOADING, COMPILING = 0.5, 30.0
 
 
 class Kernels(NamedTuple):

@@ -30,8 +30,9 @@ _PER_MULTIPLICATION, _PER_LAYER = 1e-9, 1e-6
 
 #: Products of so many multiplications take less time in single precision.
 SINGLE_PRODUCT = 2**13
-#: Weights up to this, times moves of such a size, are far from the limits of single precision.
-LARGEST_SINGLE = 1e15
+#: The largest weight of each layer is between the inverse of this and this, so that moves which pass through several
+#: layers stay far from the limits of single precision.
+LARGEST_SINGLE = 1e6
 #: Passes from one base in single precision, and the share of the distance from it that their rounding may be: eight
 #: roundings of 6e-8.
 FROM_BASE, ROUNDINGS = 32, 5e-7
@@ -110,9 +111,9 @@ class FusedMap:
 
 
 def _rounded(weights: Array) -> Array:
-    """Return the weights in single precision; nothing where they exceed ``LARGEST_SINGLE`` or vanish in it."""
-    largest = float(np.abs(weights).max())
-    if not 1 / LARGEST_SINGLE <= largest <= LARGEST_SINGLE:
+    """Return the weights in single precision; nothing where a layer's are out of ``LARGEST_SINGLE``."""
+    largest = np.abs(weights).max(axis=(1, 2, 3))
+    if not ((largest == 0) | ((largest >= 1 / LARGEST_SINGLE) & (largest <= LARGEST_SINGLE))).all():
         return _DOUBLE[0]
     return weights.astype(np.float32)
 

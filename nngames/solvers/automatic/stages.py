@@ -99,7 +99,7 @@ class Course(Problem):
         """Return the profile of the variables of the scheme whose turn it is."""
         return self.turn.problem.profile(x)
 
-    def told(self, x: Array) -> tuple[Array, float] | None:
+    def told(self, x: Array) -> tuple[Array, float, float] | None:
         """Return what the scheme whose turn it is can tell by one pass."""
         return self.turn.problem.told(x)
 

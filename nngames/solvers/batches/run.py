@@ -48,7 +48,7 @@ class BatchRun:
         self.scheme = in_one_precision(solver)
         self.max_iterations, self.max_seconds = max_iterations, max_seconds
         count = len(starts)
-        self._profiles, self._residuals = np.empty_like(starts), np.full(count, np.nan)
+        self._profiles, self._residuals = np.zeros(starts.shape, starts.dtype), np.full(count, np.nan)
         self._statuses = np.full(count, None, dtype=object)
         #: Of each start: its steps and passes, before this part of the run until it is done.
         self._iterations, self._evaluations = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -179,10 +179,13 @@ class BatchRun:
         if isinstance(self._problem, FixedPointProblem) and self._target >= LEAST[state.x.dtype]:
             told = self._problem.tell(state, those, self._profiles, rows)
             if told is not None:
-                beyond = rows[~np.isfinite(told)]
-                if beyond.size:
-                    # Squares of finite differences may be too large.
-                    told[~np.isfinite(told)] = self._evaluated(self._profiles[beyond], beyond)
+                view: Any = self._problem.view
+                # A copy of many takes longer than to read some too many.
+                profiles = self._profiles if 8 * len(rows) > len(self._profiles) else self._profiles[rows]
+                # Squares of finite differences may be too large.
+                unsure = ~(np.isfinite(told) & (abs(told - self._target) > view.rounding(profiles)))
+                if unsure.any():
+                    told[unsure] = self._evaluated(self._profiles[rows[unsure]], rows[unsure])
                 return told
         return self._evaluated(self._problem.profiles(state.x, those), rows)
 
