@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from nngames.certificates import verdict_of
 from nngames.core.errors import NNGamesError
 from nngames.games import Game
@@ -14,6 +16,8 @@ from nngames.solvers.solver import Guarantee, Solver, registry
 LARGEST_ADVISED = 2000
 #: With more players, one simultaneous pass costs less than a sweep in which they answer one by one.
 SWEPT_PLAYERS = 200
+#: A proved bound that is not halved within so many iterations is one that nobody waits for.
+PATIENCE = 10_000
 
 
 def message_for(
@@ -42,7 +46,7 @@ def message_for(
     }[status]
     if status is Status.INTERRUPTED:
         return what
-    return f"{what}; {next_step(game, solver, status, iterations)}"
+    return f"{what}; {next_step(game, solver, status, iterations, residual)}"
 
 
 def left_domain(solver: Solver, iterations: int, error: Exception) -> str:
@@ -70,7 +74,7 @@ def existence_proved(guarantee: Guarantee) -> bool:
     return distance or bool(witness.get("unique") or witness.get("exists"))
 
 
-def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> str:
+def next_step(game: Game, solver: Solver, status: Status, iterations: int, residual: float) -> str:
     """Return the next thing to try, with its reason."""
     more = "a larger --max-seconds" if status is Status.MAX_SECONDS else f"--max-iterations {10 * max(iterations, 100)}"
     own = game.advice(solver.name, status, more)
@@ -79,6 +83,9 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> st
     if game.size > LARGEST_ADVISED:
         return "see nngames certify for what is proved about this game"
     if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS) and convergence_proved(game, solver):
+        faster = _faster(game, solver) if _is_far(game, residual) and _is_slow(solver.guarantee(game)) else None
+        if faster is not None:
+            return f"convergence is proved, but not at a rate worth waiting for; {faster[1]}: try --method {faster[0]}"
         if existence_proved(solver.guarantee(game)):
             return f"convergence is proved, so allow more: {more}"
         return f"convergence is proved if there is an equilibrium, which is not proved: allow more, {more}"
@@ -103,9 +110,10 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int) -> st
 def licensed_methods(game: Game, besides: str) -> Iterator[tuple[str, str]]:
     """Yield the methods whose convergence is proved on the game, with the reason, fastest guarantee first.
 
-    A proof is made when it is reached: whoever takes the first method only does not pay for the others.
+    A proof is made when it is reached: whoever takes the first method only does not pay for the others. Those come last
+    whose proof does not say that there is an equilibrium, or is of a rate as slow as that of a near-isometry.
     """
-    without_existence = []
+    last = []
     many = game.space.count > SWEPT_PLAYERS
     order = ("picard", "extragradient", "km", "best_response") if many else ("best_response", "extragradient", "km")
     for name in order:
@@ -119,11 +127,32 @@ def licensed_methods(game: Game, besides: str) -> Iterator[tuple[str, str]]:
         if not guarantee.proved:
             continue
         found = (name, _reason(game, name, guarantee.statement))
-        if existence_proved(guarantee):
+        if existence_proved(guarantee) and not _is_slow(guarantee):
             yield found
         else:
-            without_existence.append(found)
-    yield from without_existence
+            last.append(found)
+    yield from last
+
+
+def _faster(game: Game, solver: Solver) -> tuple[str, str] | None:
+    """Return a method, with the reason, whose convergence is proved at a rate that is not slow."""
+    found = next(licensed_methods(game, solver.name), None)
+    return None if found is None or _is_slow(registry.create(found[0]).guarantee(game)) else found
+
+
+def _is_far(game: Game, residual: float) -> bool:
+    """Whether a residual is more than a tenth of that at zero: a run that ends there has hardly begun to converge."""
+    try:
+        return residual > game.residual(np.zeros(game.size)) / 10
+    except NNGamesError:
+        # Zero is no profile of the game, or an activation is not defined there.
+        return False
+
+
+def _is_slow(guarantee: Guarantee) -> bool:
+    """Whether a proved rate leaves more than half of its bound after ``PATIENCE`` iterations."""
+    rate = guarantee.rate
+    return rate is not None and rate.bound(PATIENCE, 1.0) > rate.bound(1, 1.0) / 2
 
 
 def _reason(game: Game, name: str, statement: str) -> str:

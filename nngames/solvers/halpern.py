@@ -15,6 +15,9 @@ from nngames.games import Game
 from nngames.solvers.fixed_point import Accumulated, FixedPointProblem, check_map, contraction
 from nngames.solvers.solver import Guarantee, Rate, Solver, State, no_guarantee, norm, solver_named
 
+#: A contraction by less than this is as good as none in any run that is made: 2 / (k + 1) says more.
+LEAST_GAIN = 1e-4
+
 
 @solver_named("halpern")
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Halpern(Solver):
     If the composite map O is nonexpansive and has a fixed point x*: |O(x_k) - x_k| <= 2 |x_0 - x*| / (k + 1) for every
     k >= 0, and x_k converges to the fixed point nearest to x_0. The bound is attained: by R = -Id at every even k. If R
     contracts by q in some norm: |x_k - x*| <= a_k |x_0 - x*| in that norm, a_0 = 1 and
-    a_{k+1} = beta_k + (1 - beta_k) q a_k, about 1 / ((1 - q) k): the anchor costs the linear rate.
+    a_{k+1} = beta_k + (1 - beta_k) q a_k, about 1 / ((1 - q) k): the anchor costs the linear rate. Where 1 - q < 1e-4
+    the first bound is the one that is told.
 
     Proof of the rate. Let g_j = x_j - R(x_j) and w_j = (x_0 - x_j) / j. The scheme says R(x_{j-1}) = x_j - w_j, so
     x_j - x_{j-1} = w_j - g_{j-1} and R(x_j) - R(x_{j-1}) = w_j - g_j. Nonexpansiveness, |w_j - g_j| <= |w_j - g_{j-1}|,
@@ -64,7 +68,8 @@ class Halpern(Solver):
         """Return whether a contraction or nonexpansiveness of the map is proved."""
         kind = game.fixed_point(self.map).name
         found = contraction(game, kind)
-        if found is not None:
+        nonexpansive = kind == "composite" and verdict_of("composite_nonexpansive", game).proved
+        if found is not None and not (nonexpansive and 1 - found[0] < LEAST_GAIN):
             factor, measure, certificate = found
             shares = Accumulated(lambda k, a: (1 + (k + 1) * factor * a) / (k + 2) * (1 + 1e-15), 1.0)
             return Guarantee(
@@ -82,13 +87,14 @@ class Halpern(Solver):
                     f"|x_k - x*| <= a_k |x_0 - x*|, a_(k+1) = (1 + (k + 1) {factor:.6g} a_k) / (k + 2)",
                 ),
             )
-        if kind == "composite" and verdict_of("composite_nonexpansive", game).proved:
+        if nonexpansive:
+            unique = found is not None
             return Guarantee(
                 Decision.PROVED,
-                "the composite map is nonexpansive, so the scheme converges to the equilibrium nearest to its start, "
-                "if there is one",
+                "the composite map is nonexpansive, so the scheme converges to "
+                + ("the unique equilibrium" if unique else "the equilibrium nearest to its start, if there is one"),
                 "composite_nonexpansive, Lieder (2021)",
-                witness={"map": "composite", "certificate": "composite_nonexpansive"},
+                witness={"map": "composite", "certificate": "composite_nonexpansive", "unique": unique},
                 references=("lieder2021", "sabach2017", "wittmann1992"),
                 rate=Rate(
                     "residual",

@@ -11,6 +11,7 @@ from nngames.activations.foundations.projections import SetProjection
 from nngames.core.errors import NotApplicableError
 from nngames.core.profiles import Array
 from nngames.games import CoupledGame
+from nngames.solvers.piecewise_equation import pieces_of
 
 #: Programs with more actions are left to descent.
 PROGRAM_SIZE = 1000
@@ -20,6 +21,9 @@ _ROUNDING = 1e-12
 
 class PotentialProgram:
     """min over x of sum_l c_l g_l*(x_l) + x'C(M - I)x/2 + <C q, x>, with M x + q unshifted; a set has f = 0 for g*.
+
+    Where every response has one piece S v + b that is not flat, g* is |z|^2/(2S) - b sum(z)/S on its domain. It belongs
+    to the quadratic part as well, and the program of such games is convex iff sym(C M) >= 0.
 
     Parameters
     ----------
@@ -39,15 +43,17 @@ class PotentialProgram:
             raise NotApplicableError(f"the convex program takes up to {PROGRAM_SIZE} actions; the game has {n}")
         self._game, self._weights = game, weights
         matrix = game.inclusion().matrix.dense.astype(np.float64)
-        self._lifted = np.zeros(n)
+        # What is added to the diagonal of M - I for g*, NaN where g* stands beside it; and the linear part.
+        self._curvature, self._slant = np.full(n, np.nan), np.zeros(n)
         for block, where in game.blocks.slices.items():
             activation = game.own[block].activation
             slope = activation.slope_range[1]
             matrix[where, where] += (1 - 1 / slope if slope > 1 else 0.0) * np.eye(where.stop - where.start)
-            free = isinstance(activation, SetProjection) or activation.name == "identity"
-            self._lifted[where] = 0.0 if free else 1.0
+            found = _quadratic(activation)
+            if found is not None:
+                self._curvature[where], self._slant[where] = found
         with np.errstate(over="ignore"):
-            matrix = weights[:, None] * (matrix - np.diag(self._lifted))
+            matrix = weights[:, None] * (matrix - np.diag(1 - np.nan_to_num(self._curvature)))
         self._matrix = matrix / 2 + matrix.T / 2
         if not np.isfinite(self._matrix).all():
             raise NotApplicableError("the potential's entries leave the range of floats")
@@ -64,7 +70,7 @@ class PotentialProgram:
 
         game, n = self._game, self._game.size
         self._x = cp.Variable(n)
-        linear = game.inclusion().operator(np.zeros(n), np.empty(n)) * self._weights
+        linear = (game.inclusion().operator(np.zeros(n), np.empty(n)) + self._slant) * self._weights
         objective: Any = 0.5 * cp.quad_form(self._x, cp.psd_wrap(self._matrix)) + linear @ self._x
         constraints: list[Any] = []
         for block, where in game.blocks.slices.items():
@@ -74,7 +80,7 @@ class PotentialProgram:
             if found is None:
                 raise NotApplicableError(f"player {block}: the penalty of {activation.name!r} has no CVXPY expression")
             constraints += found[1]
-            if self._lifted[where.start]:
+            if np.isnan(self._curvature[where.start]):
                 objective = objective + self._conjugate(activation, where, found[0])
         self._problem = cp.Problem(cp.Minimize(objective), constraints)
 
@@ -103,6 +109,20 @@ class PotentialProgram:
         if self._x.value is None:
             return None
         return into_domains(self._game, np.array(self._x.value, dtype=np.float64))
+
+
+def _quadratic(activation: Any) -> tuple[float, float] | None:
+    """Return 1/S and -b/S where g* is |z|^2/(2S) - b sum(z)/S on its domain; (1, 0) for a set; else None."""
+    if isinstance(activation, SetProjection):
+        return 1.0, 0.0
+    if not (activation.piecewise_linear and activation.separable and activation.continuous):
+        return None
+    (pieces,) = pieces_of("", activation, 1)
+    moving = [(s, b) for s, b in zip(pieces.slopes, pieces.offsets, strict=True) if s != 0]
+    if len(moving) != 1:
+        return None
+    slope, offset = moving[0]
+    return float(1 / slope), float(-offset / slope)
 
 
 def into_domains(game: CoupledGame, x: Array) -> Array:

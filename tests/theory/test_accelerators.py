@@ -159,6 +159,17 @@ def test_halpern_keeps_its_bound_on_contractions(kind: str) -> None:
     assert guarantee.rate.bound(2000, 1.0) < 1 / 150
 
 
+def test_halpern_tells_the_bound_that_says_more_on_near_isometries() -> None:
+    """An inverse within 1e-9 of an isometry, for which the contraction alone would bound nothing."""
+    game = ring([[[1e-9 - 1.0]]], [[0.0]])
+    guarantee = nng.solver("halpern").guarantee(game)
+    assert guarantee.rate.quantity == "residual"
+    assert guarantee.witness["unique"]
+    for iterate in iterates("halpern", game, 41, [3.0]):
+        assert iterate.residual <= guarantee.rate.bound(iterate.iteration, 3.0)
+    assert guarantee.rate.bound(40, 3.0) == pytest.approx(6 / 41)
+
+
 # Special cases that must coincide
 
 

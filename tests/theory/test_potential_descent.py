@@ -211,6 +211,29 @@ def test_convex_programs_with_penalties_of_their_own() -> None:
         np.testing.assert_allclose(by_program.profile, by_descent.profile, atol=1e-10)
 
 
+@pytest.mark.parametrize(
+    "activation",
+    [
+        "relu",
+        {"name": "relu", "slope": 0.5, "bias": 0.3},
+        {"name": "relu", "slope": 1.4, "bias": -0.3},
+        "hard_sigmoid",
+        {"name": "linear", "slope": 0.7, "bias": 0.2},
+    ],
+)
+def test_quadratic_penalties_belong_to_the_quadratic_part(activation: Any) -> None:
+    """M is positive definite, M - Id is not."""
+    rng = np.random.default_rng(1)
+    weight = rng.standard_normal((8, 8))
+    weight += weight.T
+    np.fill_diagonal(weight, 0.0)
+    weight *= 0.6 / np.abs(np.linalg.eigvalsh(weight)).max()
+    game = nng.Network.recurrent(weight, rng.standard_normal(8), activation).game("neurons")
+    expected = nng.solve(game, "potential_descent", engine="lbfgs", tolerance=1e-13).profile
+    states = list(islice(nng.solver("potential_descent", engine="cvxpy").iterate(game), 2))
+    np.testing.assert_allclose(states[1].profile, expected, atol=1e-5)
+
+
 # What is refused
 
 

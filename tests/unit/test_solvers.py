@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import nngames as nng
 from nngames.core.errors import InputError, NotApplicableError, OptionError, ShapeError, UnknownNameError
+from nngames.networks.generators import generate
 from nngames.solvers import Interrupted, loop
 from nngames.solvers.solver import State
 from nngames.solvers.stopping import Watch
@@ -21,6 +22,11 @@ Array = NDArray[np.float64]
 def ring(weights: Any, biases: Any = None, activation: str = "identity", players: str = "auto") -> Any:
     biases = [0.0] * len(weights) if biases is None else biases
     return nng.Network.ring(weights, biases, [activation] * len(weights)).game(players)
+
+
+def near_isometry() -> Any:
+    """Return a game whose composite map turns around its equilibrium, and contracts by 1 - 1e-9."""
+    return generate("iso", 3, size=2, layers=1).network.game()
 
 
 def contraction() -> Any:
@@ -124,6 +130,22 @@ SHIFT_5 = np.roll(np.eye(5), 1, axis=0)
             {"max_iterations": 0},
             "max_iterations",
             "picard used its 0 iterations; residual 3.63e-01 > 1.00e-09; convergence is proved, so allow more: "
+            "--max-iterations 1000",
+        ),
+        (
+            near_isometry(),
+            "picard",
+            {"max_iterations": 50},
+            "max_iterations",
+            "picard used its 50 iterations; residual 1.65e+00 > 2.34e-09; convergence is proved, but not at a rate "
+            "worth waiting for; M is monotone (margin 0.66): try --method extragradient",
+        ),
+        (
+            near_isometry(),
+            "km",
+            {"max_iterations": 12},
+            "max_iterations",
+            "km used its 12 iterations; residual 1.89e-01 > 2.34e-09; convergence is proved, so allow more: "
             "--max-iterations 1000",
         ),
         (
