@@ -47,6 +47,8 @@ class PolyhedronProjection(RationalProjection):
             raise refusal(
                 self, "offset", f"leaves no point: row {empty[0]} of A x <= b reads 0 <= {self.offset[empty[0]]:g}"
             )
+        if not np.isfinite(self._lengths).all():
+            raise refusal(self, "matrix", "must have rows whose lengths are finite numbers")
         self._solve(np.zeros(self.size))
 
     @cached_property
@@ -161,7 +163,7 @@ class PolyhedronProjection(RationalProjection):
 
     def project(self, v: Array) -> Array:
         """Return the nearest point of the polyhedron."""
-        if v.ndim == 1 and (square := v.dot(v)) <= SAFE**2:
+        if v.ndim == 1 and (square := float(np.vdot(v, v))) <= SAFE**2:
             face = self._faces.surely(v, math.sqrt(square), 1.0)
             if face is not None:
                 return face.project(v, 1.0)[0]
@@ -170,7 +172,10 @@ class PolyhedronProjection(RationalProjection):
         return self._solve(v)[0]
 
     def _solve(self, v: Array) -> tuple[Array, Array, Array]:
-        """Return the projections of v (..., n), their multipliers (..., m) for rows of length 1, and error bounds."""
+        """Return the projections of v (..., n), their multipliers (..., m) for rows of length 1, and error bounds.
+
+        These are 0 for points that computed slacks put in the set.
+        """
         rows, scale = self._rows[0], row_scale(v)
         flat, scales = (v / scale).reshape(-1, self.size), scale.reshape(-1)
         p, y, error = np.empty_like(flat), np.zeros((len(flat), len(rows))), np.zeros(len(flat))
@@ -266,6 +271,11 @@ class PolyhedronProjection(RationalProjection):
         """Return the normal part y'(b - A x), y the multipliers at v."""
         rows, offsets = self._rows
         p, y, p_error = self._solve(v)
+        inside = np.asarray(p_error) == 0
+        if inside.any():
+            # Computed slacks put these points in the set: they were returned as they are.
+            p_error = np.array(p_error)
+            p_error[inside] = [self._faces.rounding(point) for point in p[inside]]
         slack = offsets - x @ rows.T
         unit = (self.size + 8) * EPS
         slack_error = unit * (np.linalg.norm(x, axis=-1) + np.max(np.abs(offsets), initial=0.0))[..., None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -148,3 +150,19 @@ def test_little_is_kept_of_long_iterates(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(turns, "LONG_ITERATE", 160)
     assert turns.kept_differences(nng.Network.generate("iso", 0, size=160, layers=4).game()) == turns.LITTLE_MEMORY
     assert turns.kept_differences(nng.Network.generate("iso", 0, size=100, layers=4).game()) == turns.MEMORY
+
+
+def test_games_that_were_solved_are_not_kept() -> None:
+    game = ring([5, 5])
+    turns.kept_differences(game)
+    there = weakref.ref(game)
+    del game
+    gc.collect()
+    assert there() is None
+
+
+def test_negative_weights_have_a_size_as_well(small: None) -> None:
+    weights = [-np.ones((6, 6)) / 10] * 2
+    game = nng.Network.ring(weights, [np.ones(6)] * 2, ["tanh"] * 2).game()
+    assert game.fixed_point().from_base() is not None
+    assert nng.solve(game, start=np.ones(12, dtype=np.float32)).converged

@@ -11,6 +11,8 @@ import pytest
 from scipy import sparse
 
 import nngames as nng
+from nngames.core.exact import rational
+from nngames.networks import from_base
 
 
 def dense(count: int = 1, activation: str = "relu", **options: str) -> nng.NetworkGame:
@@ -60,3 +62,25 @@ def test_a_solved_game_has_copies(kind: str, method: str) -> None:
         np.testing.assert_array_equal(repeated.profile, result.profile)
         assert repeated.status is result.status
     assert size <= len(pickle.dumps(game)) + 100
+
+
+@pytest.mark.parametrize("kind", ["composite", "joint"])
+def test_passes_near_a_base_are_no_part_of_a_copy(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(from_base, "LARGE_PRODUCT", 0)
+    game = dense(2, "softmax")
+    assert game.fixed_point(kind).from_base() is not None
+    for again in (pickle.loads(pickle.dumps(game)), copy.deepcopy(game)):
+        assert "near" not in vars(again.network.joint)
+        assert "near" not in vars(again.network.composite)
+        x = np.random.default_rng(1).standard_normal(game.size)
+        np.testing.assert_array_equal(again.residuals(x), game.residuals(x))
+
+
+@pytest.mark.parametrize("name", ["affine", "sinu_sigmoidal", "polyhedron"])
+def test_exact_numbers_that_an_activation_derived_are_no_part_of_a_copy(name: str) -> None:
+    activation = nng.activation(name)
+    activation.flint_response([rational(0.5)] * (activation.size or 1))
+    assert len(activation.slope_range) == 2
+    for again in (pickle.loads(pickle.dumps(activation)), copy.deepcopy(activation), copy.copy(activation)):
+        assert again == activation
+        assert again.slope_range == activation.slope_range

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from nngames.activations.numerics import faces
 from nngames.activations.numerics.faces import Faces
 from nngames.activations.polyhedron import PolyhedronProjection
-from nngames.core.errors import NotApplicableError
+from nngames.core.errors import NotApplicableError, OptionError
 from nngames.core.exact import fraction, rational
 
 
@@ -154,3 +156,42 @@ def test_the_error_bound_holds_where_rows_are_almost_parallel(seed: int) -> None
             assert np.linalg.norm(missing) <= bound
             judged += 1
     assert judged > 20
+
+
+def test_the_gap_knows_how_far_outside_a_point_may_be_that_slacks_put_inside() -> None:
+    rng, outside = np.random.default_rng(3), 0
+    for scale in (1.0, 1e3) * 40:
+        rows, z = rng.standard_normal((4, 2)), scale * rng.standard_normal(2)
+        used = PolyhedronProjection(rows.tolist(), (rows @ z + (rng.random(4) < 0.5)).tolist())
+        p, bound, _, _ = used.gap_parts(z, z)
+        try:
+            exact = used.exact_projection([rational(t) for t in z.tolist()])
+        except NotApplicableError:
+            continue
+        missing = math.hypot(*(float(fraction(rational(t) - e)) for t, e in zip(p.tolist(), exact, strict=True)))
+        assert missing <= bound
+        outside += missing > 0 and np.array_equal(p, z)
+        deep = z - 1e-3 * (1 + scale) * np.linalg.lstsq(rows, np.ones(4))[0]
+        assert (rows @ deep - used.offset).max() > -1e-6 or used.gap_parts(deep, deep)[1] == 0
+    assert outside > 5
+
+
+def test_squares_that_overflow_and_rows_without_a_length() -> None:
+    square = PolyhedronProjection(((1.0, 0.0), (0.0, 1.0)), (1.0, 1.0))
+    np.testing.assert_array_equal(square(np.array([1e300, 1e300])), [1, 1])
+    inside = np.array([0.5, -1e300])
+    assert not np.shares_memory(square(inside), inside)
+    near = inside / 1e300
+    assert not np.shares_memory(square(near), near)
+    with pytest.raises(OptionError, match="lengths are finite"):
+        PolyhedronProjection(((1.7e308, 1.7e308),), (1.0,))
+
+
+def test_a_copy_knows_no_faces() -> None:
+    used = polyhedron(np.random.default_rng(4))
+    point = np.full(5, 10.0)
+    projected = used(point)
+    again = pickle.loads(pickle.dumps(used))
+    assert vars(again).keys() == {"matrix", "offset"}
+    assert again == used
+    np.testing.assert_array_equal(again(point), projected)

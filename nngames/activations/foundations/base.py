@@ -55,6 +55,11 @@ class Activation(ABC):
     #: Whether r is continuous.
     continuous: ClassVar[bool] = True
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy derives the rest for itself: exact numbers have no copies, and other threads may add to what is known.
+        known = dict(vars(self))
+        return {name: known[name] for name in known if not isinstance(getattr(type(self), name, None), cached_property)}
+
     # Facts
 
     @property

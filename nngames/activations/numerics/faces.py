@@ -125,6 +125,13 @@ class Faces:
             error += lacking / _smallest(self._rows[close])
         return p, multipliers, error
 
+    def rounding(self, v: Array) -> float:
+        """Return a bound on how far a point may be outside that computed slacks put in the polyhedron."""
+        unit = (len(v) + 8) * EPS * (1.0 + math.hypot(*v.tolist()) + self._farthest)
+        close = self._rows.dot(v) - self._offsets > -2 * unit
+        count = np.count_nonzero(close)
+        return math.sqrt(count) * unit / _smallest(self._rows[close]) if count else 0.0
+
     def _kept(self, active: Mask) -> Face | None:
         """Return the face on which the rows of the mask are equations if it is kept."""
         key = active.tobytes()

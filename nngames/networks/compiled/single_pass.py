@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FEW_LAYERS, LARGE_PRODUCT = 4, 2**14
 DOUBLE = np.dtype(np.float64)
 #: What passes keep once it is made, and what they keep of it for each precision.
-MADE = frozenset({"_compiled", "fused", "forward", "elimination"})
+MADE = frozenset({"_compiled", "fused", "forward", "elimination", "near"})
 MADE_BY_PRECISION = frozenset({"_layers", "_assembled", "_bound"})
 
 

@@ -125,13 +125,23 @@ def mutual(game: Game) -> bool:
         return bool(abs(one - other) <= MUTUAL * max(abs(one), abs(other)))
 
 
-@cache
+#: Not for longer than the game is there.
+_kept: WeakKeyDictionary[Game, int] = WeakKeyDictionary()
+
+
 def kept_differences(game: Game) -> int:
     """Return how many differences anderson keeps in a short run.
 
     With m of n entries a step makes about 4 m n multiplications. Where these are at most ``READ`` of those of a pass, m
     is up to ``LARGEST_GRAM``; else it is ``MEMORY``, and less of long iterates.
     """
+    known = _kept.get(game)
+    if known is None:
+        known = _kept[game] = _affordable_differences(game)
+    return known
+
+
+def _affordable_differences(game: Game) -> int:
     if game.size >= LONG_ITERATE and game.fixed_point().size >= LONG_ITERATE:
         return LITTLE_MEMORY
     if not isinstance(game, NetworkGame):
