@@ -22,7 +22,7 @@ from nngames.certificates.stability_multipliers import (
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game
-from nngames.networks.passes import assembled_weight
+from nngames.networks.assembly import assembled_weight
 
 
 @certificate_named("diagonal_stability")

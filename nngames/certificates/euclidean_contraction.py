@@ -16,7 +16,7 @@ from nngames.core.bounds import TIGHT_SIDE, spectral_norm
 from nngames.core.operators import DenseMap, SparseMap
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game, NetworkGame
-from nngames.networks.passes import assembled_weight
+from nngames.networks.assembly import assembled_weight
 
 _UNIT = 2.0**-53
 # Up to this many blocks the matrix of their norms is worth its own norm.

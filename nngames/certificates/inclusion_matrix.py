@@ -18,7 +18,7 @@ from nngames.core.bounds import symmetric_extremes
 from nngames.core.exact import rational, rational_matrix
 from nngames.core.profiles import Array
 from nngames.games import CoupledGame, NetworkGame
-from nngames.networks.passes import assembled_weight
+from nngames.networks.assembly import assembled_weight
 
 _UNIT = 2.0**-53
 # Sums and halves of subnormal numbers lose at most this much.

@@ -15,7 +15,7 @@ from nngames.core.bounds import collatz_wielandt
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game, NetworkGame
-from nngames.networks.passes import assembled_weight
+from nngames.networks.assembly import assembled_weight
 
 #: The norm of a verdict with weights u by coordinate.
 WEIGHTED_MAXIMUM = "max over i of |x_i| / weights[i]"

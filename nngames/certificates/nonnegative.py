@@ -18,7 +18,7 @@ from nngames.certificates.residuals import bias_rounding, joint_values
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision, Verdict
 from nngames.games import Game, NetworkGame
-from nngames.networks.passes import assembled_weight
+from nngames.networks.assembly import assembled_weight
 
 _UNIT = 2.0**-53
 _LEAST = 5e-324

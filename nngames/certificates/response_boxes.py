@@ -21,7 +21,7 @@ from nngames.core.enclosures import Enclosed, outward_floats
 from nngames.core.errors import DomainError, NotApplicableError
 from nngames.core.profiles import Array, Player
 from nngames.games import NetworkGame
-from nngames.networks.passes import assembled_weight
+from nngames.networks.assembly import assembled_weight
 
 _UNIT = 2.0**-53
 _PASSES = 50

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nngames.core.exact import rational_matrix
 from nngames.core.profiles import Player
 from nngames.games import NetworkGame
-from nngames.networks.passes import assembled_weight
+from nngames.networks.assembly import assembled_weight
 
 _UNIT = 2.0**-53
 

@@ -23,7 +23,7 @@ def effective_coupling(game: Any) -> Any:
     """
     from scipy import sparse
 
-    from nngames.networks.passes import assembled_weight
+    from nngames.networks.assembly import assembled_weight
 
     assembled: Any = assembled_weight(game.network)
     matrix = assembled.matrix

@@ -23,7 +23,7 @@ from nngames.games.own_cost import OwnCost
 from nngames.games.views import FixedPoint, Inclusion, ProfileMap
 from nngames.networks import Network
 from nngames.networks.column_passes import ColumnPass, TransposedPass
-from nngames.networks.passes import located
+from nngames.networks.layers import located
 
 #: An action at most this far (relative) off the domain of its penalty is taken to be off by rounding.
 DOMAIN_TOLERANCE = 1e-8

@@ -14,7 +14,7 @@ from nngames.core.operators import DENSE_ENTRIES, DenseMap, LinearMap, SparseMap
 from nngames.core.profiles import Array
 from nngames.games.resolvent import AffineResolvent, mean_singular_value
 from nngames.games.views import Inclusion, Resolvent
-from nngames.networks.passes import activation_runs, assembled_weight
+from nngames.networks.assembly import activation_runs, assembled_weight
 
 if TYPE_CHECKING:
     from nngames.games.coupled_game import CoupledGame

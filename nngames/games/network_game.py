@@ -20,9 +20,10 @@ from nngames.networks import Network
 from nngames.networks.bound_passes import BoundPass
 from nngames.networks.column_passes import ColumnPass, composite_columns, joint_columns
 from nngames.networks.compiled.maps import FusedMap
+from nngames.networks.composite_pass import CompositePass
 from nngames.networks.elimination import Elimination
 from nngames.networks.from_base import PassesFromBase
-from nngames.networks.passes import CompositePass, JointPass
+from nngames.networks.joint_pass import JointPass
 from nngames.networks.piecewise import Visit
 from nngames.networks.roundings import UNITS
 

@@ -11,7 +11,7 @@ from nngames.core.operators import DENSE_ENTRIES
 from nngames.core.profiles import Array, Player
 from nngames.games.own_cost import OwnCost
 from nngames.networks import Network
-from nngames.networks.passes import assembled_weight
+from nngames.networks.assembly import assembled_weight
 
 
 class NeuronAnswers:

@@ -13,7 +13,7 @@ from nngames.core.factors import DENSE_ORDER, Factor, factorised
 from nngames.core.operators import LinearMap, SparseMap
 from nngames.core.profiles import Array
 from nngames.games.views import Resolvent
-from nngames.networks.passes import ASSEMBLE_ENTRIES
+from nngames.networks.assembly import ASSEMBLE_ENTRIES
 
 if TYPE_CHECKING:
     from nngames.games.coupled_game import CoupledGame

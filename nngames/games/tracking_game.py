@@ -13,7 +13,7 @@ from nngames.games.game import scalar
 from nngames.games.network_game import NetworkGame
 from nngames.games.self_loops import self_loops
 from nngames.networks import Network
-from nngames.networks.passes import located
+from nngames.networks.layers import located
 
 _EPS = float(np.finfo(np.float64).eps)
 

@@ -14,7 +14,7 @@ from nngames.core.operators import DenseMap
 from nngames.core.profiles import Array
 
 if TYPE_CHECKING:
-    from nngames.networks.passes import Layer
+    from nngames.networks.layers import Layer
 
 #: A map (x, out) -> out for vectors of one precision; ``out`` is contiguous and not x.
 BoundPass = Callable[[Array, Array], Array]

@@ -19,8 +19,10 @@ from nngames.core.profiles import Array
 from nngames.core.workspace import Block, aligned, taken
 from nngames.networks.bound_passes import dense_coupling
 from nngames.networks.compiled.loading import Kernels, kernels
+from nngames.networks.composite_pass import CompositePass
 from nngames.networks.forms import RECTIFIED, SIGMOID, TANH, form_of
-from nngames.networks.passes import CompositePass, JointPass, Layer
+from nngames.networks.joint_pass import JointPass
+from nngames.networks.layers import Layer
 
 #: Entries of a block of rows whose differences stay in the cache.
 BLOCK = 16384

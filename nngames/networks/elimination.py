@@ -13,7 +13,7 @@ from nngames.core.profiles import Array
 from nngames.networks.bound_passes import dense_coupling, in_place, slopes_of
 
 if TYPE_CHECKING:
-    from nngames.networks.passes import Layer
+    from nngames.networks.layers import Layer
 
 #: Up to this size of a layer its zero slopes are not looked for: that takes longer than the arithmetic it saves.
 SMALL = 64

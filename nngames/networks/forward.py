@@ -29,8 +29,8 @@ from nngames.networks.levels import CLOCKED, Levels, levels_of, strictly_lower
 from nngames.networks.order import answers_in_order, layer_order, strict_pattern
 
 if TYPE_CHECKING:
+    from nngames.networks.layers import Layer
     from nngames.networks.network import Network
-    from nngames.networks.passes import Layer
 
 #: A matrix of no more entries is kept in the order of the levels; of a larger one so many are reordered at once.
 _KEPT, _AT_ONCE = 2**18, 2**16
@@ -206,7 +206,7 @@ class RowSweep:
 
     def _located(self, v: Array, first: int, activation: Activation, error: DomainError) -> DomainError:
         """Return the error with the player of the first refused pre-activation, found by halving."""
-        from nngames.networks.passes import located, refusal
+        from nngames.networks.layers import located, refusal
 
         while len(v) > 1:
             half = len(v) // 2
@@ -234,7 +234,7 @@ class LayerSweep:
 
     def __call__(self, x: Array, kernels: Kernels | None = None, deadline: float = math.inf) -> bool:
         """Write the equilibrium into x (N,), as ``RowSweep`` does, without kernels; an error leaves a part of it."""
-        from nngames.networks.passes import located
+        from nngames.networks.layers import located
 
         layers: Sequence[Layer] = self._joint.layers(x.dtype)
         for layer in layers if self._places is None else [layers[place] for place in self._places]:

@@ -18,7 +18,7 @@ from nngames.networks.bound_passes import Stage, dense_coupling, dense_stages
 from nngames.networks.compiled.maps import FROM_BASE, LARGEST_MOVE, LARGEST_SINGLE, ROUNDINGS
 
 if TYPE_CHECKING:
-    from nngames.networks.passes import Layer
+    from nngames.networks.layers import Layer
 
 #: A dense product of so many multiplications takes the time of reading the weights.
 LARGE_PRODUCT = 2**17

@@ -12,7 +12,8 @@ from nngames.activations import Activation
 from nngames.core.profiles import Array
 
 if TYPE_CHECKING:
-    from nngames.networks.passes import JointPass, Layer
+    from nngames.networks.joint_pass import JointPass
+    from nngames.networks.layers import Layer
 
 #: d -> J(v) d for one layer's response.
 Change = Callable[[Array], Array]

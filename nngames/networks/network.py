@@ -14,9 +14,11 @@ from nngames.core.errors import DomainError, InputError, NotApplicableError, Sha
 from nngames.core.operators import LinearMap, as_linear_map
 from nngames.core.profiles import Array, Player, ProfileSpace, float_array
 from nngames.core.seeds import Seed
+from nngames.networks.composite_pass import CompositePass
 from nngames.networks.couplings import Coupling, LinearCoupling
 from nngames.networks.inputs import ActivationLike, activations_of, bias_vector, listed, player_names
-from nngames.networks.passes import CompositePass, JointPass, located
+from nngames.networks.joint_pass import JointPass
+from nngames.networks.layers import located
 
 if TYPE_CHECKING:
     from nngames.results.trajectory import Trajectory

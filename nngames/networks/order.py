@@ -91,7 +91,7 @@ def _may_be_acyclic(network: Network) -> bool:
 
 def _pattern(network: Network) -> Any:
     """Return a sparse matrix whose entries stand where those of W that are not 0 do: W itself where all are."""
-    from nngames.networks.passes import assembled_weight
+    from nngames.networks.assembly import assembled_weight
 
     # What is not needed for passes is not kept for the pattern alone.
     one = kept_as_one(network)

@@ -10,7 +10,7 @@ from nngames.core.pieces import LONG, pieces
 from nngames.core.profiles import Array
 
 if TYPE_CHECKING:
-    from nngames.networks.passes import Layer
+    from nngames.networks.layers import Layer
 
 #: What a caller does with each piece of a map's value once it is there.
 Visit = Callable[[slice], None]

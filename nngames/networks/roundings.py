@@ -12,7 +12,7 @@ from nngames.core.norms import euclidean_length
 from nngames.core.operators import DenseMap, SparseMap
 
 if TYPE_CHECKING:
-    from nngames.networks.passes import Layer
+    from nngames.networks.layers import Layer
 
 #: eps of each precision.
 UNITS = {np.dtype(kind): float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}

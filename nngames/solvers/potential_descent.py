@@ -15,7 +15,7 @@ from nngames.core.errors import DomainError, NotApplicableError, check_choice
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import CoupledGame, Game
-from nngames.networks.passes import activation_runs, assembled_weight
+from nngames.networks.assembly import activation_runs, assembled_weight
 from nngames.solvers.inclusion import residual_factor
 from nngames.solvers.potential_program import PotentialProgram, into_domains
 from nngames.solvers.solver import Guarantee, Problem, Rate, Solver, State, no_guarantee, norm, solver_named

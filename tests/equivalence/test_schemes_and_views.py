@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
 import nngames as nng
-from nngames.networks import passes
+from nngames.networks import assembly
 
 Array = NDArray[np.float64]
 KINDS = ("tanh", "sigmoid", "relu", "arctan", "leaky_relu", "softplus_beta")
@@ -311,7 +311,7 @@ def test_matrix_free_couplings_of_a_quadratic_game_agree() -> None:
 @pytest.mark.parametrize("network_of", [lambda: graph(0, players=30, n=2, density=0.3), lambda: ring(9, layers=20)])
 def test_an_assembled_pass_is_the_plain_loop(network_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assembled = network_of()
-    monkeypatch.setattr(passes, "ASSEMBLE_PLAYERS", 10**9)
+    monkeypatch.setattr(assembly, "ASSEMBLE_PLAYERS", 10**9)
     plain = network_of()
     batch = drawn(plain, 0, 3)
     monkeypatch.undo()

@@ -14,7 +14,7 @@ from nngames.certificates.response_boxes import ResponseBounds, bias_bounds, inv
 from nngames.core.verdicts import Decision
 from nngames.games import QuadraticGame
 from nngames.networks import BilinearCoupling, Network
-from nngames.networks.passes import assembled_weight
+from nngames.networks.assembly import assembled_weight
 
 
 def recurrent(weight, activation="relu", bias=None):

@@ -20,7 +20,7 @@ from nngames.core.enclosures import Enclosed, enclosed
 from nngames.core.errors import DomainError
 from nngames.core.profiles import Array, Player
 from nngames.games import CoupledGame, Game, NetworkGame, TrackingGame
-from nngames.networks.passes import assembled_weight
+from nngames.networks.assembly import assembled_weight
 from nngames.networks.rational_bias import rational_bias
 
 #: Larger systems are not written out as matrices of balls.

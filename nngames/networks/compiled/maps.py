@@ -13,7 +13,7 @@ from nngames.networks.forms import Form, form_of
 
 if TYPE_CHECKING:
     from nngames.networks.compiled.loading import Kernels
-    from nngames.networks.passes import Layer
+    from nngames.networks.layers import Layer
 
 #: A residual this close to that of a stored iterate, relative to the larger of that and the scale, may belong to a
 #: return to it: compiled steps end there for the rule for cycles to look.

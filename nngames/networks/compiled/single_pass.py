@@ -14,7 +14,7 @@ from nngames.networks.compiled.maps import FusedMap, columns_of
 from nngames.networks.compiled.sparse_map import PIECE, FusedSparseMap
 
 if TYPE_CHECKING:
-    from nngames.networks.passes import Layer
+    from nngames.networks.layers import Layer
     from nngames.networks.piecewise import Visit
 
 #: A single pass is compiled from so many layers on, or where a product has so many multiplications.

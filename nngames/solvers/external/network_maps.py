@@ -11,8 +11,8 @@ from nngames.core.operators import DenseMap, LinearMap, SparseMap
 from nngames.core.profiles import Player
 from nngames.games import Game, NetworkGame
 from nngames.networks import BilinearCoupling, LinearCoupling, Network
+from nngames.networks.assembly import activation_runs, assembled_weight
 from nngames.networks.couplings import Coupling
-from nngames.networks.passes import activation_runs, assembled_weight
 from nngames.solvers.external.formulas import FORMULAS, Library, response
 
 #: (x, data) -> the map's value, in the library's arrays; the data are the weights and biases.
