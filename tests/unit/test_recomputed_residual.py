@@ -148,9 +148,11 @@ def test_a_pass_tells_no_residual_below_its_rounding(layers: int) -> None:
         assert result.residual == pytest.approx(np.linalg.norm(large.residuals(result.profile)), rel=1e-12)
         assert result.converged == (result.residual <= result.tolerance * result.scale)
     batch = nng.solve_batch(large, rng.standard_normal((3, large.size)), "picard")
-    lengths = np.linalg.norm(large.residuals(batch.profiles), axis=1)
+    lengths = [np.linalg.norm(large.residuals(profile)) for profile in batch.profiles]
     np.testing.assert_allclose(batch.residuals, lengths, rtol=1e-12)
-    assert [status == "converged" for status in batch.statuses] == list(lengths <= batch.tolerance * large.scale)
+    assert [status == "converged" for status in batch.statuses] == [
+        length <= batch.tolerance * large.scale for length in lengths
+    ]
     view = large.fixed_point("composite")
     profile, told, rounding = view.told(view.restrict(results[0].profile))
     assert abs(told - np.linalg.norm(large.residuals(profile))) <= rounding

@@ -184,8 +184,9 @@ class BatchRun:
                 profiles = self._profiles if 8 * len(rows) > len(self._profiles) else self._profiles[rows]
                 # Squares of finite differences may be too large.
                 unsure = ~(np.isfinite(told) & (abs(told - self._target) > view.rounding(profiles)))
-                if unsure.any():
-                    told[unsure] = self._evaluated(self._profiles[rows[unsure]], rows[unsure])
+                for k in np.flatnonzero(unsure):
+                    # Alone, as whoever looks at one profile does: products of many may be summed in other orders.
+                    told[k] = euclidean_length(self.game.residuals(self._profiles[rows[k]]))
                 return told
         return self._evaluated(self._problem.profiles(state.x, those), rows)
 
