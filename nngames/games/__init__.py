@@ -7,7 +7,9 @@ from nngames.games.network_game import NetworkGame, ProximalGame
 from nngames.games.own_cost import OwnCost
 from nngames.games.quadratic_game import QuadraticGame
 from nngames.games.tracking_game import TrackingGame
-from nngames.games.views import Alternation, BatchView, Descent, FixedPoint, Inclusion, Minimisation, ProfileMap
+from nngames.games.views.fixed_points import BatchView, FixedPoint, ProfileMap
+from nngames.games.views.inclusions import Inclusion
+from nngames.games.views.objectives import Alternation, Descent, Minimisation
 
 __all__ = [
     "Alternation",

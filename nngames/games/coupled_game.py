@@ -20,7 +20,8 @@ from nngames.games.coupled_inclusion import CoupledInclusion
 from nngames.games.game import Game, scalar
 from nngames.games.neuron_answers import NeuronAnswers
 from nngames.games.own_cost import OwnCost
-from nngames.games.views import FixedPoint, Inclusion, ProfileMap
+from nngames.games.views.fixed_points import FixedPoint, ProfileMap
+from nngames.games.views.inclusions import Inclusion
 from nngames.networks import Network
 from nngames.networks.column_passes import ColumnPass, TransposedPass
 from nngames.networks.layers import located

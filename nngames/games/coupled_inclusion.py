@@ -13,7 +13,7 @@ from nngames.core.bounds import TIGHT_SIDE, spectral_norm
 from nngames.core.operators import DENSE_ENTRIES, DenseMap, LinearMap, SparseMap
 from nngames.core.profiles import Array
 from nngames.games.resolvent import AffineResolvent, mean_singular_value
-from nngames.games.views import Inclusion, Resolvent
+from nngames.games.views.inclusions import Inclusion, Resolvent
 from nngames.networks.assembly import activation_runs, assembled_weight
 
 if TYPE_CHECKING:

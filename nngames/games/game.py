@@ -12,7 +12,9 @@ from nngames.core.errors import InputError, NotApplicableError
 from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array, Player, Profile, ProfileSpace
 from nngames.games.finite_game import refuse_finite
-from nngames.games.views import Alternation, Descent, FixedPoint, Inclusion, Minimisation
+from nngames.games.views.fixed_points import FixedPoint
+from nngames.games.views.inclusions import Inclusion
+from nngames.games.views.objectives import Alternation, Descent, Minimisation
 from nngames.networks.classify import unit_of
 from nngames.results.result import Status
 

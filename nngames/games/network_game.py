@@ -15,7 +15,7 @@ from nngames.games.coupled_game import CoupledGame, ResponseMap, _no_map
 from nngames.games.game import Game
 from nngames.games.own_cost import OwnCost
 from nngames.games.self_loops import diagonal, is_symmetric, self_loops
-from nngames.games.views import FixedPoint
+from nngames.games.views.fixed_points import FixedPoint
 from nngames.networks import Network
 from nngames.networks.bound_passes import BoundPass
 from nngames.networks.column_passes import ColumnPass, composite_columns, joint_columns

@@ -12,7 +12,7 @@ from nngames.core.errors import NotApplicableError
 from nngames.core.factors import DENSE_ORDER, Factor, factorised
 from nngames.core.operators import LinearMap, SparseMap
 from nngames.core.profiles import Array
-from nngames.games.views import Resolvent
+from nngames.games.views.inclusions import Resolvent
 from nngames.networks.assembly import ASSEMBLE_ENTRIES
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from scipy.special import erf, expit, softmax
 
 import nngames as nng
 from nngames.cli.catalogue import listings, page
-from nngames.games.views import FixedPoint
+from nngames.games.views.fixed_points import FixedPoint
 from nngames.results.result import Status
 from nngames.solvers import registry
 from nngames.solvers.external import whole_run
