@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import nngames as nng
+from nngames.solvers import backpropagation
 from nngames.solvers.backpropagation import ENOUGH, FLATTER, PAIRS, Backpropagation, DescentProblem, _curved, _line
 from nngames.solvers.solver import State
 
@@ -125,7 +126,7 @@ def test_the_line_search_ends_with_the_weak_wolfe_conditions(size: float) -> Non
     assert _line(problem, state, gradient, size) is None
 
 
-def test_l_bfgs_remembers_so_many_pairs_and_ends_where_rounding_hides_the_rest() -> None:
+def test_l_bfgs_remembers_so_many_pairs_and_goes_on_until_rounding_hides_the_rest() -> None:
     training = lift("identity")
     game = training.chain()
     scheme = Backpropagation()
@@ -138,9 +139,25 @@ def test_l_bfgs_remembers_so_many_pairs_and_ends_where_rounding_hides_the_rest()
     assert np.all(np.diff(values) < 0)
     assert state.memory["steps"].shape == state.memory["bends"].shape == (PAIRS, game.size)
     result = nng.solve(game, method="backpropagation", start=state.x, tolerance=1e-300, max_iterations=5000)
+    # Whether steps within rounding end depends on the last digits.
+    assert result.status in ("stalled", "max_iterations")
+    assert result.residual < 1e-14
+
+
+def test_a_run_whose_line_search_finds_nothing_ends_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = lift("identity").chain()
+    searches = []
+
+    def nothing(problem: Any, state: State, direction: Any, size: float) -> None:
+        searches.append(direction @ state.memory["gradient"])
+
+    monkeypatch.setattr(backpropagation, "_line", nothing)
+    result = nng.solve(game, method="backpropagation", tolerance=1e-9, seed=1)
     assert result.status == "stalled"
     assert result.message.startswith("no step lowers the loss: rounding hides the rest")
-    assert result.residual < 1e-6
+    assert result.iterations == 0
+    assert searches
+    assert max(searches) < 0
 
 
 def test_adam_is_its_recursion() -> None:
