@@ -15,7 +15,7 @@ from nngames.core.errors import NotApplicableError, OptionError
 from nngames.networks import block_sweep
 from nngames.networks.compiled import fused_sparse, sparse_map
 from nngames.networks.compiled import single_pass as compiled_pass
-from nngames.solvers import loop
+from nngames.solvers import loop, spectral
 from nngames.solvers.automatic import turns
 
 
@@ -240,3 +240,23 @@ def test_an_automatic_run_goes_back_to_the_start_from_sweeps_that_lead_away(fact
     assert why in result.message
     start = np.zeros(400)
     assert result.residual <= np.linalg.norm(played.network.joint(start) - start)
+
+
+@pytest.mark.parametrize("n", [7, 20])
+def test_the_last_digits_do_not_hang_on_where_arrays_lie(n: int) -> None:
+    """Compiled loops look whether what they write is near what they read, and would sum in another order there."""
+    fused = game(n, "softsign").network.joint.fused.in_turn
+    x, g = np.random.default_rng(5).standard_normal((2, n))
+    seen = set()
+    for gap in (0, 1, 2, 4, 8, 16, 100):
+        room = np.empty((4, n + gap))
+        here, there, spare, other = room[:, :n]
+        here[:], there[:] = x, g
+        residual = fused_sparse.evaluate(*fused.arguments(), here, spare)
+        numbers = np.array((0.0, np.inf, 1.0, 100.0, 1.0, 0.5, 1.0))
+        counts, rest = np.array((6, 1, 0, 0, 1)), (np.empty(6), np.empty(6, dtype=np.int64))
+        made = fused_sparse.spectral_steps(
+            *fused.arguments(), here, there, spare, other, spectral._RULES, numbers, counts, *rest
+        )
+        seen.add((made, residual, numbers.tobytes(), rest[0].tobytes()))
+    assert len(seen) == 1

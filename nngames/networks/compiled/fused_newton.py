@@ -23,7 +23,7 @@ def update(steps: Array, held: int, d: Array) -> float:
     """Let d, the solution with the factors, be that with Broyden's updates for the steps; return its square."""
     n = d.shape[1]
     for m in range(held):
-        inner, square, total = 0.0, 0.0, 0.0
+        inner, square = 0.0, 0.0
         for j in range(n):
             inner += steps[m, j] * d[0, j]
             square += steps[m, j] * steps[m, j]

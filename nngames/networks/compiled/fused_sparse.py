@@ -12,6 +12,8 @@ for one piece, which stays in the first cache while it is multiplied, answers an
 (n,).
 
 Indices are made unsigned: a compiler that need not look whether they are negative makes the products a quarter faster.
+A loop that sums writes nothing: whether it takes several terms at a time would hang on how near in memory that lies to
+what it reads, and so would the last digits of a result.
 """
 
 from __future__ import annotations
@@ -57,14 +59,20 @@ def _drive(
 
 
 @_inlined_sum
+def _settle(answers: Array, x: Array, first: int, last: int) -> None:
+    """Write a piece's answers into x."""
+    for j in range(np.uint64(last - first)):
+        x[np.uint64(first) + j] = answers[0, j]
+
+
+@_inlined_sum
 def _take(answers: Array, x: Array, first: int, last: int, image: Array) -> float:
     """Write a piece's answers into ``image``; return the square of their distance from x."""
     total = 0.0
     for j in range(np.uint64(last - first)):
-        i = np.uint64(first) + j
-        difference = answers[0, j] - x[i]
-        image[i] = answers[0, j]
+        difference = answers[0, j] - x[np.uint64(first) + j]
         total += difference * difference
+    _settle(answers, image, first, last)
     return total
 
 
@@ -75,20 +83,15 @@ def _compare(answers: Array, x: Array, g: Array, first: int, last: int, new: Arr
     for j in range(np.uint64(last - first)):
         i = np.uint64(first) + j
         displacement, before = answers[0, j] - x[i], g[i]
-        new[i] = displacement
         square += displacement * displacement
         curvature += (before - displacement) * before
         change += (before - displacement) * (before - displacement)
     sums[0] += square
     sums[1] += curvature
     sums[2] += change
-
-
-@_inlined_sum
-def _settle(answers: Array, x: Array, first: int, last: int) -> None:
-    """Write a piece's answers into x."""
     for j in range(np.uint64(last - first)):
-        x[np.uint64(first) + j] = answers[0, j]
+        i = np.uint64(first) + j
+        new[i] = answers[0, j] - x[i]
 
 
 @_plain
