@@ -124,6 +124,8 @@ def _bounds(network: Network) -> CutBounds:
     single = [coupling_norms(network)[edge].upper for edge in edges]
     splits = tuple(split_of(network.activations[player]) for player in order)
     window = _window(weights)
+    if window == 1:
+        return CutBounds(order, weights, splits, window, *_whole_sums(single, splits), _whole(weights, None))
     norms, whole = _partial_norms(weights, single, window)
     reach: list[Bound] = []
     for k in range(len(order)):
@@ -136,6 +138,22 @@ def _bounds(network: Network) -> CutBounds:
     # The loop's last ``rest`` leaves out the full product, which the shift is taken from.
     last = product((abs(splits[-1].centre), rest)) + product((splits[-1].radius, reach[-1]))
     return CutBounds(order, weights, splits, window, reach[-1], last, whole)
+
+
+def _whole_sums(single: list[float], splits: tuple[Split, ...]) -> tuple[Bound, Bound]:
+    """Return t_m and lip_m t_m - |C| |W_m| ... |W_1| where of partial products only the factors' norms are known.
+
+    Then t_k = lip_{k-1} |W_k| t_{k-1}: the sum over the cuts is a product of factors c + g = lip multiplied out.
+    """
+    norms = [_exact(norm) for norm in single]
+    reach = product((*norms, *(split.lipschitz for split in splits[:-1])))
+    whole = product((splits[-1].lipschitz, reach))
+    straight = product((*norms, *(abs(split.centre) for split in splits)))
+    return reach, math.inf if math.inf in (whole, straight) else whole - straight
+
+
+def _exact(norm: float) -> Bound:
+    return math.inf if math.isinf(norm) else Fraction(norm)
 
 
 def _window(weights: tuple[LinearMap, ...]) -> int:
@@ -155,16 +173,15 @@ def _partial_norms(
 ) -> tuple[dict[tuple[int, int], Bound], EnclosedProduct | None]:
     """Return upper bounds on |W_k ... W_j| by (j, k), and the full product."""
     m = len(weights)
-    norms: dict[tuple[int, int], Bound] = {
-        (k, k): math.inf if math.isinf(norm) else Fraction(norm) for k, norm in enumerate(single)
-    }
+    norms: dict[tuple[int, int], Bound] = {(k, k): _exact(norm) for k, norm in enumerate(single)}
     partial: dict[int, EnclosedProduct] = {}
     for length in range(1, m + 1):
         for j in range(m - length + 1):
             k = j + length - 1
             if length > 1:
-                norms[j, k] = min(product((norms[j, i], norms[i + 1, k])) for i in range(j, k))
-            if window == 1 or length > window:
+                # The shortest last factor of the least product is one whose own norm was taken.
+                norms[j, k] = min(product((norms[j, i], norms[i + 1, k])) for i in range(max(j, k - window), k))
+            if length > window:
                 continue
             if length == 1:
                 partial[j] = EnclosedProduct.of(weights[j].dense)

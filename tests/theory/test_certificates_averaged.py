@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from itertools import combinations, pairwise
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 import nngames as nng
-from nngames.certificates import verdict_of
+from nngames.certificates import composite_cuts, figures, verdict_of
 from nngames.certificates.composite_cuts import cut_bounds
+from nngames.certificates.norms import coupling_norms
 from nngames.core.verdicts import Decision
 
 
@@ -84,6 +86,37 @@ def test_long_rings_get_a_cheaper_bound_that_is_never_smaller():
     for k in range(40):
         exact[k] = norms[0, k] + sum(norms[j + 1, k] * exact[j] for j in range(k))
     assert exact[-1] / 2**39 <= float(bounds.lipschitz) <= 1.05**40
+
+
+def test_of_very_long_rings_only_the_norms_of_the_layers_count(monkeypatch):
+    """The recurrence over the last cut with |W_k ... W_j| = |W_k| ... |W_j| is a product of m factors."""
+    monkeypatch.setattr(composite_cuts, "_MOST_PRODUCTS", 0)
+    asked = []
+    monkeypatch.setattr(composite_cuts, "product", lambda values: asked.append(1) or figures.product(values))
+    rng, m = np.random.default_rng(0), 9
+    kinds = ["relu", "tanh", {"name": "prelu", "slope": 0.5}] * 3
+    network = nng.Network.ring([scaled(rng, 3, rng.uniform(0.5, 1.5)) for _ in range(m)], [np.zeros(3)] * m, kinds)
+    bounds = cut_bounds(network)
+    assert bounds.window == 1
+    assert len(asked) <= m
+    norms = [Fraction(coupling_norms(network)[k, m if k == 1 else k - 1].upper) for k in range(1, m + 1)]
+    centres, radii = [split.centre for split in bounds.splits], [split.radius for split in bounds.splits]
+    reach = []
+    for k in range(m):
+        cuts = [math.prod(centres[j + 1 : k]) * radii[j] * math.prod(norms[j + 1 : k + 1]) * reach[j] for j in range(k)]
+        straight = math.prod(centres[:k]) * math.prod(norms[: k + 1])
+        reach.append(sum(cuts) + straight)
+    assert bounds.reach == reach[-1]
+    assert bounds.rest == (centres[-1] + radii[-1]) * reach[-1] - centres[-1] * straight
+
+
+def test_what_partial_products_miss_costs_no_third_power_of_the_layers(monkeypatch):
+    asked = []
+    monkeypatch.setattr(composite_cuts, "product", lambda values: asked.append(1) or figures.product(values))
+    rng, m = np.random.default_rng(1), 60
+    bounds = cut_bounds(ring([scaled(rng, 2, 1.05) for _ in range(m)], "relu").network)
+    assert 1 < bounds.window < 4
+    assert len(asked) <= (bounds.window + 1) * m**2 / 2
 
 
 def holds(weights, alpha):
