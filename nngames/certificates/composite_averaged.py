@@ -15,6 +15,7 @@ from nngames.certificates.composite_cuts import CutBounds, cut_bounds
 from nngames.certificates.expanding_pairs import unaveraged_pair
 from nngames.certificates.figures import round_down, round_up, shown, simplest_between
 from nngames.core.bounds import spectral_norm
+from nngames.core.eigenvectors import eigenvector
 from nngames.core.exact import EXACT_ORDER, is_positive_semidefinite, rational, rational_matrix
 from nngames.core.operators import DenseMap, LinearMap
 from nngames.core.verdicts import Decision, Verdict
@@ -183,8 +184,6 @@ class _Shift:
 
     def _estimate(self, total: float) -> tuple[float, float]:
         """Return the last beta with h(beta) <= s, and h's slope near it, in floats."""
-        from scipy.linalg import eigh
-
         beta, slope, last = min(total, _MOST_SHIFT), 0.0, len(self._matrix) - 1
         for _ in range(_NEWTON_STEPS):
             shifted = self._matrix - beta * np.eye(len(self._matrix))
@@ -192,7 +191,7 @@ class _Shift:
                 gram = shifted.T @ shifted
             if not np.isfinite(gram).all():
                 return 0.0, slope
-            right = eigh(gram, subset_by_index=[last, last], overwrite_a=True, check_finite=False)[1][:, 0]
+            right = eigenvector(gram, last)
             image = shifted @ right
             norm = float(np.linalg.norm(image))
             excess = norm + beta - total

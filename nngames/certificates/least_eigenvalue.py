@@ -12,6 +12,7 @@ import numpy as np
 
 from nngames.certificates.perron import LARGE_ORDER, balanced_weights
 from nngames.core.bounds import TIGHT_SIDE, collatz_wielandt, symmetric_extremes
+from nngames.core.eigenvectors import eigenvector
 from nngames.core.profiles import Array
 
 _UNIT = 2.0**-53
@@ -91,9 +92,7 @@ def _direction(matrix: Any) -> Array:
         if found is not None:
             return found
     if n <= CHOLESKY_ORDER:
-        from scipy.linalg import eigh
-
-        return np.asarray(eigh(matrix.toarray(), subset_by_index=[0, 0], overwrite_a=True, check_finite=False)[1][:, 0])
+        return eigenvector(matrix.toarray(), 0)
     return np.random.default_rng(0).standard_normal(n)
 
 

@@ -287,3 +287,9 @@ def test_each_relaxed_step_comes_closer_by_the_stated_amount():
             fall = np.sum((x - fixed) ** 2) - np.sum((following - fixed) ** 2)
             assert fall >= relaxation * (1 / alpha - relaxation) * np.sum(step**2) - 1e-12
             x = following
+
+
+def test_layers_whose_shifted_squares_are_multiples_of_the_identity_up_to_entries_near_the_least_floats():
+    rng = np.random.default_rng(5)
+    weights = [factor * rng.standard_normal((17, 17)) for factor in (1e-150, 1e150)]
+    assert verdict_of("composite_averaged", ring(weights, "relu")).status in (Decision.PROVED, Decision.UNDECIDED)

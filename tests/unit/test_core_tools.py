@@ -24,6 +24,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import nngames as nng
 from nngames.core import files, references
+from nngames.core.eigenvectors import eigenvector
 from nngames.core.errors import InputError, OptionError, ShapeError, UnknownNameError
 from nngames.core.files import write_atomic
 from nngames.core.operators import DenseMap, OperatorMap, SparseMap, as_linear_map
@@ -395,3 +396,14 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e-10, 1.0])
+def test_an_eigenvector_is_found_also_where_the_eigenvalues_lie_together(size: float) -> None:
+    factor = size * np.random.default_rng(8).standard_normal((17, 17)) - np.eye(17)
+    matrix = factor.T @ factor
+    for place in (0, 16):
+        vector = eigenvector(matrix, place)
+        assert np.linalg.norm(vector) == pytest.approx(1)
+        value = np.linalg.eigvalsh(matrix)[place]
+        np.testing.assert_allclose(matrix @ vector, value * vector, atol=1e-11)
