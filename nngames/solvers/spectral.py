@@ -56,7 +56,8 @@ class Spectral(SafeguardedSolver):
     With ``order="sequential"`` R is a block Gauss-Seidel sweep over a sparse network: 32 to 256 players at a time, an
     eighth of all if that is between, answer to what those before have just answered. It has the same fixed points. Its
     Jacobian mostly has eigenvalues nearer to 0, so that the scheme takes about two thirds of the passes on scale-free
-    graphs, and fewer than plain passes also where J is skew. An iterate is the profile after the sweep.
+    graphs, and fewer than plain passes also where J is skew. An iterate is the profile after the sweep, in double
+    precision.
 
     Parameters
     ----------

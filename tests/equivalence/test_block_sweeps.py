@@ -260,3 +260,20 @@ def test_the_last_digits_do_not_hang_on_where_arrays_lie(n: int) -> None:
         )
         seen.add((made, residual, numbers.tobytes(), rest[0].tobytes()))
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize(("factor", "iterations"), [(1.0, 40), (1e3, 6)])
+def test_an_automatic_run_in_single_precision_stays_there(
+    request: pytest.FixtureRequest, factor: float, iterations: int
+) -> None:
+    """Sweeps are in double precision, and compiled steps that follow would take nothing else."""
+    matrix = weights(200)
+    matrix = sparse.csr_array(abs(matrix - sparse.diags_array(matrix.diagonal()))) * factor
+    played = nng.Network.recurrent(matrix, np.ones(200), "relu").game(players="neurons")
+    options: Any = {"start": np.zeros(200, dtype=np.float32), "tolerance": 1e-4, "max_iterations": iterations}
+    plain = nng.solve(played, **options)
+    request.getfixturevalue("compiled")
+    result = nng.solve(played, **options)
+    assert result.profile.dtype == plain.profile.dtype == np.float32
+    assert result.status is plain.status
+    np.testing.assert_array_equal(result.trace.residual, plain.trace.residual)

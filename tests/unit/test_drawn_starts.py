@@ -67,6 +67,8 @@ def test_drawn_profiles_have_about_the_size_of_the_best_one(scale: float) -> Non
     assert min(sizes) > 0.1 * unit
     assert max(sizes) < 50 * unit
     assert max(sizes) > 10 * min(sizes)
+    for kind in (np.float32, np.float64):
+        assert last_resorts.drawn_profile(np.ones(3, dtype=kind), rng).dtype == kind
 
 
 def test_a_late_generator_is_that_of_its_seed() -> None:

@@ -106,7 +106,7 @@ def last_resorts(game: Game, smallest: Callable[[], float], share: float = 0.0) 
 def drawn_profile(best: Array, rng: np.random.Generator) -> Array:
     """Return a profile of independent normal entries, their size up to ten times that of the best one, or below it."""
     size = euclidean_length(best) / math.sqrt(best.size) or 1.0
-    return np.asarray(size * 10 ** rng.uniform(-1, 1) * rng.standard_normal(best.size))
+    return np.asarray(size * 10 ** rng.uniform(-1, 1) * rng.standard_normal(best.size), dtype=best.dtype)
 
 
 def licensed_schemes(game: Game) -> Iterator[tuple[Solver, Guarantee]]:

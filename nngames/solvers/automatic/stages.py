@@ -108,8 +108,9 @@ class Course(Problem):
         self._best, self._start = (None, profile, None), profile
         self._judge = Judge(self.game, self.target, self.left)
         limit = self.budget.max_seconds
+        deadline = math.inf if limit is None else time.monotonic() + limit
         try:
-            first = first_scheme(self.game, math.inf if limit is None else time.monotonic() + limit)
+            first = first_scheme(self.game, deadline, profile.dtype == np.float32)
         except TimeUpError:
             # The run ends at the state of one pass.
             first = fast_scheme("picard")

@@ -72,16 +72,16 @@ def known_displacement(problem: Problem, state: State) -> Array | None:
 _first: WeakKeyDictionary[Game, dict[bool, Solver]] = WeakKeyDictionary()
 
 
-def first_scheme(game: Game, deadline: float = math.inf) -> Solver:
+def first_scheme(game: Game, deadline: float = math.inf, single: bool = False) -> Solver:
     """Return plain passes; or what needs no forecast, since it would take longer than what it might save.
 
     That is a sweep where one of them is a forward pass; Newton's method where it solves one system of linear equations,
     whose factors are kept; on a sparse network compiled sweeps with spectral steps, which seldom need more passes than
     any other scheme, but not on a ring of several layers, which answer in turn in every plain pass; and spectral steps
-    where influence is mutual and passes are short.
+    where influence is mutual and passes are short. A run in ``single`` precision makes no compiled steps.
     Raises TimeUpError where it is not known before ``deadline`` whether there is a forward pass.
     """
-    loaded = kernels(limited=True) is not None
+    loaded = not single and kernels(limited=True) is not None
     kept = _first.get(game)
     if kept is None:
         kept = _first[game] = {}
