@@ -37,7 +37,7 @@ class KrasnoselskiiMann(Solver):
     If R contracts by q: |x_k - x*| <= prod (|1 - lambda_t| + lambda_t q) |x_0 - x*|. If O is averaged with alpha and
     has a fixed point, lambda_t in (0, 1/alpha) and sum lambda_t (1 - alpha lambda_t) = infinity: convergence to a fixed
     point, with |O(x_k) - x_k| <= |x_0 - x*| / sqrt(sum_{t <= k} lambda_t (1/alpha - lambda_t)). A nonexpansive O is the
-    case alpha = 1.
+    case alpha = 1. Of two proved bounds the one is told that leaves less after 10 000 passes.
 
     References
     ----------

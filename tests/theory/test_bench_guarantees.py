@@ -151,3 +151,25 @@ def test_the_bound_holds_at_every_iteration(instance, method):
             break
     # After one sweep that ends the run the bound is 0.
     assert compared >= (3 if rate.bound(1, initial) > 0 else 1)
+
+
+@pytest.mark.parametrize("instance", ["orthogonal tanh", "orthogonal relu", "iso", "iso, one layer"])
+def test_the_bound_that_says_more_is_told_on_near_isometries(instance):
+    """A contraction by 1 - 1e-9 leaves everything after the passes of a run; a nonexpansive map's residual falls."""
+    guarantee = nng.solver("km").guarantee(game(instance))
+    assert guarantee.rate.quantity == "residual"
+    assert guarantee.witness["unique"]
+    assert "to the unique equilibrium" in guarantee.statement
+    assert guarantee.rate.bound(9_999, 1.0) == pytest.approx(0.02, rel=1e-3)
+    # Plain passes on an averaged map bound the residual by 1/sqrt((1/alpha - 1)(k + 1)): by more than a contraction.
+    assert nng.solver("picard").guarantee(game(instance)).rate.quantity == "distance"
+
+
+@pytest.mark.parametrize(("factor", "told"), [(1 - 1e-5, "residual"), (0.5, "distance")])
+def test_picard_tells_averagedness_where_that_leaves_less(factor, told):
+    """O(x) = factor x on one neuron is averaged with alpha near 0: the residual bound is below (1 + q) q^k."""
+    guarantee = nng.solver("picard").guarantee(nng.Network.recurrent([[factor]], [0.0], "identity").game())
+    assert guarantee.status == "PROVED"
+    assert guarantee.rate.quantity == told
+    for k in (0, 10, 10_000):
+        assert (1 - factor) * factor**k <= guarantee.rate.bound(k, 1.0)
