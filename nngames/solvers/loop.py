@@ -19,6 +19,7 @@ from nngames.networks.compiled.loading import installed, kernels, ran_without
 from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status, Trace
 from nngames.solvers.advice import cannot_start, convergence_proved, existence_proved, left_domain, message_for
+from nngames.solvers.mixed_precision import in_one_precision, is_mixed
 from nngames.solvers.solver import Budget, Ended, Iterate, Solver, State
 from nngames.solvers.stopping import STALL_ITERATIONS, Stretch, Watch
 
@@ -110,9 +111,10 @@ class Run:
             self._watch = Watch(
                 self.tolerance * self._scale,
                 self._scale,
-                self.solver.autonomous,
+                in_one_precision(self.solver).autonomous,
                 self.max_iterations,
                 self.solver.steered,
+                mixed=is_mixed(self.solver) and self.start.dtype == np.float64,
             )
             budget = Budget(self._watch.target, self.max_iterations, self.max_seconds)
             self.solver.prepare(self._problem, budget)

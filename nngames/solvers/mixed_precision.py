@@ -44,19 +44,22 @@ class MixedProblem(FixedPointProblem):
         super().__init__(view)
         self.relaxation = relaxation
         self.single = False
+        #: The precision of the profiles: that of the start.
+        self._precision: np.dtype[Any] = np.dtype(np.float64)
         self._enough = False
         self._best, self._since = math.inf, 0
 
     def profile(self, x: Array) -> Array:
-        """Return the profile of the map's argument, in double precision."""
-        return super().profile(x.astype(np.float64, copy=False))
+        """Return the profile of the map's argument, in the precision of the start."""
+        return super().profile(x.astype(self._precision, copy=False))
 
     def told(self, x: Array) -> tuple[Array, float, float] | None:
-        """Return the profile of the map's argument, the game's residual and its rounding, in double precision."""
-        return super().told(x.astype(np.float64, copy=False))
+        """Return the profile of the map's argument, the game's residual and its rounding, in the start's precision."""
+        return super().told(x.astype(self._precision, copy=False))
 
     def start(self, x0: Array) -> State:
         """Return the state at x0, rounded to single precision."""
+        self._precision = x0.dtype
         rounded = x0.astype(np.float32)
         # A start that was given in single precision asks for a run in it; one may be beyond its range.
         self.single = x0.dtype == np.float64 and bool(np.isfinite(rounded).all())

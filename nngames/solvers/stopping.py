@@ -18,6 +18,9 @@ stalled
     over the last 1000 iterations the best residual fell by less than 0.1 per cent, at that pace the iterations left
     cannot reach the target, and the iterate moved by less than the residual, that is by less than one undamped step.
     A run that wanders, or waits for a signal to pass through many layers, does not stall.
+
+Of a run of mixed precision the rules for cycling and stalling count from its first state in double precision, as if it
+began there: in few digits rounding makes cycles of its own. Before, the rule for stalling counts from the start.
 """
 
 from __future__ import annotations
@@ -54,15 +57,25 @@ class Watch:
         The budget of the run.
     steered : bool
         Whether the scheme itself notices that it diverges or stalls, and does something about it.
+    mixed : bool
+        Whether the first states may be in single precision, until the scheme goes on in double.
     """
 
     def __init__(
-        self, target: float, scale: float, autonomous: bool, max_iterations: int, steered: bool = False
+        self,
+        target: float,
+        scale: float,
+        autonomous: bool,
+        max_iterations: int,
+        steered: bool = False,
+        mixed: bool = False,
     ) -> None:
         self.target = target
         self.scale = scale
         self.max_iterations = max_iterations
         self._steered = steered
+        #: Whether the states are still in single precision, and the iteration from which the rules count.
+        self._single, self._first = mixed, 0
         self.period: int | None = None
         self._bound = math.inf
         self._best = self._checkpoint = math.inf
@@ -72,6 +85,10 @@ class Watch:
     def look(self, state: State, iteration: int) -> Status | None:
         """Return the status that ends the run at this state, or None."""
         residual = state.residual
+        if self._single and state.x.dtype == np.float64:
+            self._single, self._first = False, iteration
+            self._best = self._checkpoint = math.inf
+            self._checkpoint_state = None
         if not math.isfinite(residual):
             return Status.NOT_FINITE
         if residual <= self.target:
@@ -82,8 +99,8 @@ class Watch:
             self._bound = DIVERGENCE * max(residual, self.scale)
         elif residual > self._bound:
             return Status.DIVERGED
-        if self._returns is not None:
-            self.period = self._returns.period(state, iteration)
+        if self._returns is not None and not self._single:
+            self.period = self._returns.period(state, iteration - self._first)
             if self.period is not None:
                 return Status.CYCLING
         return self.stalls(state, residual, iteration)
@@ -93,7 +110,7 @@ class Watch:
         if self._steered:
             return None
         self._best = min(self._best, residual)
-        if iteration % STALL_ITERATIONS:
+        if (iteration - self._first) % STALL_ITERATIONS:
             return None
         before, self._checkpoint = self._checkpoint, self._best
         start, self._checkpoint_state = self._checkpoint_state, np.array(state.x)

@@ -135,6 +135,36 @@ def test_cycles_are_found_and_no_rounding_is_taken_for_one() -> None:
     assert result.converged.all()
 
 
+@pytest.mark.parametrize(("method", "options"), [("picard", {}), ("km", {"relaxation": 1.5})])
+def test_one_run_ends_by_the_same_rules_as_a_batch(method: str, options: dict[str, Any]) -> None:
+    """Of cycles, of stalling from the change of precision on, and of a start beyond single precision."""
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]])
+    turning = nng.Network.recurrent(turn, [0.0, 0.0], "linear").game()
+    folding = nng.Network.ring([turn, np.eye(2)], [[1.0, 0.3], [-0.5, 0.0]], ["relu", "hard_tanh"]).game()
+    for game in (turning, folding):
+        starts = spread_starts(game)
+        starts[1] *= 1e60
+        batch = nng.solve_batch(game, starts, method, precision="mixed", max_iterations=4000, **options)
+        for k, start in enumerate(starts):
+            alone = nng.solve(game, method, start=start, precision="mixed", max_iterations=4000, **options)
+            assert alone.status is batch.statuses[k]
+            assert alone.iterations == batch.iterations[k]
+        if method == "picard" and game is turning:
+            assert set(batch.statuses) == {Status.CYCLING}
+
+
+def test_a_start_in_single_precision_is_told_in_it_alone_and_in_a_batch() -> None:
+    """Also with ``precision="mixed"``: a profile in double precision would miss a target that single meets."""
+    game = ring(n=5)
+    start = np.ones(game.size, np.float32)
+    alone = nng.solve(game, "picard", start=start, precision="mixed")
+    batch = nng.solve_batch(game, start[np.newaxis], "picard", precision="mixed")
+    assert alone.profile.dtype == batch.profiles.dtype == np.float32
+    plain = nng.solve(game, "picard", start=start)
+    assert (alone.status, alone.iterations) == (plain.status, plain.iterations)
+    np.testing.assert_array_equal(alone.profile, plain.profile)
+
+
 def test_a_stall_is_one_in_both_precisions() -> None:
     game = nng.Network.ring([[[1.0]], [[1.0]]], [[0.0], [1.0]], ["relu", "relu"]).game()
     starts = np.array([[0.0, 1.0], [0.0, 30.0]])
