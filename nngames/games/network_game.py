@@ -249,7 +249,7 @@ def _layer_costs(network: Network, loops: dict[Player, LinearMap]) -> tuple[dict
     for player, weight in loops.items():
         activation, matrix = network.activations[player], weight.dense
         alone = activation.separable and np.array_equal(matrix, np.diag(np.diag(matrix)))
-        own[player] = OwnCost(activation, 1 - np.diag(matrix) if alone else np.eye(len(matrix)) - matrix)
+        own[player] = OwnCost(activation, _left_of_one(np.diag(matrix)) if alone else np.eye(len(matrix)) - matrix)
     return own, {player: weight.dense for player, weight in loops.items()}
 
 
@@ -267,8 +267,13 @@ def _neuron_costs(
             raise InputError(
                 f"player {player} has activation {activation.name!r}, which is not separable: use players='layers'"
             )
-        own[player] = OwnCost(activation, 1 - diagonals[player] if player in diagonals else None)
+        own[player] = OwnCost(activation, _left_of_one(diagonals[player]) if player in diagonals else None)
     return own, diagonals
+
+
+def _left_of_one(weights: Array) -> Array:
+    """Return 1 - w in double precision: of weights in single, the difference is no number of theirs."""
+    return np.asarray(1 - weights.astype(np.float64, copy=False))
 
 
 def _no_layer_costs(network: Network, player: Player) -> InputError:

@@ -36,7 +36,8 @@ class NeuronAnswers:
         others = sparse.csr_array(weight.matrix - sparse.diags_array(own_part))
         self._dense = others.toarray() if network.size**2 <= DENSE_ENTRIES else None
         self._starts, self._sources, self._values = others.indptr, others.indices, others.data
-        self._bias = np.concatenate([network.effective_bias(layer) for layer in network.players])
+        # In double precision: a float of Python beside a number in single precision would become one.
+        self._bias = np.concatenate([network.effective_bias(layer) for layer in network.players], dtype=np.float64)
         self._own: list[OwnCost] = []
         for layer, n in network.space.dims.items():
             cost = own[layer]

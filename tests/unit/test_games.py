@@ -573,3 +573,23 @@ def test_an_indefinite_metric_within_the_bound_still_has_its_answer() -> None:
 
 def test_domain_errors_are_input_errors() -> None:
     assert issubclass(DomainError, InputError)
+
+
+@pytest.mark.parametrize("players", ["neurons", "layers"])
+def test_weights_in_single_precision_are_the_game_of_the_same_numbers_in_double(players: str) -> None:
+    """1 - w_ii is no number of single precision, nor is what a neuron hears in double beside its bias."""
+    rng = np.random.default_rng(4)
+    weight = (0.1 * rng.standard_normal((6, 6))).astype(np.float32)
+    if players == "layers":
+        weight = np.diag(np.diag(weight))
+    bias = rng.standard_normal(6).astype(np.float32)
+    single = nng.Network.recurrent(weight, bias, "tanh").game(players)
+    double = nng.Network.recurrent(weight.astype(float), bias.astype(float), "tanh").game(players)
+    x = rng.standard_normal(6)
+    for player in double.players:
+        np.testing.assert_allclose(
+            single.best_response(player, x), double.best_response(player, x), rtol=1e-14, atol=1e-15
+        )
+        assert single.cost(player, x) == pytest.approx(double.cost(player, x), rel=1e-14)
+    assert single.nash_gap(x) == pytest.approx(double.nash_gap(x), rel=1e-13)
+    assert nng.solve(single, "best_response").converged
