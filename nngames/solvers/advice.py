@@ -8,6 +8,8 @@ import numpy as np
 
 from nngames.certificates import verdict_of
 from nngames.core.errors import NNGamesError
+from nngames.core.norms import euclidean_length
+from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.results.result import Status
 from nngames.solvers.solver import Guarantee, Solver, registry
@@ -18,6 +20,10 @@ LARGEST_ADVISED = 2000
 SWEPT_PLAYERS = 200
 #: A proved bound that is not halved within so many iterations is one that nobody waits for.
 PATIENCE = 10_000
+#: A residual below this share of the profile's length is in the second half of the digits of single precision.
+SINGLE = float(np.sqrt(np.finfo(np.float32).eps))
+#: How a run ends that has used what it may.
+BUDGETS = (Status.MAX_ITERATIONS, Status.MAX_SECONDS)
 
 
 def message_for(
@@ -28,8 +34,9 @@ def message_for(
     residual: float,
     target: float,
     period: int | None,
+    precision: str | None = None,
 ) -> str:
-    """Return the sentence for a finished run."""
+    """Return the sentence for a finished run; ``precision`` is what ``more_digits`` says about it."""
     name = solver.name
     if status is Status.CONVERGED:
         return f"{name} converged: residual {residual:.2e} <= {target:.2e} after {iterations} iterations"
@@ -46,7 +53,31 @@ def message_for(
     }[status]
     if status is Status.INTERRUPTED:
         return what
-    return f"{what}; {next_step(game, solver, status, iterations, residual)}"
+    return f"{what}; {precision or next_step(game, solver, status, iterations, residual)}"
+
+
+def more_digits(start: Array, x: Array, status: Status, residual: float, scale: float) -> str | None:
+    """Return that a run ended at what single precision can tell, with what to do; None where that is not so.
+
+    Parameters
+    ----------
+    start : ndarray (N,)
+    x : ndarray
+        The last iterate, in the precision of the passes.
+    status : Status
+    residual, scale : float
+    """
+    if x.dtype != np.float32 or status not in (Status.STALLED, Status.CYCLING, *BUDGETS):
+        return None
+    if not residual <= SINGLE * max(scale, euclidean_length(x)):
+        return None
+    if start.dtype == np.float32:
+        return (
+            "the passes are in single precision, as the start is: give it in double, "
+            "nng.solve(game, start=start.astype(float)), or allow a larger tolerance"
+        )
+    # Where steps are left, a mixed run goes on in double precision by itself.
+    return None if status in BUDGETS else "the passes were in single precision until then: try precision='double'"
 
 
 def left_domain(solver: Solver, iterations: int, error: Exception) -> str:
@@ -82,7 +113,7 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int, resid
         return own
     if game.size > LARGEST_ADVISED:
         return "see nngames certify for what is proved about this game"
-    if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS) and convergence_proved(game, solver):
+    if status in BUDGETS and convergence_proved(game, solver):
         faster = _faster(game, solver) if _is_far(game, residual) and _is_slow(solver.guarantee(game)) else None
         if faster is not None:
             return f"convergence is proved, but not at a rate worth waiting for; {faster[1]}: try --method {faster[0]}"
@@ -102,7 +133,7 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int, resid
     if better is not None:
         name, reason = better
         return f"{reason}: try --method {name}"
-    if status in (Status.MAX_ITERATIONS, Status.MAX_SECONDS):
+    if status in BUDGETS:
         return f"no certificate licenses a scheme here: try {more}"
     return "no certificate licenses a scheme here: try --method auto"
 

@@ -18,7 +18,14 @@ from nngames.games import Game
 from nngames.networks.compiled.loading import installed, kernels, ran_without
 from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status, Trace
-from nngames.solvers.advice import cannot_start, convergence_proved, existence_proved, left_domain, message_for
+from nngames.solvers.advice import (
+    cannot_start,
+    convergence_proved,
+    existence_proved,
+    left_domain,
+    message_for,
+    more_digits,
+)
 from nngames.solvers.mixed_precision import in_one_precision, is_mixed
 from nngames.solvers.solver import Budget, Ended, Iterate, Solver, State
 from nngames.solvers.stopping import STALL_ITERATIONS, Stretch, Watch
@@ -287,7 +294,9 @@ class Run:
         if message is None and status is Status.FAILED:
             message = said
         elif message is None:
-            message = message_for(game, solver, status, iterations, residual, self._watch.target, self._watch.period)
+            precision = more_digits(self.start, self._last.x, status, residual, self._scale)
+            target, period = self._watch.target, self._watch.period
+            message = message_for(game, solver, status, iterations, residual, target, period, precision)
             message = f"{said}; {message}" if said else message
         method, message = self._told(status, message)
         return Result(

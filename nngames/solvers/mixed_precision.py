@@ -19,6 +19,7 @@ from nngames.core.errors import check_choice
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import FixedPoint
+from nngames.solvers.advice import existence_proved
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.solver import Guarantee, Solver, State, norm
 
@@ -105,7 +106,11 @@ def mixed_guarantee(guarantee: Guarantee) -> Guarantee:
     if guarantee.status is not Decision.PROVED:
         return guarantee
     return replace(
-        guarantee, statement=f"from the end of the single precision on, {guarantee.statement}", margin=None, rate=None
+        guarantee,
+        statement=f"from the end of the single precision on, {guarantee.statement}",
+        margin=None,
+        rate=None,
+        witness={**(guarantee.witness or {}), "exists": existence_proved(guarantee)},
     )
 
 

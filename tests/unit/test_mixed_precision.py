@@ -9,7 +9,7 @@ import pytest
 
 import nngames as nng
 from nngames.core.errors import OptionError
-from nngames.solvers import mixed_precision
+from nngames.solvers import advice, mixed_precision
 from nngames.solvers.mixed_precision import MixedProblem
 
 
@@ -123,3 +123,43 @@ def test_unknown_precisions_are_refused() -> None:
     for method in ("picard", "km"):
         with pytest.raises(OptionError, match=rf"{method}: precision.*double, mixed"):
             nng.solve(ring(), method, precision="single")
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("picard", {}),
+        ("picard", {"precision": "mixed"}),
+        ("picard", {"max_iterations": 500}),
+        ("km", {}),
+        ("newton", {}),
+        ("best_response", {}),
+    ],
+)
+def test_a_run_that_single_precision_ends_says_so(method: str, options: dict[str, Any]) -> None:
+    game = nng.Network.ring([[[-0.7]], [[1.0]]], [[1.3], [0.3]], ["linear", "linear"]).game()
+    result = nng.solve(game, method, start=np.ones(game.size, np.float32), tolerance=1e-12, **options)
+    assert not result.converged
+    assert result.message.endswith(
+        "the passes are in single precision, as the start is: give it in double, "
+        "nng.solve(game, start=start.astype(float)), or allow a larger tolerance"
+    )
+    assert nng.solve(game, method, start=np.ones(game.size), tolerance=1e-12, **options).converged
+
+
+def test_what_single_precision_is_no_reason_for_is_not_blamed_on_it() -> None:
+    """A rotation turns in any precision, and a mixed run that used its steps goes on in double with more of them."""
+    rotation = nng.Network.recurrent([[0.0, -1.0], [1.0, 0.0]], [0.0, 0.0], "linear").game()
+    turning = nng.solve(rotation, "picard", start=np.array([1.0, 0.0], np.float32))
+    assert turning.status == "cycling"
+    assert "precision" not in turning.message
+    short = nng.solve(ring("linear", 0.99), "picard", precision="mixed", max_iterations=100)
+    assert short.status == "max_iterations"
+    assert "convergence is proved, so allow more" in short.message
+
+
+def test_a_mixed_run_that_stalls_in_single_precision_says_so() -> None:
+    """What is left falls by its rounding unit or less at each step, and so has not ended the single precision."""
+    x = np.full(2, 1.0, np.float32)
+    said = advice.more_digits(x.astype(float), x, nng.Status.STALLED, 1e-6, 1.0)
+    assert said == "the passes were in single precision until then: try precision='double'"
