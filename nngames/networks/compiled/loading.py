@@ -147,12 +147,17 @@ def load_kernels() -> None:
 
 
 def _indices() -> Iterator[tuple[Path, bool]]:
-    """Yield the indices of Numba's cache that belong to the kernels, and whether each is younger than all sources."""
+    """Yield the indices of Numba's cache that belong to the kernels, and whether each is younger than all sources.
+
+    Compiled code holds the values of constants that it reads: those of the kernels' own modules, of ``maps`` and of the
+    table of forms.
+    """
     here = Path(__file__)
     given = os.environ.get("NUMBA_CACHE_DIR")
     folder = Path(given) if given else here.parent / "__pycache__"
     try:
-        born = max(source.stat().st_mtime for source in here.parent.glob("fused_*.py"))
+        sources = (*here.parent.glob("fused_*.py"), here.with_name("maps.py"), here.parents[1] / "forms.py")
+        born = max(source.stat().st_mtime for source in sources)
         for index in folder.glob("**/fused_*.nbi"):
             yield index, index.stat().st_mtime >= born
     except OSError:
@@ -166,7 +171,7 @@ def _on_disk() -> bool:
 
 
 def _drop_stale() -> None:
-    """Delete indices older than a source: Numba compares each with its own file only, not with those it calls."""
+    """Delete indices older than a source: Numba compares each with its own file only, not with those it reads."""
     for index, young in list(_indices()):
         if not young:
             with suppress(OSError):
