@@ -14,6 +14,7 @@ import numpy as np
 
 from nngames.compare.methods import Portable, Scheme, scheme_name
 from nngames.core.errors import NNGamesError, NotApplicableError
+from nngames.core.profiles import Array
 from nngames.core.threads import blas_threads
 from nngames.core.verdicts import Decision
 from nngames.games import Game
@@ -67,10 +68,18 @@ def without_run(
         options={} if isinstance(scheme, str) else scheme.options,
         seed=arguments["seed"],
         trace=empty_trace(),
-        _actions=(lambda profile: {}) if game is None else game.space.actions,
-        _nash_gap=lambda profile: float("nan"),
+        _actions=_no_actions if game is None else game.space.actions,
+        _nash_gap=_no_gap,
         _guarantee=partial(Guarantee, Decision.UNDECIDED, reason, "the method did not run"),
     )
+
+
+def _no_actions(profile: Array) -> dict[Any, Array]:
+    return {}
+
+
+def _no_gap(profile: Array) -> float:
+    return float("nan")
 
 
 class Executor:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from nngames.core.plain import plain
 from nngames.core.verdicts import Verdict
-from nngames.results.result import Array, Status, versions
+from nngames.results.result import Array, Status, versions, without_proofs
 
 
 @dataclass(frozen=True, eq=False)
 class BatchResult:
-    """What ``solve_batch`` returns; entry k of each array belongs to start k.
+    """What ``solve_batch`` returns; entry k of each array belongs to start k. It can be pickled, with its game.
 
     Attributes
     ----------
@@ -56,6 +56,10 @@ class BatchResult:
     method: str
     options: Mapping[str, Any]
     _guarantee: Callable[[], Verdict] = field(repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made of: it finds what is proved anew, for a rate is made of functions."""
+        return without_proofs(self)
 
     def __len__(self) -> int:
         """The number of starts."""

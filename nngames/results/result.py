@@ -72,6 +72,8 @@ def _no_bound(profile: Array) -> None:
 class Result:
     """What ``solve`` returns.
 
+    It can be pickled, with its game, of which what is proved about it is found when it is asked for.
+
     Attributes
     ----------
     profile : ndarray (N,)
@@ -111,6 +113,10 @@ class Result:
     _nash_gap: Callable[[Array], float] = field(repr=False)
     _guarantee: Callable[[], Verdict] = field(repr=False)
     _error_bound: Callable[[Array], Any] = field(repr=False, default=_no_bound)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made of: it finds what is proved anew, for a rate is made of functions."""
+        return without_proofs(self)
 
     @property
     def converged(self) -> bool:
@@ -184,6 +190,11 @@ class Result:
         from nngames.report.plots import plot_results
 
         return plot_results({self.method: self}, path)
+
+
+def without_proofs(result: Any) -> dict[str, Any]:
+    """Return the state of a result but for what was proved about it when it was asked for."""
+    return {name: value for name, value in vars(result).items() if name not in ("guarantee", "error_bound")}
 
 
 def versions() -> dict[str, str]:

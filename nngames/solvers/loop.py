@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -227,16 +228,10 @@ class Run:
             return
         profile = np.array(self._problem.profile(state.x))
         if self.trace_nash_gap:
-            self._gaps.append(self._gap(profile))
+            self._gaps.append(_gap(self.game, profile))
         if self.callback is not None:
             self.callback(Iterate(iteration, state.evaluations, profile, state.residual))
         self._excluded += time.perf_counter() - now
-
-    def _gap(self, profile: Array) -> float:
-        try:
-            return float(self.game.nash_gap(profile)) if np.isfinite(profile).all() else float("nan")
-        except DomainError:
-            return float("nan")
 
     def _unstarted(self, message: str) -> Result:
         """Return the failed result of a run that is not defined at its start, where the game's residual may be."""
@@ -246,7 +241,7 @@ class Run:
         self._evaluations.append(1)
         self._seconds.append(time.perf_counter() - self._began)
         if self.trace_nash_gap:
-            self._gaps.append(self._gap(profile))
+            self._gaps.append(_gap(self.game, profile))
         return self._result(profile, residual, Status.FAILED, message)
 
     def _outside(self, state: State, error: DomainError) -> Result:
@@ -319,14 +314,25 @@ class Run:
                 np.array(self._gaps) if self.trace_nash_gap else None,
             ),
             _actions=game.space.actions,
-            _nash_gap=self._gap,
-            _guarantee=lambda: solver.guarantee(game),
-            _error_bound=lambda x: error_bound(game, x) if np.isfinite(x).all() else None,
+            _nash_gap=partial(_gap, game),
+            _guarantee=partial(solver.guarantee, game),
+            _error_bound=partial(_error_bound, game),
         )
 
     def _told(self, status: Status, message: str) -> tuple[str, str]:
         """Return the method's name and the message, for a run that knows more about them."""
         return self.solver.name, message
+
+
+def _gap(game: Game, profile: Array) -> float:
+    try:
+        return float(game.nash_gap(profile)) if np.isfinite(profile).all() else float("nan")
+    except DomainError:
+        return float("nan")
+
+
+def _error_bound(game: Game, profile: Array) -> Any:
+    return error_bound(game, profile) if np.isfinite(profile).all() else None
 
 
 def check_stopping(tolerance: Any, max_iterations: Any, max_seconds: Any) -> None:

@@ -1,10 +1,12 @@
-"""Games that were solved can be pickled and copied, whatever they keep; the copies answer as they do."""
+"""Solved games and their results can be pickled and copied, whatever they keep; the copies answer as they do."""
 
 from __future__ import annotations
 
 import copy
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -62,6 +64,47 @@ def test_a_solved_game_has_copies(kind: str, method: str) -> None:
         np.testing.assert_array_equal(repeated.profile, result.profile)
         assert repeated.status is result.status
     assert size <= len(pickle.dumps(game)) + 100
+
+
+@pytest.mark.parametrize("method", ["auto", "km", "scipy:hybr", "random"])
+@pytest.mark.parametrize("kind", ["tracking", "quadratic"])
+def test_results_can_be_pickled_and_say_the_same_afterwards(kind: str, method: str) -> None:
+    game: nng.NetworkGame = GAMES[kind]()
+    if method == "random":
+        # One that ends early, from a start of its own and with a generator.
+        result = nng.solve(game, "best_response", np.ones(game.size), max_iterations=1, order="random", seed=2)
+    else:
+        result = nng.solve(game, method, max_iterations=300)
+    untouched = pickle.dumps(result)
+    asked = result.guarantee, result.error_bound, result.nash_gap, result.actions
+    for again in (pickle.loads(untouched), copy.deepcopy(result)):
+        assert again.to_dict() == result.to_dict()
+        assert (again.guarantee.statement, again.error_bound, again.nash_gap) == (asked[0].statement, *asked[1:3])
+        assert again.actions.keys() == asked[3].keys()
+        np.testing.assert_array_equal(again.profile, result.profile)
+    # A run's buffers are no part of it.
+    assert len(untouched) <= len(pickle.dumps(game)) + 16 * game.size + 64 * len(result.trace.residual) + 20_000
+
+
+def test_results_come_back_from_another_process() -> None:
+    game = dense(2, "tanh")
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        result = pool.submit(nng.solve, game, "km").result()
+    here = nng.solve(game, "km")
+    np.testing.assert_array_equal(result.profile, here.profile)
+    assert result.guarantee.statement == here.guarantee.statement
+
+
+def test_results_of_batches_and_of_runs_that_were_not_made_can_be_pickled() -> None:
+    game = dense(2, "tanh")
+    batch = nng.solve_batch(game, np.ones((3, game.size)), "km")
+    assert batch.guarantee.proved
+    again = pickle.loads(pickle.dumps(batch))
+    np.testing.assert_array_equal(again.profiles, batch.profiles)
+    assert again.to_dict() == batch.to_dict()
+    (skipped,) = nng.compare(game, ["potential_descent"]).rows
+    assert skipped.result.status == "skipped"
+    assert pickle.loads(pickle.dumps(skipped.result)).message == skipped.result.message
 
 
 @pytest.mark.parametrize("kind", ["composite", "joint"])

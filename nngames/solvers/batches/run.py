@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -297,5 +298,5 @@ class BatchRun:
             tolerance=self.tolerance,
             method=solver.name,
             options=solver.options,
-            _guarantee=lambda: solver.guarantee(game),
+            _guarantee=partial(solver.guarantee, game),
         )
