@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from nngames.certificates.certificate import Certificate, certificate_named, not_applicable, registry
+from nngames.core.deadlines import look_ahead
 from nngames.core.verdicts import Verdict
 from nngames.games import Game, required_game
 
@@ -69,10 +70,13 @@ def verdict_of(name: str, game: Game) -> Verdict:
     ------
     UnknownNameError
         If no certificate has that name.
+    TimeUpError
+        In a run that has to end before the verdict is known.
     """
     certificate = registry[name]()
     known = _verdicts.setdefault(game, {})
     if name not in known:
+        look_ahead()
         # Bounds decide by comparisons, which fail on what is not finite: data near the ends of floats are UNDECIDED.
         with np.errstate(all="ignore"):
             reason = certificate.applies(game)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nngames.core.deadlines import look_ahead
 from nngames.core.operators import DenseMap, LinearMap, SparseMap
 
 Array = NDArray[np.floating[Any]]
@@ -22,6 +23,8 @@ Array = NDArray[np.floating[Any]]
 _UNIT = 2.0**-53
 #: Matrices whose smaller side is at most this are enclosed tightly; larger ones by sqrt(|A|_1 |A|_inf).
 TIGHT_SIDE = 1500
+#: Seconds that the enclosed eigenvalues of a matrix take at least on one core, over the cube of its order.
+EIGENVALUES = 3e-10
 # Error bounds are themselves computed in floating point; this factor covers that rounding many times over.
 _SLACK = 1.01
 
@@ -79,6 +82,11 @@ def symmetric_extremes(matrix: Array, error: Array | float = 0.0) -> tuple[Enclo
     tuple of Enclosure
         Of the smallest and of the largest eigenvalue.
 
+    Raises
+    ------
+    TimeUpError
+        In a run that has to end before.
+
     Notes
     -----
     With V'V - I of norm at most a < 1 and V'SV >= g I: S >= g/(1+a) I if g >= 0 and S >= g/(1-a) I if g < 0.
@@ -91,6 +99,7 @@ def symmetric_extremes(matrix: Array, error: Array | float = 0.0) -> tuple[Enclo
     scale = _power_of_two_scale(matrix)
     s = np.asarray(matrix, dtype=np.float64) / scale
     n = s.shape[0]
+    look_ahead(EIGENVALUES * n**3)
     perturbation = float(np.max(np.sum(np.broadcast_to(np.abs(error) / scale, s.shape), axis=1), initial=0.0)) * _SLACK
     _, v = np.linalg.eigh(s)
     gamma = _gamma(n + 2) * _SLACK
@@ -243,6 +252,7 @@ def _dense_norm(a: Array) -> Enclosure:
         return Enclosure(value, value, "exact")
     if a.shape[0] < a.shape[1]:
         a = a.T
+    look_ahead(EIGENVALUES * a.shape[1] ** 3)
     gram = a.T @ a
     gram = (gram + gram.T) / 2
     absolute = np.abs(a)

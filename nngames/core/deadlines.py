@@ -1,10 +1,19 @@
-"""Deadlines: long computations look at the clock inside, and end by an error that their caller expects."""
+"""Deadlines: long computations look at the clock inside, and end by an error that their caller expects.
+
+A deadline is an argument of what computes for one caller. What many callers share, such as certificates, looks at the
+one of the run that it is a part of by ``look_ahead``: ``ends_within`` sets it, and ``ending`` tells it.
+"""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+
+_ending: ContextVar[float] = ContextVar("ending", default=math.inf)
 
 
 class TimeUpError(Exception):
@@ -15,6 +24,33 @@ def look(deadline: float) -> None:
     """Raise TimeUpError after ``deadline``, a moment of time.monotonic."""
     if time.monotonic() > deadline:
         raise TimeUpError("the time was up")
+
+
+def ending() -> float:
+    """Return the moment of time.monotonic by which the present run has to end; infinity where none was set."""
+    return _ending.get()
+
+
+@contextmanager
+def ends_within(seconds: float | None) -> Iterator[None]:
+    """Let what is computed inside end within so many seconds, whatever holds outside; None sets no end."""
+    token = _ending.set(math.inf if seconds is None else time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _ending.reset(token)
+
+
+def look_ahead(seconds: float = 0.0) -> None:
+    """Raise TimeUpError where the present run has to end within so many seconds."""
+    end = _ending.get()
+    if end < math.inf:
+        look(end - seconds)
+
+
+def postpone(seconds: float) -> None:
+    """Move the end of the present run by so many seconds, which are not charged to it."""
+    _ending.set(_ending.get() + seconds)
 
 
 def watched(function: Callable[..., Any], deadline: float) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from nngames.activations import Activation
 from nngames.core.bounds import TIGHT_SIDE, spectral_norm
+from nngames.core.deadlines import look_ahead
 from nngames.core.operators import DENSE_ENTRIES, DenseMap, LinearMap, SparseMap
 from nngames.core.profiles import Array
 from nngames.games.resolvent import AffineResolvent, mean_singular_value
@@ -83,9 +84,11 @@ class CoupledInclusion(Inclusion):
         """A safe upper bound on |M|: an enclosure where M can be stored, inf otherwise.
 
         A large M also gets the norm of the matrix of its blocks' norms, which is tighter where the blocks are dense.
+        Raises TimeUpError in a run that has to end before.
         """
         if not self.game.linear:
             return float("inf")
+        look_ahead()
         bound = spectral_norm(self.matrix).upper
         if self.size > TIGHT_SIDE and len(self._parts) <= _MOST_BLOCKS:
             bound = min(bound, _block_norm(self.matrix, [where for where, _, _ in self._parts]))

@@ -122,6 +122,7 @@ def solve(
         Relative to scale = max(1, |R(0)|_2), fixed before the run.
     max_iterations : int
     max_seconds : float, optional
+        A run that takes longer ends at its last whole step. Proofs that it would take longer to make count as not made.
     seed : int or Generator, optional
         For schemes that draw.
     callback : callable, optional

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 
 from nngames.certificates import verdict_of
+from nngames.core.deadlines import TimeUpError
 from nngames.core.errors import NNGamesError
 from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
@@ -93,6 +95,11 @@ def cannot_start(solver: Solver, error: Exception, given: bool) -> str:
     return f"{solver.name} cannot start at zero: {error}; try another start, nng.solve(game, start=...)"
 
 
+def no_time_to_begin(solver: Solver) -> str:
+    """Return the sentence for a run whose time was up before its first state."""
+    return f"{solver.name} used its time before its first step: try a larger --max-seconds"
+
+
 def convergence_proved(game: Game, solver: Solver) -> bool:
     """Whether the scheme's convergence is proved on a game small enough to stop and prove."""
     return game.size <= LARGEST_ADVISED and solver.guarantee(game).proved
@@ -111,8 +118,14 @@ def next_step(game: Game, solver: Solver, status: Status, iterations: int, resid
     own = game.advice(solver.name, status, more)
     if own is not None:
         return own
-    if game.size > LARGEST_ADVISED:
-        return "see nngames certify for what is proved about this game"
+    if game.size <= LARGEST_ADVISED:
+        with suppress(TimeUpError):
+            return _proved_step(game, solver, status, residual, more)
+    return "see nngames certify for what is proved about this game"
+
+
+def _proved_step(game: Game, solver: Solver, status: Status, residual: float, more: str) -> str:
+    """Return the next thing to try by what is proved. Raises TimeUpError where the time does not suffice for that."""
     if status in BUDGETS and convergence_proved(game, solver):
         faster = _faster(game, solver) if _is_far(game, residual) and _is_slow(solver.guarantee(game)) else None
         if faster is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ import numpy as np
 
 from nngames.certificates import verdict_of
 from nngames.certificates.figures import shown
-from nngames.core.deadlines import TimeUpError
+from nngames.core.deadlines import TimeUpError, ending, look
 from nngames.core.errors import NotApplicableError, OptionError, check_choice
 from nngames.core.profiles import Array, Player
 from nngames.core.verdicts import Decision
@@ -27,7 +26,6 @@ from nngames.results.result import Status
 from nngames.solvers.fixed_point import weighted_max_norm
 from nngames.solvers.options import nonnegative_integer, share
 from nngames.solvers.solver import (
-    Budget,
     Ended,
     Guarantee,
     Problem,
@@ -58,7 +56,6 @@ class ResponseProblem(Problem):
         self.rng = rng
         self.players: Sequence[Player] | None = None
         self.forward: ForwardPass | None = None
-        self.deadline = math.inf
         self._swept: bool | None = None
         self._delay = delay
         # Who answered, and the action that the answer replaced.
@@ -91,8 +88,11 @@ class ResponseProblem(Problem):
                 moves *= damping
             x += moves
             return moved
-        squares = 0.0
+        squares, end = 0.0, ending()
+        limited = end < math.inf
         for player in self._shuffled() if order == "random" else self.players or self.game.players:
+            if limited:
+                look(end)
             where = self.game.space.slices[player]
             move = self.game.answer(player, x) - x[where]
             squares += float(move @ move)
@@ -112,14 +112,15 @@ class ResponseProblem(Problem):
         # Those that are loaded: one sweep is no reason to load any.
         found = None if self._swept else kernels(limited=True)
         try:
-            self._swept = self.forward(x, found, self.deadline)
+            self._swept = self.forward(x, found, ending())
         except TimeUpError:
             raise Ended(Status.MAX_SECONDS, "one sweep takes longer") from None
 
     def late_sweep(self, x: Array, damping: float) -> None:
         """Let every player answer once, in place, in a fresh random order and to outdated actions of the others."""
-        slices, heard = self.game.space.slices, x.copy()
+        slices, heard, end = self.game.space.slices, x.copy(), ending()
         for player in self._shuffled():
+            look(end)
             where = slices[player]
             late = self._turn_back(heard, player)
             move = self.game.answer(player, heard) - x[where]
@@ -271,17 +272,12 @@ class BestResponse(Solver):
                 problem.players = players
         return problem
 
-    def prepare(self, problem: ResponseProblem, budget: Budget) -> None:
-        """Tell a sweep by levels when the time is up."""
-        if budget.max_seconds is not None:
-            problem.deadline = time.monotonic() + budget.max_seconds
-
     def start(self, problem: ResponseProblem, x0: Array) -> State:
         """Return the state at x0, with its residual."""
         if self.order == "sequential" and self.damping == 1:
             # Where the time is up before there is an answer, the run ends at its start.
             with suppress(TimeUpError):
-                forward = forward_pass(problem.game, problem.deadline)
+                forward = forward_pass(problem.game)
                 problem.forward = forward if forward is not None and forward.in_listed_order else None
         return State(x0, problem.norm(problem.game.residuals(x0)), 1)
 
@@ -291,8 +287,13 @@ class BestResponse(Solver):
             problem.forward_sweep(state.x)
             # The same numbers follow from them again: the displacement of another sweep is 0, where they are numbers.
             return State(state.x, 0.0 if np.isfinite(state.x).all() else math.nan, state.evaluations + 1)
-        if self.order == "asynchronous":
-            problem.late_sweep(state.x, self.damping)
-            return State(state.x, norm(problem.game.residuals(state.x)), state.evaluations + 2)
-        moved = problem.sweep(state.x, self.order, self.damping)
+        before = state.x.copy() if ending() < math.inf else None
+        try:
+            if self.order == "asynchronous":
+                problem.late_sweep(state.x, self.damping)
+                return State(state.x, norm(problem.game.residuals(state.x)), state.evaluations + 2)
+            moved = problem.sweep(state.x, self.order, self.damping)
+        except TimeUpError:
+            state.x[...] = before
+            raise Ended(Status.MAX_SECONDS, "the time was up within a sweep, which does not count") from None
         return State(state.x, moved, state.evaluations + 1)

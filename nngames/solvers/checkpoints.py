@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nngames.core.deadlines import postpone
 from nngames.core.errors import InputError, NotApplicableError, check_positive
 from nngames.core.files import write_atomic
 from nngames.core.packed import pack, read_packed
@@ -155,7 +156,7 @@ class _KeptRun(Run):
         self._noted = (state, iteration, self._around())
         if now - self._written >= self._kept.every:
             self._write()
-        self._excluded += time.perf_counter() - now
+        self._exclude(time.perf_counter() - now)
 
     def _around(self) -> dict[str, Any]:
         """Return what the rules and the generator are at, before the state is looked at."""
@@ -192,7 +193,8 @@ class _KeptRun(Run):
         self._residuals = trace["residuals"].tolist()[:-1]
         self._evaluations = trace["evaluations"].tolist()[:-1]
         self._seconds = trace["seconds"].tolist()[:-1]
-        self._began = time.perf_counter() - float(trace["seconds"][-1])
+        before, self._began = self._began, time.perf_counter() - float(trace["seconds"][-1])
+        postpone(self._began - before)
         self._generator.bit_generator.state = stored["generator"]
         self._watch.recall(stored["watch"], stored["returns"])
         if self._kept.companion is not None and stored["companion"] is not None:

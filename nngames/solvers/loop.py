@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nngames.certificates.error_bounds import error_bound
+from nngames.core.deadlines import TimeUpError, ends_within, postpone
 from nngames.core.errors import DomainError, NotApplicableError, OptionError, check_positive
 from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
@@ -26,6 +27,7 @@ from nngames.solvers.advice import (
     left_domain,
     message_for,
     more_digits,
+    no_time_to_begin,
 )
 from nngames.solvers.mixed_precision import in_one_precision, is_mixed
 from nngames.solvers.solver import Budget, Ended, Iterate, Solver, State
@@ -37,6 +39,8 @@ Callback = Callable[[Iterate], Any]
 CLOSE = 1e-3
 #: Seconds for which compiled steps may go on before the loop looks at the clock, and Ctrl-C is heard.
 UNINTERRUPTED = 0.02
+#: Seconds that proofs for the message of a run that was limited in time may take.
+ADVISING = 0.25
 #: Python counts fewer states in less time than an array takes.
 FEW = 64
 #: 1, 2, ...: the places of the states in a stretch, which the rule for stalling does not let be longer.
@@ -106,6 +110,7 @@ class Run:
         """
         self._began = time.perf_counter()
         with (
+            ends_within(self.max_seconds),
             blas_threads(self.game.multiplications, self.game.size),
             np.errstate(over="ignore", invalid="ignore", divide="ignore"),
         ):
@@ -116,6 +121,8 @@ class Run:
                 self._problem = self.solver.problem(self.game, rng)
             except NotApplicableError as error:
                 raise NotApplicableError(f"{self.solver.name} does not apply: {error}") from None
+            except TimeUpError:
+                return self._unstarted(Status.MAX_SECONDS, no_time_to_begin(self.solver))
             self._watch = Watch(
                 self.tolerance * self._scale,
                 self._scale,
@@ -132,7 +139,9 @@ class Run:
                 message = cannot_start(self.solver, error, self.given)
                 if self.given:
                     raise DomainError(message) from None
-                return self._unstarted(message)
+                return self._unstarted(Status.FAILED, message)
+            except TimeUpError:
+                return self._unstarted(Status.MAX_SECONDS, no_time_to_begin(self.solver))
             self._kernels = self._compiled(self._last)
             try:
                 return self._iterate(self._last)
@@ -166,6 +175,8 @@ class Run:
                 return self._outside(state, error)
             except Ended as end:
                 return self._result(*self._recomputed(state), end.status, said=end.said)
+            except TimeUpError:
+                return self._result(*self._recomputed(state), Status.MAX_SECONDS)
             self._last = state
             iteration += 1
 
@@ -210,7 +221,10 @@ class Run:
 
     def _will_settle(self) -> bool:
         """Whether the run is proved to reach an equilibrium in the end, however far it goes meanwhile."""
-        return convergence_proved(self.game, self.solver) and existence_proved(self.solver.guarantee(self.game))
+        try:
+            return convergence_proved(self.game, self.solver) and existence_proved(self.solver.guarantee(self.game))
+        except TimeUpError:
+            return False
 
     def _budget(self, iteration: int) -> Status | None:
         if iteration >= self.max_iterations:
@@ -227,14 +241,20 @@ class Run:
         if self._unwatched:
             return
         profile = np.array(self._problem.profile(state.x))
-        if self.trace_nash_gap:
-            self._gaps.append(_gap(self.game, profile))
-        if self.callback is not None:
-            self.callback(Iterate(iteration, state.evaluations, profile, state.residual))
-        self._excluded += time.perf_counter() - now
+        with ends_within(None):
+            if self.trace_nash_gap:
+                self._gaps.append(_gap(self.game, profile))
+            if self.callback is not None:
+                self.callback(Iterate(iteration, state.evaluations, profile, state.residual))
+        self._exclude(time.perf_counter() - now)
 
-    def _unstarted(self, message: str) -> Result:
-        """Return the failed result of a run that is not defined at its start, where the game's residual may be."""
+    def _exclude(self, seconds: float) -> None:
+        """Charge so many seconds to somebody else."""
+        self._excluded += seconds
+        postpone(seconds)
+
+    def _unstarted(self, status: Status, message: str) -> Result:
+        """Return the result of a run that has no state, as where it is not defined at its start; the game may be."""
         profile = np.array(self.start)
         residual = self._residual_at(profile)
         self._residuals.append(residual)
@@ -242,7 +262,7 @@ class Run:
         self._seconds.append(time.perf_counter() - self._began)
         if self.trace_nash_gap:
             self._gaps.append(_gap(self.game, profile))
-        return self._result(profile, residual, Status.FAILED, message)
+        return self._result(profile, residual, status, message)
 
     def _outside(self, state: State, error: DomainError) -> Result:
         """Return the failed result of a run whose next step is not defined."""
@@ -291,7 +311,8 @@ class Run:
         elif message is None:
             precision = more_digits(self.start, self._last.x, status, residual, self._scale)
             target, period = self._watch.target, self._watch.period
-            message = message_for(game, solver, status, iterations, residual, target, period, precision)
+            with ends_within(None if self.max_seconds is None else ADVISING):
+                message = message_for(game, solver, status, iterations, residual, target, period, precision)
             message = f"{said}; {message}" if said else message
         method, message = self._told(status, message)
         return Result(

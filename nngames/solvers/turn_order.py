@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from nngames.core.deadlines import ending
 from nngames.core.profiles import Player
 from nngames.core.verdicts import Decision
 from nngames.games import Game, NetworkGame
@@ -22,13 +22,13 @@ Known = tuple[list[Player] | None, bool]
 _known: WeakKeyDictionary[Game, Known] = WeakKeyDictionary()
 
 
-def forward_pass(game: Game, deadline: float = math.inf) -> ForwardPass | None:
+def forward_pass(game: Game) -> ForwardPass | None:
     """Return the forward pass of a network's game, which is such a sweep by whole levels; None for other games.
 
     By layers, or by their coordinates where these answer separately, whoever the players are. Raises TimeUpError where
-    it is not known before ``deadline``.
+    it is not known in the time of the run.
     """
-    return game.network.joint.forward_before(deadline) if isinstance(game, NetworkGame) else None
+    return game.network.joint.forward_before(ending()) if isinstance(game, NetworkGame) else None
 
 
 def one_sweep_guarantee(game: Game, listed: bool) -> Guarantee | None:
@@ -79,7 +79,7 @@ def _ordered(game: Game) -> Known:
             return list(game.players), True
         return layer_order(game.network, besides_itself=True), False
     rows = _others_heard(game)
-    levels = None if rows is None else levels_of(rows)
+    levels = None if rows is None else levels_of(rows, ending())
     if rows is None or levels is None:
         return None, False
     return [game.players[i] for i in levels.order.tolist()], strictly_lower(rows)

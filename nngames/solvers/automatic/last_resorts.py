@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nngames.core.deadlines import TimeUpError
 from nngames.core.errors import NNGamesError
 from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
@@ -71,6 +72,9 @@ def last_resorts(game: Game, smallest: Callable[[], float], share: float = 0.0) 
     a local minimum of the residual, with the residual of no equilibrium: in the end Newton's method begins at drawn
     profiles, a limited number of them.
 
+    Where the time of the run did not suffice to know whether a scheme is proved, or can run, TimeUpError is raised
+    after the last one.
+
     Parameters
     ----------
     game : Game
@@ -79,7 +83,8 @@ def last_resorts(game: Game, smallest: Callable[[], float], share: float = 0.0) 
     share : float
         The cost of a step in a round over that of a step of Newton's method.
     """
-    proved = licensed_schemes(game)
+    too_late: list[TimeUpError] = []
+    proved = _known_in_time(licensed_schemes(game), too_late)
     first = next(proved, None)
     open_question = first is None or not existence_proved(first[1])
     if open_question and game.size <= LARGEST_DECIDED and registry.create("complementarity").applies(game) is None:
@@ -88,7 +93,7 @@ def last_resorts(game: Game, smallest: Callable[[], float], share: float = 0.0) 
         for scheme, _ in chain((first,), proved):
             yield Resort(scheme, math.inf, strays=True)
     schemes = [registry.create(name, **options) for name, options in UNPROVED.items()]
-    schemes = [scheme for scheme in schemes if scheme.applies(game) is None]
+    schemes = [scheme for scheme in schemes if _applies(scheme, game, too_late)]
     steps, before, rounds = STEPS, math.inf, 0
     while rounds < ROUNDS or smallest() < FALL * before:
         before = smallest()
@@ -101,6 +106,8 @@ def last_resorts(game: Game, smallest: Callable[[], float], share: float = 0.0) 
         made = (steps - STEPS) * len(schemes)
         for _ in range(int(min(MOST_DRAWN, DRAWN_COST * made * share / DRAWN_STEPS))):
             yield Resort(newton, DRAWN_STEPS, strays=True, drawn=True)
+    if too_late:
+        raise too_late[0]
 
 
 def drawn_profile(best: Array, rng: np.random.Generator) -> Array:
@@ -113,6 +120,7 @@ def licensed_schemes(game: Game) -> Iterator[tuple[Solver, Guarantee]]:
     """Yield the schemes that are proved to converge with their guarantees, those first that prove an equilibrium.
 
     A proof is made when it is reached. Large games are not asked for those that factorise or that take long to prove.
+    Raises TimeUpError in a run that has to end before it is known which one is next.
     """
     without = []
     for name in list(PROVABLE)[: None if game.size <= LARGEST_ADVISED else 2]:
@@ -129,3 +137,20 @@ def licensed_schemes(game: Game) -> Iterator[tuple[Solver, Guarantee]]:
         elif guarantee.proved:
             without.append((scheme, guarantee))
     yield from without
+
+
+def _known_in_time(schemes: Iterator[Any], too_late: list[TimeUpError]) -> Iterator[Any]:
+    """Yield the schemes until the time of the run does not suffice for the next one, which is noted."""
+    try:
+        yield from schemes
+    except TimeUpError as error:
+        too_late.append(error)
+
+
+def _applies(scheme: Solver, game: Game, too_late: list[TimeUpError]) -> bool:
+    """Whether a scheme can run on the game; noted where the time of the run does not suffice to know."""
+    try:
+        return scheme.applies(game) is None
+    except TimeUpError as error:
+        too_late.append(error)
+        return False

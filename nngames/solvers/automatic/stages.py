@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,10 +106,8 @@ class Course(Problem):
         """Return the state of the first scheme that is defined at the profile. Raises DomainError if none is."""
         self._best, self._start = (None, profile, None), profile
         self._judge = Judge(self.game, self.target, self.left)
-        limit = self.budget.max_seconds
-        deadline = math.inf if limit is None else time.monotonic() + limit
         try:
-            first = first_scheme(self.game, deadline, profile.dtype == np.float32)
+            first = first_scheme(self.game, profile.dtype == np.float32)
         except TimeUpError:
             # The run ends at the state of one pass.
             first = fast_scheme("picard")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -72,14 +71,14 @@ def known_displacement(problem: Problem, state: State) -> Array | None:
 _first: WeakKeyDictionary[Game, dict[bool, Solver]] = WeakKeyDictionary()
 
 
-def first_scheme(game: Game, deadline: float = math.inf, single: bool = False) -> Solver:
+def first_scheme(game: Game, single: bool = False) -> Solver:
     """Return plain passes; or what needs no forecast, since it would take longer than what it might save.
 
     That is a sweep where one of them is a forward pass; Newton's method where it solves one system of linear equations,
     whose factors are kept; on a sparse network compiled sweeps with spectral steps, which seldom need more passes than
     any other scheme, but not on a ring of several layers, which answer in turn in every plain pass; and spectral steps
     where influence is mutual and passes are short. A run in ``single`` precision makes no compiled steps.
-    Raises TimeUpError where it is not known before ``deadline`` whether there is a forward pass.
+    Raises TimeUpError where it is not known in the time of the run whether there is a forward pass.
     """
     loaded = not single and kernels(limited=True) is not None
     kept = _first.get(game)
@@ -87,7 +86,7 @@ def first_scheme(game: Game, deadline: float = math.inf, single: bool = False) -
         kept = _first[game] = {}
     known = kept.get(loaded)
     if known is None:
-        if forward_pass(game, deadline) is not None:
+        if forward_pass(game) is not None:
             known = registry.create("best_response", order="topological")
         elif keeps_factors(game, view := game.fixed_point()) and view.elimination is not None:
             known = registry.create("newton")

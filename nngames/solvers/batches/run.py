@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nngames.core.deadlines import TimeUpError, ends_within
 from nngames.core.errors import DomainError
 from nngames.core.norms import LEAST, euclidean_length
 from nngames.core.profiles import Array
@@ -66,7 +67,12 @@ class BatchRun:
         """
         self._began = time.perf_counter()
         largest = self.game.multiplications * len(self.starts)
-        with workspace(), blas_threads(largest), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with (
+            ends_within(self.max_seconds),
+            workspace(),
+            blas_threads(largest),
+            np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+        ):
             self._scale = self.game.scale
             self._target = self.tolerance * self._scale
             try:
@@ -74,6 +80,9 @@ class BatchRun:
             except DomainError:
                 # Some start came to where an activation is not defined: those left are run one by one.
                 self._run_singly()
+            except TimeUpError:
+                # Before there was a state of theirs.
+                self._leave_at_start()
         return self._result()
 
     def _solve(self) -> None:
@@ -256,6 +265,11 @@ class BatchRun:
     def _unfinished(self) -> NDArray[np.int64]:
         return np.array([k for k, status in enumerate(self._statuses) if status is None], np.int64)
 
+    def _leave_at_start(self) -> None:
+        rows = self._unfinished()
+        self._residuals[rows] = self._evaluated(self.starts[rows], rows)
+        self._statuses[rows] = Status.MAX_SECONDS
+
     def _run_singly(self) -> None:
         for row in self._unfinished():
             left = self._seconds_left()
@@ -279,7 +293,10 @@ class BatchRun:
 
     def _will_settle(self) -> bool:
         """Whether every run is proved to reach an equilibrium in the end, however far it goes meanwhile."""
-        return convergence_proved(self.game, self.scheme) and existence_proved(self.scheme.guarantee(self.game))
+        try:
+            return convergence_proved(self.game, self.scheme) and existence_proved(self.scheme.guarantee(self.game))
+        except TimeUpError:
+            return False
 
     def _result(self) -> BatchResult:
         solver, game = self.solver, self.game
