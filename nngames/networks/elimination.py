@@ -28,8 +28,7 @@ class Elimination:
     Parameters
     ----------
     layers : callable
-        dtype -> the layers in that precision, in the order of a pass. Those of single precision are made, and kept,
-        when a system is first asked for in it.
+        dtype -> the layers in that precision, in the order of a pass.
     """
 
     def __init__(self, layers: Callable[[Any], Sequence[Layer]]) -> None:
@@ -57,7 +56,7 @@ class Elimination:
         return Slopes(self, slopes)
 
     def weights(self, dtype: Any) -> list[Array]:
-        """Return W_1, ..., W_L in that precision; what is beyond its range is infinite."""
+        """Return W_1, ..., W_L in that precision, which is one of passes."""
         return [layer.single.matrix for layer in self._layers(dtype)]  # type: ignore[union-attr]
 
 
@@ -93,14 +92,17 @@ class Slopes:
         return d
 
     def system(self, dtype: Any) -> Array:
-        """Return the matrix (Id - J)_AA, computed in that precision."""
-        first, *others = self._elimination.weights(dtype)
-        product = _part(first, self._active[0], self._active[-1])
+        """Return the matrix (Id - J)_AA, computed in that precision: weights beyond its range are infinite in it.
+
+        No weights in a precision other than the passes' are kept: they are used once, and fresh memory is dear.
+        """
+        first, *others = self._weights
+        product = _part(first, self._active[0], self._active[-1], dtype)
         for matrix, rows, heard, slopes in zip(others, self._active[1:], self._active, self._slopes, strict=False):
             shares = slopes if heard is None else slopes[heard]
             if not (shares == 1).all():
                 product = _scaled(product, shares, product is not first)
-            product = np.dot(_part(matrix, rows, heard), product)
+            product = np.dot(_part(matrix, rows, heard, dtype), product)
         active, slopes = self._active[-1], self._slopes[-1]
         product = _scaled(product, -(slopes if active is None else slopes[active]), product is not first)
         product.reshape(-1)[:: len(product) + 1] += 1
@@ -131,10 +133,13 @@ class Slopes:
         return self._elimination.weights(self._slopes[0].dtype)
 
 
-def _part(matrix: Array, rows: NDArray[np.intp] | None, columns: NDArray[np.intp] | None) -> Array:
+def _part(matrix: Array, rows: NDArray[np.intp] | None, columns: NDArray[np.intp] | None, dtype: Any) -> Array:
+    """Return the rows and columns of the matrix in that precision: the matrix itself where it is that."""
     if rows is not None:
         matrix = matrix.take(rows, 0)
-    return matrix if columns is None else matrix.take(columns, 1)
+    if columns is not None:
+        matrix = matrix.take(columns, 1)
+    return matrix.astype(dtype, copy=False)
 
 
 def _scaled(matrix: Array, shares: Array, overwrite: bool) -> Array:

@@ -65,10 +65,9 @@ class Newton(Solver):
     ring are dense and all responses separable, only the entries of x_L with nonzero slope are solved for, and in the
     products of weights the rows and columns of zero slope are left out. Systems of 160 equations and more are first
     factorised in single precision and solved with one step of iterative refinement in double (``newton_systems``);
-    residuals, and what is called converged, are in double precision throughout. The weights in single precision are
-    kept with the network, which is half as much memory again; so are with the game, where its map is affine and n <=
-    1500, the factors of Id - J and what their refinement needs, at most 2.5 n^2 numbers for each map, and n^2 more in
-    single precision after starts in it.
+    residuals, and what is called converged, are in double precision throughout. Where the map is affine and n <= 1500,
+    the factors of Id - J and what their refinement needs are kept with the game, at most 2.5 n^2 numbers for each map,
+    and n^2 more in single precision after starts in it.
 
     On dense rings of up to about 500 neurons a layer the steps are compiled where Numba is installed, and a packed copy
     of the weights in double precision is kept with the network.

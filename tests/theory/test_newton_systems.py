@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import weakref
-from copy import deepcopy
+from copy import copy, deepcopy
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from scipy import sparse
 
 import nngames as nng
 from nngames.core.factors import TriangularFactor
+from nngames.networks.compiled import single_pass
 from nngames.networks.elimination import Slopes
-from nngames.solvers import newton, newton_systems
+from nngames.solvers import loop, newton, newton_systems
+from nngames.solvers.automatic import turns
 from nngames.solvers.newton_systems import Systems
 
 Array = NDArray[np.floating[Any]]
@@ -248,6 +251,39 @@ def test_an_affine_game_is_factorised_once_in_each_precision(monkeypatch: pytest
     assert len(made) == 3
     nng.solve(games[0], "newton", start=np.zeros(400, dtype=np.float32), tolerance=1e-5)
     assert len(made) == 4
+
+
+@pytest.mark.parametrize("method", ["auto", "newton"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_first_solve_of_an_affine_ring_makes_no_copy_of_its_weights_that_stays(
+    monkeypatch: pytest.MonkeyPatch, method: str, layers: int
+) -> None:
+    """Of all that a first solve does, reading and writing fresh memory may take longest."""
+
+    def unexpected(*_: Any) -> Any:
+        raise AssertionError
+
+    kernels = SimpleNamespace(evaluate=unexpected)
+    for module in (loop, turns, single_pass):
+        monkeypatch.setattr(module, "kernels", lambda limited: kernels)
+    monkeypatch.setattr(loop, "installed", lambda: True)
+    game = ring((200,) * layers, "identity")
+    result = nng.solve(game, method)
+    assert result.converged
+    assert result.iterations == 1
+    composite, view = game.network.composite, game.fixed_point()
+    assert not view.fused._packed
+    # Nor one in single precision, which the factors are made from.
+    assert list(composite._layers) == [DOUBLE]
+    kept = newton._kept[game]
+    assert [precision for _, precision in kept] == ["single"]
+
+
+def test_shallow_copies_of_a_packed_map_share_its_weights() -> None:
+    packed = ring((20, 20), "tanh").fixed_point().fused
+    twin = copy(packed)
+    assert twin.weights is packed.weights
+    assert packed.weights.shape == (2, 5, 4, 20)
 
 
 def test_other_games_keep_no_factors_and_kept_ones_go_with_their_game() -> None:

@@ -63,26 +63,41 @@ class FusedMap:
     shape: tuple[int, ...]
 
     def __init__(self, layers: Sequence[Layer], forms: Sequence[Form], composite: bool) -> None:
+        self._layers = layers
+        #: The packed weights once they are made, of shallow copies too.
+        self._packed: list[Array] = []
         n = max(layer.bias.size for layer in layers)
-        rows, columns = -(-n // 4) * 4, max(columns_of(layer) for layer in layers)
+        rows = -(-n // 4) * 4
         places = {layer.where.start: place for place, layer in enumerate(layers)}
-        weights, biases = np.zeros((len(layers), rows, columns)), np.zeros((len(layers), rows))
+        biases = np.zeros((len(layers), rows))
         self.parameters = np.zeros((2, len(layers), rows))
         self.stages = np.zeros((len(layers), 4), dtype=np.int64)
         for place, (layer, (form, first, second)) in enumerate(zip(layers, forms, strict=True)):
-            size, heard, source = layer.bias.size, columns_of(layer), 0
+            size, source = layer.bias.size, 0
             if isinstance(layer.single, DenseMap) and layer.source is not None:
-                weights[place, :size, :heard] = layer.single.matrix
                 source = places[layer.source.start]
             biases[place, :size] = layer.bias
             self.parameters[0, place, :size], self.parameters[1, place, :size] = first, second
-            self.stages[place] = size, heard, source, form
-        self.weights = weights.reshape(len(layers), -1, 4, columns)
+            self.stages[place] = size, columns_of(layer), source, form
         self.biases = biases.reshape(len(layers), -1, 4)
         self.shape = (1, layers[-1].bias.size) if composite else (len(layers), n)
         self.multiplications, self.entries = int(self.stages[:, 0] @ self.stages[:, 1]), int(self.stages[:, 0].sum())
         passed = self.multiplications + 30.0 * self.entries
         self.seconds = _PER_MULTIPLICATION * passed + _PER_LAYER * len(layers)
+
+    @property
+    def weights(self) -> Array:
+        """W_1, ..., W_L in blocks of four rows, packed when first asked for: to know what passes cost takes none."""
+        if not self._packed:
+            self._packed.append(self._copied_weights())
+        return self._packed[0]
+
+    def _copied_weights(self) -> Array:
+        weights = np.zeros((*self.parameters.shape[1:], int(self.stages[:, 1].max())))
+        for place, layer in enumerate(self._layers):
+            if isinstance(layer.single, DenseMap) and layer.source is not None:
+                weights[place, : layer.bias.size, : columns_of(layer)] = layer.single.matrix
+        return weights.reshape(len(weights), -1, 4, weights.shape[2])
 
     def arguments(self) -> tuple[Any, ...]:
         """Return the first arguments of a kernel: the map, and the work space of one call."""

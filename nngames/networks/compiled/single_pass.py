@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nngames.core.operators import DenseMap
 from nngames.core.pieces import pieces
 from nngames.core.profiles import Array
 from nngames.networks.compiled.loading import Kernels, kernels
@@ -31,17 +32,29 @@ def compiled_pass(
     """Return one pass of the map ``fused`` of these layers; None where it is no faster or the kernels are not loaded.
 
     A call costs as much as some small layers do. The packed weights of large ones are those that compiled steps read:
-    the others need not take their room in the cache.
+    the others need not take their room in the cache. Few affine layers are solved in a few passes, with kept factors,
+    and packing them would take as long as those.
     """
     loaded = kernels(limited=True)
     if loaded is None:
         return None
-    if len(layers) < FEW_LAYERS and all(layer.bias.size * columns_of(layer) < LARGE_PRODUCT for layer in layers):
+    if len(layers) < FEW_LAYERS and (
+        all(layer.bias.size * columns_of(layer) < LARGE_PRODUCT for layer in layers) or all(map(_is_affine, layers))
+    ):
         return None
     packed = fused()
     if packed is None:
         return None
     return CompiledSparsePass(packed, loaded) if isinstance(packed, FusedSparseMap) else CompiledPass(packed, loaded)
+
+
+def _is_affine(layer: Layer) -> bool:
+    """Whether a layer has one dense coupling and a response of one slope."""
+    activation = layer.activation
+    if not isinstance(layer.single, DenseMap) or not activation.separable:
+        return False
+    least, most = activation.slope_range
+    return least == most
 
 
 class Compilable:
