@@ -23,6 +23,7 @@ registry.discover(
     infrastructure=(
         "absence",
         "advice",
+        "anderson_steps",
         "automatic",
         "batches",
         "checkpoints",

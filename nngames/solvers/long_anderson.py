@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,10 +11,13 @@ from nngames.core.errors import DomainError
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint
 from nngames.networks.compiled.maps import FusedMap
-from nngames.solvers.anderson import Anderson, AndersonProblem
+from nngames.solvers.anderson_steps import AndersonProblem
 from nngames.solvers.long_differences import LongDifferences
 from nngames.solvers.multisecant import SINGLE_INDEPENDENCE, coefficients
 from nngames.solvers.solver import State
+
+if TYPE_CHECKING:
+    from nngames.solvers.anderson import Anderson
 
 
 class LongAndersonProblem(AndersonProblem):

@@ -12,6 +12,7 @@ from nngames.networks import Constant
 from nngames.solvers.fixed_point import FixedPointProblem, check_map, relaxed_guarantee
 from nngames.solvers.mixed_precision import MixedProblem, check_precision, mixed_guarantee
 from nngames.solvers.solver import Guarantee, Solver, State, solver_named
+from nngames.solvers.turn_order import finite_passes_guarantee
 
 
 @solver_named("picard")
@@ -34,7 +35,8 @@ class Picard(Solver):
     maximum norm, or the 2-norm, for T. If O is averaged with alpha < 1 and has a fixed point: convergence to one, with
     |O(x_k) - x_k| <= |x_0 - x*| / sqrt((1/alpha - 1)(k + 1)). Nonexpansiveness is not enough: a rotation cycles.
     A nonnegative network whose responses are concave and nowhere negative converges from every start, if its asymptotic
-    map has a spectral radius below 1 (the certificate ``nonnegative``).
+    map has a spectral radius below 1 (the certificate ``nonnegative``). On an acyclic network the one
+    equilibrium is reached after at most as many passes as there are coordinates, whatever the residual does before.
 
     References
     ----------
@@ -59,8 +61,10 @@ class Picard(Solver):
         return self.precision == "double"
 
     def guarantee(self, game: Game) -> Guarantee:
-        """Return whether the map is proved to contract or to be averaged."""
+        """Return whether the map is proved to contract or to be averaged, or the network is acyclic."""
         guarantee = relaxed_guarantee(game, game.fixed_point(self.map).name, Constant(1.0))
+        if not guarantee.proved:
+            guarantee = finite_passes_guarantee(game) or guarantee
         return guarantee if self.precision == "double" else mixed_guarantee(guarantee)
 
     def problem(self, game: Game, rng: np.random.Generator) -> FixedPointProblem:

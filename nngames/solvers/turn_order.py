@@ -50,9 +50,29 @@ def one_sweep_guarantee(game: Game, listed: bool) -> Guarantee | None:
     )
 
 
+def finite_passes_guarantee(game: Game) -> Guarantee | None:
+    """Return the proof that plain passes over an acyclic network end at the only equilibrium, or None.
+
+    What listens to nobody is exact after one pass, and what listens to exact ones alone after one more.
+    """
+    if forward_pass(game) is None or not _defined_everywhere(game):
+        return None
+    return Guarantee(
+        Decision.PROVED,
+        "no signal returns to where it came from, so plain passes reach the unique equilibrium after at most as many "
+        "as there are coordinates",
+        "induction over an order without cycles",
+        witness={"map": "joint", "unique": True},
+    )
+
+
+def _defined_everywhere(game: Any) -> bool:
+    return all(activation.defined_everywhere for activation in game.network.activations.values())
+
+
 def _one_sweep_ends(game: Game, listed: bool) -> bool:
     network = getattr(game, "network", None)
-    if network is None or not all(activation.defined_everywhere for activation in network.activations.values()):
+    if network is None or not _defined_everywhere(game):
         return False
     forward = forward_pass(game)
     if forward is not None and (forward.in_listed_order or not listed):

@@ -220,7 +220,7 @@ def test_anderson_moves_to_its_orbit_only_with_the_licence_of_a_proposal(accepte
     several, _, _ = problem.several_steps(loop.kernels(limited=True), state, Stretch(1, 0, 0.0, np.inf, 1.0))
     for following in (single, several):
         assert following.evaluations == state.evaluations + 1
-        assert (following.residual < state.residual) == moves
+        assert (following.residual < 0.01 * state.residual) == moves
         assert np.array_equal(following.x, state.x) != moves
 
 
@@ -346,12 +346,16 @@ def test_compiled_anderson_rejects_and_takes_turns_alike(request: pytest.Fixture
     wild = linear_ring(3 * rng.standard_normal((4, 4)), rng.standard_normal(4), "tanh")
     shift = linear_ring(np.eye(24, k=-1) * 0.95, rng.standard_normal(24))
     growing = linear_ring(np.tril(rng.standard_normal((16, 16)), -1) + 2 * np.eye(16, k=-1), rng.standard_normal(16))
+    quick = linear_ring(0.05 * rng.standard_normal((6, 6)), rng.standard_normal(6), "tanh")
+    open_chain = nng.Network.generate("chain", seed, size=6, layers=5, norm=4.0).game()
     limits = {"max_iterations": 14}
     cases = [
         (wild, {"memory": 2, "growth": 1.2, **limits}),
         (shift, {"memory": 2}),
         (shift, {"memory": 2, "mixing": 0.9, **limits}),
         (growing, {"memory": 2, "max_iterations": 20}),
+        (quick, {}),
+        (open_chain, {}),
     ]
     plain = [nng.solve(game, "anderson", **options) for game, options in cases]
     request.getfixturevalue("compiled")

@@ -16,7 +16,7 @@ from nngames.core import references
 from nngames.core.errors import DomainError
 from nngames.games import FixedPoint
 from nngames.networks.elimination import Elimination
-from nngames.solvers import Interrupted, anderson, newton, safeguard
+from nngames.solvers import Interrupted, anderson, anderson_steps, newton, safeguard
 from nngames.solvers.multisecant import coefficients
 from nngames.solvers.safeguard import Turns
 from nngames.solvers.solver import State
@@ -382,20 +382,61 @@ def test_anderson_on_a_nilpotent_chain(length: int, activation: str, memory: int
 
 
 ACYCLIC = (
-    {"size": 300, "coupling": 2.0},
-    {"size": 200, "coupling": 4.0, "reach": 5, "activation": "tanh"},
-    {"size": 200, "coupling": 2.0, "activation": "linear"},
-    {"size": 200, "degree": 1, "reach": 1, "activation": "linear"},
+    ("dag", {"size": 200, "coupling": 0.5, "activation": "tanh"}),
+    ("dag", {"size": 200, "coupling": 1.0}),
+    ("dag", {"size": 300, "coupling": 2.0}),
+    ("dag", {"size": 200, "coupling": 4.0, "reach": 5, "activation": "tanh"}),
+    ("dag", {"size": 200, "coupling": 2.0, "activation": "linear"}),
+    ("dag", {"size": 200, "degree": 1, "reach": 1, "activation": "linear"}),
+    ("chain", {"size": 20, "layers": 16, "activation": "tanh"}),
+    ("chain", {"size": 8, "layers": 4, "norm": 4.0}),
+    ("chain", {"size": 8, "layers": 64, "norm": 0.9, "activation": "softplus"}),
+    ("chain", {"size": 8, "layers": 64, "norm": 4.0, "activation": "sigmoid"}),
+    ("chain", {"size": 8, "layers": 64, "norm": 4.0, "activation": "tanh"}),
 )
 
 
-@pytest.mark.parametrize("options", ACYCLIC, ids=str)
+@pytest.mark.parametrize(("family", "options"), ACYCLIC, ids=str)
+@pytest.mark.parametrize(("memory", "kind"), [(0, "II"), (1, "II"), (5, "II"), (5, "I"), (20, "II")])
+@pytest.mark.parametrize("seed", range(3))
+def test_anderson_keeps_its_bound_on_acyclic_games(
+    family: str, options: dict[str, Any], memory: int, kind: str, seed: int
+) -> None:
+    """The residual may grow by orders of magnitude before it vanishes; acceleration smears what had passed exactly."""
+    game = nng.Network.generate(family, seed, **options).game()
+    start = np.random.default_rng(seed).standard_normal(game.size)
+    for tolerance in (1e-3, 1e-9, 1e-13):
+        plain = nng.solve(game, "picard", start=start, tolerance=tolerance)
+        result = nng.solve(game, "anderson", start=start, tolerance=tolerance, memory=memory, type=kind)
+        assert result.converged
+        assert result.evaluations <= 2 * plain.evaluations + memory
+        np.testing.assert_array_equal(result.trace.residual, plain.trace.residual)
+        np.testing.assert_array_equal(result.profile, plain.profile)
+
+
+def test_an_acyclic_residual_may_grow_by_any_factor() -> None:
+    """That no signal returns is a proof that the run settles, so that no growth is called divergence."""
+    game = nng.Network.generate("dag", 1, size=300, coupling=2.0, activation="identity").game()
+    for method in ("picard", "anderson"):
+        result = nng.solve(game, method)
+        assert result.trace.residual.max() > 1e10 * result.trace.residual[0]
+        assert result.converged
+        assert result.guarantee.proved
+        assert result.guarantee.witness["unique"]
+
+
+@pytest.mark.parametrize("options", [options for family, options in ACYCLIC[2:6]], ids=str)
 @pytest.mark.parametrize("kind", ["II", "I"])
 @pytest.mark.parametrize("memory", [1, 5, 20])
 @pytest.mark.parametrize("seed", range(2))
-def test_anderson_keeps_its_bound_on_acyclic_games(options: dict[str, Any], kind: str, memory: int, seed: int) -> None:
-    # The residual grows by orders of magnitude before it vanishes: without the orbit thousands of relaxed steps follow.
-    game = nng.Network.generate("dag", seed, **options).game()
+def test_anderson_keeps_its_bound_where_only_the_product_of_layers_is_acyclic(
+    options: dict[str, Any], kind: str, memory: int, seed: int
+) -> None:
+    # Without the orbit thousands of relaxed steps follow.
+    network = nng.Network.generate("dag", seed, **options)
+    (weight,), (bias,) = network.weights.values(), network.biases.values()
+    activations = ["identity", *network.activations.values()]
+    game = nng.Network.ring([np.eye(network.size), weight.dense], [0.0 * bias, bias], activations).game()
     plain = nng.solve(game, "picard")
     result = nng.solve(game, "anderson", memory=memory, type=kind)
     assert result.converged
@@ -404,6 +445,41 @@ def test_anderson_keeps_its_bound_on_acyclic_games(options: dict[str, Any], kind
     assert result.evaluations <= 2 * plain.evaluations + memory + 1 + paid
     # The passes that paid are few here.
     assert result.evaluations <= 2 * plain.evaluations + memory + 3
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_quick_first_passes_are_plain(seed: int) -> None:
+    """Projections may end exactly, where an extrapolation would go beyond."""
+    game = nng.Network.generate("projections", seed, size=8, layers=2).game()
+    plain = nng.solve(game, "picard")
+    result = nng.solve(game, "anderson")
+    assert result.evaluations == plain.evaluations == 3
+    np.testing.assert_array_equal(result.trace.residual, plain.trace.residual)
+
+
+def test_slow_first_passes_are_left_at_once() -> None:
+    rng = np.random.default_rng(0)
+    game = ring([0.9 * orthogonal(rng, 10)], [rng.standard_normal(10)])
+    plain, found = (iterates(method, game, 3) for method in ("picard", "anderson"))
+    np.testing.assert_allclose(found[1].profile, plain[1].profile, rtol=0, atol=1e-14)
+    assert np.linalg.norm(found[2].profile - plain[2].profile) > 1e-3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_on_an_affine_map_plain_passes_lead_as_far_as_accelerated_ones(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(seed)
+    game = ring([scaled(rng.standard_normal((8, 8)), 0.9)], [rng.standard_normal(8)])
+    reached = {}
+    for first in (0, 3):
+        monkeypatch.setattr(anderson_steps, "FIRST_PASSES", first)
+        monkeypatch.setattr(anderson_steps, "QUICK", 1.0)
+        reached[first] = iterates("anderson", game, 6, growth=1e6)
+    for few, many in zip(reached[0][4:], reached[3][4:], strict=True):
+        assert few.evaluations == many.evaluations
+        np.testing.assert_allclose(few.profile, many.profile, rtol=1e-7, atol=1e-9)
+    assert np.linalg.norm(reached[0][2].profile - reached[3][2].profile) > 1e-3
 
 
 @pytest.mark.parametrize("kind", ["II", "I"])
@@ -427,7 +503,7 @@ def test_the_orbit_of_anderson_is_plain_and_goes_on_from_where_it_was() -> None:
     """Where the residual grows the iterate stays behind; the orbit's passes in all turns are one orbit of the map."""
     n = 12
     view = Affine(3.0 * np.eye(n, k=-1), np.ones(n))
-    problem = anderson.AndersonProblem(view, anderson.Anderson(memory=2))
+    problem = anderson_steps.AndersonProblem(view, anderson.Anderson(memory=2))
     state, apart = problem.begin(np.zeros(n)), []
     while state.residual > 0:
         followed, before = problem.behind, problem._orbit
@@ -448,13 +524,13 @@ def test_the_orbit_of_anderson_is_plain_and_goes_on_from_where_it_was() -> None:
 
 
 def test_an_orbit_that_diverges_is_given_up() -> None:
-    problem = anderson.AndersonProblem(Affine(np.diag([-1e4, 0.5]), np.ones(2)), anderson.Anderson(memory=1))
+    problem = anderson_steps.AndersonProblem(Affine(np.diag([-1e4, 0.5]), np.ones(2)), anderson.Anderson(memory=1))
     state, apart = problem.begin(np.zeros(2)), 0
     for _ in range(60):
         state = problem._scheme.step(problem, state)
         if problem._orbit is not None:
             apart += 1
-            assert np.linalg.norm(problem._orbit[1]) <= anderson.ORBIT_LIMIT * np.sqrt(2)
+            assert np.linalg.norm(problem._orbit[1]) <= anderson_steps.ORBIT_LIMIT * np.sqrt(2)
     assert 0 < apart < 60
 
 

@@ -1,4 +1,4 @@
-"""The compiled steps of Anderson acceleration of type II with its safeguard, as ``solvers.anderson`` defines them."""
+"""The compiled steps of Anderson acceleration of type II with its safeguard, as ``anderson_steps`` defines them."""
 
 from __future__ import annotations
 
@@ -120,9 +120,10 @@ def anderson_steps(
         The differences of iterates and displacements, newest first from a head on; m is the memory.
     gram : ndarray (2 m, 2 m)
         That of the changes.
-    rules : ndarray (8,)
+    rules : ndarray (9,)
         The constants of the safeguard: the limits of a step and of a residual, the decay, the largest and the smallest
-        relaxation, the factor of a step that pays, the smallest mixing, the limit of the orbit's residual.
+        relaxation, the factor of a step that pays, the smallest mixing, the limit of the orbit's residual, the factor
+        of a quick pass.
     numbers : ndarray (10,)
         target, bound, the first residual, growth and the largest mixing; and, also results, the best residual, the
         relaxation, the mixing, the residual at which the present turn began and the lead over the orbit.
@@ -183,7 +184,7 @@ def anderson_steps(
                 break
             continue
         head, count = counts[3], counts[4]
-        plain = keeps_orbit and counts[9] == 1 and count == 0 and mixing == 1.0
+        plain = keeps_orbit and counts[9] == 1 and mixing == 1.0 and (counts[8] > 0 or count == 0)
         passes, lowered = counts[1], best
         for i in range(rows):
             for j in range(columns):
@@ -245,7 +246,7 @@ def anderson_steps(
         else:
             mixing = min(2 * mixing, most_mixing)
             if keeps_orbit:
-                pass
+                counts[8] = max(0, counts[8] - 1) if following <= rules[8] * residual else 0
             elif counts[8] > 0:
                 counts[8] -= 1
                 if counts[8] == 0:

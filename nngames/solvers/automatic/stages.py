@@ -18,7 +18,7 @@ from nngames.networks import Constant
 from nngames.networks.compiled.loading import Kernels
 from nngames.networks.compiled.maps import FusedMap
 from nngames.results.result import Status
-from nngames.solvers.anderson import AndersonProblem
+from nngames.solvers.anderson_steps import AndersonProblem
 from nngames.solvers.automatic.extrapolation import state_ahead
 from nngames.solvers.automatic.forecast import DIRECTIONS, DISPLACEMENTS, JUDGED, passes_before_forecast, steps_to
 from nngames.solvers.automatic.judging import LOOK, NEWTON_WINDOW, QUICK, Judge
