@@ -22,10 +22,30 @@ def block_sweep(network: Network) -> BlockSweep | None:
 
     Nor is there one where an activation has a parameter for each coordinate.
     """
+    fused = _fused(network)
+    return None if fused is None else BlockSweep(network, fused.in_turn)
+
+
+def compiled_sweep(network: Network) -> Callable[[Array], float] | None:
+    """Return what lets each coordinate answer alone, in their order, and write its answer into x (N,) at once.
+
+    x is in double precision and contiguous. It returns how far x moved, |S(x) - x|_2. None where ``block_sweep`` has
+    none, and where the kernels are not loaded.
+    """
+    loaded = kernels(limited=True)
+    fused = None if loaded is None else _fused(network)
+    if loaded is None or fused is None:
+        return None
+    evaluate, arguments = loaded.sparse_evaluate, fused.one_by_one.arguments()
+    return lambda x: evaluate(*arguments, x, x)
+
+
+def _fused(network: Network) -> FusedSparseMap | None:
+    """Return the packed joint map; None where it is no sparse one, or an activation has its size in parameters."""
     joint = network.joint
     simple = kept_as_one(network) and all(activation.size is None for _, activation in joint.runs)
     fused = joint.fused if simple else None
-    return BlockSweep(network, fused.in_turn) if isinstance(fused, FusedSparseMap) else None
+    return fused if isinstance(fused, FusedSparseMap) else None
 
 
 class BlockSweep:

@@ -19,7 +19,8 @@ from nngames.core.deadlines import TimeUpError, ending, look
 from nngames.core.errors import NotApplicableError, OptionError, check_choice
 from nngames.core.profiles import Array, Player
 from nngames.core.verdicts import Decision
-from nngames.games import Game
+from nngames.games import Game, ProximalGame
+from nngames.networks.block_sweep import compiled_sweep
 from nngames.networks.compiled.loading import kernels
 from nngames.networks.forward import ForwardPass
 from nngames.results.result import Status
@@ -48,7 +49,7 @@ class ResponseProblem(Problem):
     """The players' best responses, with the generator of a random order and the last ``delay`` answers.
 
     ``players`` is their fixed order where it is not the listed one; ``forward`` is the pass that is a whole sweep and
-    ends at the equilibrium.
+    ends at the equilibrium; ``compiled`` is a sweep in the listed order that returns how far the players moved.
     """
 
     def __init__(self, game: Game, rng: np.random.Generator, delay: int = 0) -> None:
@@ -56,6 +57,7 @@ class ResponseProblem(Problem):
         self.rng = rng
         self.players: Sequence[Player] | None = None
         self.forward: ForwardPass | None = None
+        self.compiled: Callable[[Array], float] | None = None
         self._swept: bool | None = None
         self._delay = delay
         # Who answered, and the action that the answer replaced.
@@ -88,6 +90,8 @@ class ResponseProblem(Problem):
                 moves *= damping
             x += moves
             return moved
+        if self.compiled is not None and x.dtype == np.float64:
+            return self.compiled(x)
         squares, end = 0.0, ending()
         limited = end < math.inf
         for player in self._shuffled() if order == "random" else self.players or self.game.players:
@@ -270,6 +274,8 @@ class BestResponse(Solver):
                         "no order of the players has each after all that it listens to; use order='sequential'"
                     )
                 problem.players = players
+        elif self.order == "sequential" and self.damping == 1:
+            problem.compiled = _compiled(game)
         return problem
 
     def start(self, problem: ResponseProblem, x0: Array) -> State:
@@ -297,3 +303,12 @@ class BestResponse(Solver):
             state.x[...] = before
             raise Ended(Status.MAX_SECONDS, "the time was up within a sweep, which does not count") from None
         return State(state.x, moved, state.evaluations + 1)
+
+
+def _compiled(game: Game) -> Callable[[Array], float] | None:
+    """Return the compiled sweep of a game whose players are neurons that answer to their pre-activations alone."""
+    if not isinstance(game, ProximalGame) or game.space.count != game.size or game.self_weights:
+        return None
+    if any(cost.metric is not None for cost in game.own.values()):
+        return None
+    return compiled_sweep(game.network)

@@ -12,11 +12,13 @@ from scipy import sparse
 
 import nngames as nng
 from nngames.core.errors import NotApplicableError, OptionError
+from nngames.games import ProximalGame
 from nngames.networks import block_sweep
 from nngames.networks.compiled import fused_sparse, sparse_map
 from nngames.networks.compiled import single_pass as compiled_pass
 from nngames.solvers import loop, spectral
 from nngames.solvers.automatic import turns
+from nngames.solvers.best_response import BestResponse
 
 
 @pytest.fixture
@@ -277,3 +279,70 @@ def test_an_automatic_run_in_single_precision_stays_there(
     assert result.profile.dtype == plain.profile.dtype == np.float32
     assert result.status is plain.status
     np.testing.assert_array_equal(result.trace.residual, plain.trace.residual)
+
+
+def without_loops(n: int, activation: Any) -> nng.Network:
+    """Return a sparse layer whose neurons do not listen to themselves."""
+    weight = weights(n)
+    others = sparse.csr_array(weight - sparse.diags_array(weight.diagonal()))
+    others.eliminate_zeros()
+    return nng.Network.recurrent(others, np.linspace(-1, 1, n), activation)
+
+
+@pytest.mark.parametrize("n", [3, 31, 300])
+@pytest.mark.usefixtures("compiled")
+def test_sequential_best_responses_of_neurons_are_compiled_sweeps(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
+    """Player by player, with the moves' norm as the residual of each step."""
+    network = without_loops(n, {"name": "leaky_relu", "slope": 0.3})
+    played = network.game(players="neurons")
+    start = np.random.default_rng(3).standard_normal(n)
+    answered, moves = start.copy(), 0.0
+    for i, player in enumerate(played.players):
+        move = float(played.answer(player, answered)[0] - answered[i])
+        answered[i] += move
+        moves += move * move
+    sweep = block_sweep.compiled_sweep(network)
+    assert sweep is not None
+    x = start.copy()
+    assert sweep(x) == pytest.approx(np.sqrt(moves), rel=1e-12, abs=1e-300)
+    np.testing.assert_allclose(x, answered, rtol=1e-12, atol=1e-14)
+    compiled = nng.solve(played, "best_response", start=start)
+    monkeypatch.setattr(block_sweep, "kernels", lambda limited: None)
+    alone = nng.solve(played, "best_response", start=start)
+    assert (compiled.status, compiled.iterations) == (alone.status, alone.iterations) == ("converged", alone.iterations)
+    np.testing.assert_allclose(compiled.trace.residual, alone.trace.residual, rtol=1e-6, atol=1e-14)
+
+
+def answers_counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the list to which every answer of a single player is added from now on."""
+    asked: list[Any] = []
+    answer = ProximalGame.answer
+
+    def counted(self: ProximalGame, player: Any, x: np.ndarray) -> np.ndarray:
+        asked.append(player)
+        return answer(self, player, x)
+
+    monkeypatch.setattr(ProximalGame, "answer", counted)
+    return asked
+
+
+@pytest.mark.usefixtures("compiled")
+def test_no_other_best_responses_are_compiled_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those of neurons that solve for what they tell themselves, with damping or in single precision."""
+    network = without_loops(40, "tanh")
+    loops = sparse.csr_array(weights(40) + sparse.diags_array(np.full(40, 0.05)))
+    asked = answers_counted(monkeypatch)
+    neurons = network.game(players="neurons")
+    looped = nng.Network.recurrent(loops, np.ones(40), "relu").game(players="neurons")
+    for played, method, start in (
+        (looped, "best_response", None),
+        (neurons, BestResponse(damping=0.5), None),
+        (neurons, BestResponse(order="random"), None),
+        (neurons, "best_response", np.zeros(40, dtype=np.float32)),
+    ):
+        before = len(asked)
+        assert nng.solve(played, method, start=start, tolerance=1e-5).converged
+        assert len(asked) > before
+    before = len(asked)
+    assert nng.solve(neurons, "best_response").converged
+    assert len(asked) == before

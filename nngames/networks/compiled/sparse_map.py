@@ -61,30 +61,32 @@ class FusedSparseMap(FusedMap):
 
     def _pack(self, most: int) -> None:
         """Cut the players into pieces of at most so many."""
-        pieces, parameters = [], []
+        pieces: list[NDArray[np.int64]] = []
+        parameters: list[Array] = []
         for where, (form, *constants) in self._forms:
+            firsts = np.arange(where.start, where.stop, most)
+            lasts = np.minimum(firsts + most, where.stop)
             uniform = all(np.ndim(constant) == 0 for constant in constants)
-            for first in range(where.start, where.stop, most):
-                last = min(first + most, where.stop)
-                if first == where.start or not uniform:
-                    row = np.zeros((2, PIECE))
-                    for kept, constant in zip(row, constants, strict=True):
-                        whole = np.broadcast_to(constant, where.stop - where.start)
-                        kept[: last - first] = whole[first - where.start : last - where.start]
-                    parameters.append(row)
-                pieces.append((first, last, form, len(parameters) - 1))
+            rows = len(parameters) + (np.zeros_like(firsts) if uniform else np.arange(len(firsts)))
+            pieces.append(np.column_stack([firsts, lasts, np.full_like(firsts, form), rows]))
+            for first, last in zip(firsts[:1] if uniform else firsts, lasts, strict=False):
+                row = np.zeros((2, PIECE))
+                for kept, constant in zip(row, constants, strict=True):
+                    whole = np.broadcast_to(constant, where.stop - where.start)
+                    kept[: last - first] = whole[first - where.start : last - where.start]
+                parameters.append(row)
         self.parameters = np.stack(parameters, axis=1)
-        self.pieces = np.array(pieces, dtype=np.int64)
-        self._order = self._by_length()
+        self.pieces = np.concatenate(pieces)
+        self._order = self._by_length(most)
 
-    def _by_length(self) -> NDArray[np.uint8]:
+    def _by_length(self, most: int) -> NDArray[np.uint8]:
         """Return the places of each piece's players in the order of their numbers of entries, or nothing.
 
         A processor foresees the end of a row that is as long as the one before. Where few are not, or the vector does
         not fit into the cache, the rows had better be read as they stand.
         """
         nothing = np.empty(0, dtype=np.uint8)
-        if not REMEMBERED < self.entries < LONG:
+        if most == 1 or not REMEMBERED < self.entries < LONG:
             return nothing
         lengths = np.diff(self._network[0])
         if np.count_nonzero(np.diff(lengths)) < UNEVEN * self.entries:
@@ -99,6 +101,13 @@ class FusedSparseMap(FusedMap):
         """The map in the pieces in which players answer in turn, each piece at once."""
         turned = copy(self)
         turned._pack(min(PIECE, max(SMALLEST_PIECE, -(-self.entries // TURNS))))
+        return turned
+
+    @cached_property
+    def one_by_one(self) -> FusedSparseMap:
+        """The map in pieces of one player each."""
+        turned = copy(self)
+        turned._pack(1)
         return turned
 
     def arguments(self) -> tuple[Any, ...]:
