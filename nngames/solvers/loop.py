@@ -283,15 +283,21 @@ class Run:
             return float("nan")
 
     def _recomputed(self, state: State) -> tuple[Array, float]:
-        told = self._problem.told(state.x)
+        """Return the profile of the state and the game's residual there, or of a better one where it is too large."""
+        told, target = self._problem.told(state.x), self._watch.target
         if told is None:
             profile = np.array(self._problem.profile(state.x))
+            residual = euclidean_length(self.game.residuals(profile))
         else:
             profile, residual, rounding = told
             # The last bits of two routes differ, and those of the game's own residual decide.
-            if abs(residual - self._watch.target) > CLOSE * self._watch.target + rounding:
-                return profile, residual
-        return profile, euclidean_length(self.game.residuals(profile))
+            if not abs(residual - target) > CLOSE * target + rounding:
+                residual = euclidean_length(self.game.residuals(profile))
+        return (profile, residual) if residual <= target else self._better(profile, residual)
+
+    def _better(self, profile: Array, residual: float) -> tuple[Array, float]:
+        """Return them, or a profile that the run knows to be better and its residual, for a run that remembers one."""
+        return profile, residual
 
     def _result(
         self, profile: Array, residual: float, status: Status, message: str | None = None, said: str = ""

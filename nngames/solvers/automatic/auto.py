@@ -93,10 +93,7 @@ class AutoRun(Run):
     One that does not converge ends with the best profile that it remembers, where that is better than the last one.
     """
 
-    def _recomputed(self, state: State) -> tuple[Array, float]:
-        profile, residual = super()._recomputed(state)
-        if residual <= self._watch.target:
-            return profile, residual
+    def _better(self, profile: Array, residual: float) -> tuple[Array, float]:
         course: Course = self._problem  # type: ignore[assignment]
         best = course.best_profile()
         smaller = euclidean_length(self.game.residuals(best))
