@@ -39,6 +39,8 @@ class FixedPointProblem(Problem):
 
     #: lambda where every step is x + lambda (R(x) - x); None where a step follows another rule.
     constant: float | None = None
+    #: Of how many displacements R(x) - x there is room, in rows: the first state's is written into the first one.
+    room: int = 1
     batch_axis = 1
 
     def __init__(self, view: FixedPoint) -> None:
@@ -46,6 +48,7 @@ class FixedPointProblem(Problem):
         self._evaluate = view.evaluate
         self._made: Callable[[Array], Array] = np.empty_like
         self._batched = False
+        self.rows: Array
         self.difference: Array
         self._spare: Array
 
@@ -118,8 +121,9 @@ class FixedPointProblem(Problem):
         if watched:
             _, _, _, stretch.anchor_at, stretch.renew_at = counts.tolist()
             stretch.anchor_residual = float(numbers[3])
-        # What the next single step finds in the buffer.
-        np.subtract(image, x, self.difference)
+        # What the next single step finds in the buffer, which may be one of the rows of those that were taken.
+        buffer = self.difference if stretch.displacements is None else None
+        self.difference = np.subtract(image, x, buffer)
         passes = state.evaluations + made
         following = State(x, float(residuals[made - 1]), passes, image)
         return following, residuals[:made], range(state.evaluations + 1, passes + 1)
@@ -143,12 +147,21 @@ class FixedPointProblem(Problem):
             # R(x) takes the place of x, and no difference is kept, which would take room in the cache.
             self.replaces = True
         else:
-            self.difference, self._spare = self._made(x0), self._made(x0)
+            self._make_buffers(x0)
         return self._state(x0, self._made(x0), 0)
+
+    def _make_buffers(self, like: Array) -> None:
+        if self.room > 1:
+            self.rows = np.empty((self.room, like.size), like.dtype)
+            self.difference = self.rows[0]
+        else:
+            self.difference = self._made(like)
+        self._spare = self._made(like)
 
     def resume(self, state: State) -> State:
         """Begin at a state of which the displacement is known, its memory, and return it with the map's value there."""
-        self.difference, self._spare = np.array(state.memory), np.empty_like(state.x)
+        self._make_buffers(state.x)
+        np.copyto(self.difference, state.memory)
         return State(np.array(state.x), state.residual, state.evaluations, state.x + state.memory)
 
     def relax(self, state: State, relaxation: float | Array) -> State:

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from threading import Barrier, Thread
 from time import sleep
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -298,6 +300,54 @@ def test_an_automatic_run_makes_its_first_passes_compiled(
     same(nng.solve(quick), nng.solve(quick, "picard"))
     assert len(rotated.trace.residual) == rotated.iterations + 1
     assert rotated.trace.evaluations[stages.DISPLACEMENTS - 1] == stages.DISPLACEMENTS
+
+
+def calls(game: nng.Game, method: str) -> int:
+    """Return how many functions of the solvers a solve calls once all that is kept is known."""
+    nng.solve(game, method)
+    folder, count = str(Path(loop.__file__).parent), 0
+
+    def watch(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal count
+        count += event == "call" and frame.f_code.co_filename.startswith(folder)
+
+    sys.setprofile(watch)
+    try:
+        nng.solve(game, method)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.usefixtures("compiled")
+def test_an_automatic_run_that_ends_at_once_does_little_more_than_the_plain_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each function that it calls beside the passes takes as long as some of these; nothing is judged."""
+    monkeypatch.setattr(turns, "keeps_factors", lambda game, view: False)
+    monkeypatch.delattr(stages.Judge, "__init__")
+    for layers, norm in ((2, 0.05), (8, 0.5)):
+        game = ring([6] * layers, ["tanh"] * layers, norm)
+        assert nng.solve(game).method == "auto:picard"
+        assert calls(game, "auto") - calls(game, "picard") <= 13
+
+
+@pytest.mark.usefixtures("compiled")
+def test_displacements_that_are_kept_stay_as_they_were_written() -> None:
+    game = ring([6, 6], ["tanh", "relu"], 0.9)
+    scheme = nng.solver("picard")
+    problem = scheme.problem(game, np.random.default_rng(0))
+    problem.room = 5
+    start = scheme.start(problem, problem.restrict(np.ones(12)))
+    stretch = Stretch(6, 0, 0.0, np.inf, 1.0, displacements=problem.rows[1:])
+    state, _, _ = problem.several_steps(loop.kernels(limited=True), start, stretch)
+    written = problem.rows.copy()
+    np.testing.assert_array_equal(written[0], start.memory - start.x)
+    np.testing.assert_array_equal(problem.difference, state.memory - state.x)
+    for _ in range(3):
+        state = scheme.step(problem, state)
+        np.testing.assert_array_equal(problem.difference, state.memory - state.x)
+    np.testing.assert_array_equal(problem.rows, written)
 
 
 @pytest.mark.parametrize("period", [3, 7, 50])

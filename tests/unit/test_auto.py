@@ -237,7 +237,7 @@ def test_where_nothing_is_proved_and_nothing_helps_the_run_says_so(monkeypatch: 
 
 def test_dear_passes_round_a_cycle_are_left_though_they_promise_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every fourth residual is a share of the second one before it, in a cycle of eight."""
-    monkeypatch.setattr(judging, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
+    monkeypatch.setattr(stages, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
     rng, n = np.random.default_rng(17), 8
     units = 10.0 ** rng.uniform(-2, 2, n)
     around = np.roll(np.eye(n), -1, axis=0) * units[:, None] / units
@@ -260,6 +260,19 @@ def test_a_profile_takes_the_place_of_the_best_one_only_with_a_smaller_residual(
     np.testing.assert_array_equal(course.best_profile()[1:], state.x)
     course._remember(State(other, state.residual * (1 - 1e-9), 1))
     np.testing.assert_array_equal(course.best_profile()[1:], other)
+
+
+def test_steps_do_not_write_into_the_start_that_a_run_remembers() -> None:
+    game = generated("orthogonal", size=20, layers=3)
+    course = auto.Auto().problem(game, np.random.default_rng(0))
+    auto.Auto().prepare(course, Budget(1e-9, 100, None))
+    state = course.begin(np.ones(game.size))
+    start, first, displacement = course._best[1].copy(), state.residual, state.memory - state.x
+    for _ in range(2):
+        state = course.advance(state)
+    assert course._smallest == first
+    np.testing.assert_array_equal(course._best[1], start)
+    np.testing.assert_array_equal(course._best[2], displacement)
 
 
 @pytest.mark.parametrize(("fall", "rounds"), [(1.0, 4), (0.995, 4), (0.5, 20)])
@@ -461,7 +474,7 @@ def test_steps_to_the_target(residual: float, factor: float, steps: float) -> No
 @pytest.mark.parametrize("long", [False, True])
 def test_dear_passes_are_forecast_again(monkeypatch: pytest.MonkeyPatch, long: bool) -> None:
     # The first displacements of a clearing game, where many players are at a bound, say little about the later ones.
-    monkeypatch.setattr(judging, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
+    monkeypatch.setattr(stages, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
     monkeypatch.setattr(turns, "LONG_ITERATE", 1)
     game = nng.Network.generate("clearing", 1, size=500).game()
     short = nng.solve(game)
@@ -523,21 +536,18 @@ def test_acyclic_networks_are_told_from_others() -> None:
 def test_first_passes_that_end_before_a_look_would_pay_are_not_interrupted(size: int) -> None:
     """They are those whose residual, falling by one factor, reaches the target in the time of a look, or quick ones."""
     game, target = nng.Network.ring([0.5 * np.eye(size)], [np.ones(size)], ["tanh"]).game(), 1e-9
-    course = auto.Auto().problem(game, np.random.default_rng(0))
-    auto.Auto().prepare(course, Budget(target, 100, None))
-    course.begin(np.zeros(size))
-    course._judge.compile()
-    most, pause = course._uninterrupted(2.0)
+    costs = forecast.costs_of(game, compiled=True)
+    most, pause = judging.uninterrupted(costs, target, 2.0)
     factor = (pause / 2.0) ** (1 / forecast.DISPLACEMENTS)
-    later, plain = most - forecast.DISPLACEMENTS, course._judge.costs.plain
+    later, plain = most - forecast.DISPLACEMENTS, costs.plain
     if size == 200:
-        assert factor == pytest.approx(judging.QUICK)
+        assert factor == pytest.approx(forecast.QUICK)
         assert 2.0 * factor ** (later + 1) < target <= 2.0 * factor**later
-        assert later * plain > judging.LOOK
+        assert later * plain > forecast.LOOK
     else:
-        assert factor > judging.QUICK
+        assert factor > forecast.QUICK
         assert 2.0 * factor ** (most + 1) < target <= 2.0 * factor**most
-        assert later * plain <= judging.LOOK < (later + 1) * plain
+        assert later * plain <= forecast.LOOK < (later + 1) * plain
 
 
 @pytest.mark.parametrize("method", ["auto", "picard", "newton"])

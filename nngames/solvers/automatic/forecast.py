@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from weakref import WeakKeyDictionary
 
@@ -41,6 +41,9 @@ CAUTION = 0.5
 EXHAUSTED = 1e-14
 #: Seconds that a forecast may cost: a run that needs no more goes on without one.
 FORECAST = 1.5e-4
+#: Seconds that it costs to judge a scheme. Plain passes that lower the residual by this factor are quick ones, not
+#: worth a forecast of their accelerations.
+LOOK, QUICK = 4e-5, 0.6
 #: Seconds for a multiplication and addition in a dense product with a vector, and in a sparse one.
 DENSE_PRODUCT, SPARSE_PRODUCT = 3e-10, 1.5e-9
 #: The same in single precision in a product of matrices and in a factorisation; what each column of the latter adds.
@@ -74,12 +77,23 @@ EXTRAPOLATION = 2e-5
 KRYLOV_PASSES = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Costs:
     """Estimated seconds of a plain step, an accelerated step, a whole run of Newton's method, and a spectral step.
 
     The last are infinite where they would go singly beside compiled steps of the others. ``affine`` says that the first
     Newton direction ends the run, ``halved`` that plain steps in single precision take half the time.
+
+    Attributes
+    ----------
+    dear : bool
+        Whether a pass takes so long that what acceleration adds to it hardly counts.
+    at_once : int
+        The passes whose displacements are kept, and those that take as long as a look at them.
+    kept_share : float
+        The share of the former among both.
+    quick_share : float
+        What quick passes leave of a residual in the time of a look.
     """
 
     plain: float
@@ -88,11 +102,17 @@ class Costs:
     spectral: float = math.inf
     affine: bool = False
     halved: bool = False
+    dear: bool = field(init=False)
+    at_once: int = field(init=False)
+    kept_share: float = field(init=False)
+    quick_share: float = field(init=False)
 
-    @property
-    def dear(self) -> bool:
-        """Whether a pass takes so long that what acceleration adds to it hardly counts."""
-        return self.plain > FORECAST
+    def __post_init__(self) -> None:
+        look = LOOK / self.plain
+        object.__setattr__(self, "dear", self.plain > FORECAST)
+        object.__setattr__(self, "at_once", DISPLACEMENTS + int(look))
+        object.__setattr__(self, "kept_share", DISPLACEMENTS / (DISPLACEMENTS + look))
+        object.__setattr__(self, "quick_share", QUICK**look)
 
     @property
     def extrapolated(self) -> bool:
@@ -166,17 +186,16 @@ class Factors:
         return _mean_factor(self._first, least[self._m - 2], least[self._m]) ** CAUTION
 
 
-_costs: WeakKeyDictionary[Game, dict[bool, Costs]] = WeakKeyDictionary()
+#: Without compiled steps, and with them.
+_costs: tuple[WeakKeyDictionary[Game, Costs], ...] = (WeakKeyDictionary(), WeakKeyDictionary())
 
 
 def costs_of(game: Game, compiled: bool) -> Costs:
     """Return the estimates for a game, with plain and accelerated steps compiled or not."""
-    known = _costs.get(game)
+    known = _costs[compiled].get(game)
     if known is None:
-        known = _costs[game] = {}
-    if compiled not in known:
-        known[compiled] = _counted(game, compiled)
-    return known[compiled]
+        known = _costs[compiled][game] = _counted(game, compiled)
+    return known
 
 
 def _counted(game: Game, compiled: bool) -> Costs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from nngames.core.profiles import Array
@@ -12,12 +12,14 @@ from nngames.networks.order import is_acyclic
 from nngames.solvers.automatic.forecast import (
     BEGINNING,
     CAUTION,
+    DISPLACEMENTS,
     FORECAST,
+    LOOK,
+    QUICK,
     SHORT,
     SHORT_PASS,
     Costs,
     Factors,
-    costs_of,
     plain_factor,
     steps_to,
 )
@@ -28,14 +30,12 @@ from nngames.solvers.mixed_precision import MixedProblem
 GAIN = 0.8
 #: So an accelerated or relaxed scheme for the other one, whose forecast is by then an old one.
 STALE_GAIN = 0.5
-#: Plain passes that lower the residual by this factor are not worth a forecast of their accelerations.
-QUICK = 0.6
+#: By this factor quick passes lower the residual until there is something to judge.
+QUICK_FALL = QUICK**DISPLACEMENTS
 #: After a forecast a scheme is watched over windows of this many steps, Newton's method and dear passes over fewer.
 WINDOW, NEWTON_WINDOW, DEAR_WINDOW = 16, 6, 5
 #: Spectral steps over more: their residual does not fall steadily.
 SPECTRAL_WINDOW = 32
-#: Nor over fewer plain ones than take these seconds, which are what it costs to judge.
-LOOK = 4e-5
 #: The share of their time that plain passes take where the first ones are in single precision.
 HALVED = 2 / 3
 #: So many more plain steps are worth a copy of the weights in single precision.
@@ -85,6 +85,8 @@ class Judge:
         The residual to reach.
     left : mapping
         Why each scheme was left, by name: those promise nothing more.
+    costs : callable
+        Returns the estimates.
 
     Attributes
     ----------
@@ -92,24 +94,10 @@ class Judge:
         The last displacements of plain passes on which the forecast rests, in their order.
     """
 
-    def __init__(self, game: Game, target: float, left: Mapping[str, object]) -> None:
-        self._game, self._target, self._left = game, target, left
+    def __init__(self, game: Game, target: float, left: Mapping[str, object], costs: Callable[[], Costs]) -> None:
+        self._game, self._target, self._left, self._costs = game, target, left, costs
         self.known: Array | None = None
-        self._costs: Costs | None = None
-        self._compiled = False
         self._factors: Factors | None = None
-
-    def compile(self) -> None:
-        """Count plain and accelerated steps as compiled ones."""
-        if not self._compiled:
-            self._costs, self._compiled = None, True
-
-    @property
-    def costs(self) -> Costs:
-        """The estimates, counted when they are first asked for."""
-        if self._costs is None:
-            self._costs = costs_of(self._game, self._compiled)
-        return self._costs
 
     def learn(self, displacements: Array) -> None:
         """Let the promises rest on these displacements of plain passes."""
@@ -126,7 +114,7 @@ class Judge:
         displacements : ndarray (count, n) or None
             Those of the plain passes just made, where they were kept.
         """
-        name, costs = turn.scheme.name, self.costs
+        name, costs = turn.scheme.name, self._costs()
         fell, steps = smallest / turn.before, turn.count - turn.checked
         turn.check, turn.checked, turn.before = turn.count + self.window(name), turn.count, smallest
         if displacements is not None:
@@ -162,7 +150,7 @@ class Judge:
 
     def _compare(self, turn: Turn, smallest: float, factor: float, expected: float, seconds: float) -> Judgement:
         """Judge a scheme that lowers the residual by the factor, against what the others promise."""
-        present, costs = turn.scheme.name, self.costs
+        present, costs = turn.scheme.name, self._costs()
         promised = {**self.promises(smallest), present: seconds}
         if present == "picard" and factor > 0.5 and self._ends_by_itself():
             # Where a signal has to pass through, no other figure of theirs counts.
@@ -187,7 +175,7 @@ class Judge:
 
     def _halved(self, turn: Turn, steps: float) -> Judgement | None:
         """Return that so many more plain passes are made in single precision, where that gains; not twice in a run."""
-        if not self.costs.halved or isinstance(turn.problem, MixedProblem) or steps < SINGLE_STEPS:
+        if not self._costs().halved or isinstance(turn.problem, MixedProblem) or steps < SINGLE_STEPS:
             return None
         return Judgement(single=True)
 
@@ -197,11 +185,11 @@ class Judge:
             self._factors = Factors(self.known)
         factors, promised = self._factors, {}
         if "newton" not in self._left:
-            promised["newton"] = BEGINNING + self.costs.newton
+            promised["newton"] = BEGINNING + self._costs().newton
         if factors is not None:
-            accelerated = min(factors.accelerated ** (1 / CAUTION if self.costs.dear else 1), factors.symmetric)
+            accelerated = min(factors.accelerated ** (1 / CAUTION if self._costs().dear else 1), factors.symmetric)
             offers = [("picard", factors.plain), ("km", factors.relaxed), ("anderson", accelerated)]
-            if self.costs.spectral < math.inf:
+            if self._costs().spectral < math.inf:
                 offers.append(("spectral", factors.spectral))
             for name, factor in offers:
                 if name not in self._left:
@@ -210,22 +198,42 @@ class Judge:
         return promised
 
     def _step_cost(self, name: str) -> float:
-        plain = self.costs.plain
+        plain = self._costs().plain
         costs = {
-            "anderson": self.costs.accelerated,
-            "spectral": self.costs.spectral,
-            "picard": HALVED * plain if self.costs.halved else plain,
+            "anderson": self._costs().accelerated,
+            "spectral": self._costs().spectral,
+            "picard": HALVED * plain if self._costs().halved else plain,
         }
         return costs.get(name, plain)
 
     def window(self, name: str) -> int:
         """Return after how many steps a scheme is judged next: compiled ones are not stopped for less than a look."""
         if name == "newton":
-            return NEWTON_WINDOW if self.costs.newton >= FORECAST else WINDOW
+            return NEWTON_WINDOW if self._costs().newton >= FORECAST else WINDOW
         if name == "spectral":
             return SPECTRAL_WINDOW
-        return DEAR_WINDOW if self.costs.dear and name == "picard" else max(WINDOW, int(LOOK / self.costs.plain))
+        return DEAR_WINDOW if self._costs().dear and name == "picard" else max(WINDOW, int(LOOK / self._costs().plain))
 
     def _ends_by_itself(self) -> bool:
         """Whether plain passes end after finitely many because no signal returns."""
         return isinstance(self._game, NetworkGame) and is_acyclic(self._game.network)
+
+
+def uninterrupted(costs: Costs, target: float, residual: float) -> tuple[int, float]:
+    """Return how many of the first passes are made at once, and the residual above which they end with those kept.
+
+    Quick passes are not even interrupted for a look at them, nor are those that, falling by one factor, reach the
+    target before they have taken as long as a look.
+
+    Parameters
+    ----------
+    costs : Costs
+    target, residual : float
+        The residual to reach and the first one.
+    """
+    if residual <= target:
+        # The run did not end there, since the recomputed residual is above the target.
+        return costs.at_once, residual
+    if residual * costs.quick_share >= target:
+        return DISPLACEMENTS + int(steps_to(target, residual, QUICK)), residual * QUICK_FALL
+    return costs.at_once, residual * (target / residual) ** costs.kept_share

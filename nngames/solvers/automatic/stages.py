@@ -20,8 +20,15 @@ from nngames.networks.compiled.maps import FusedMap
 from nngames.results.result import Status
 from nngames.solvers.anderson_steps import AndersonProblem
 from nngames.solvers.automatic.extrapolation import state_ahead
-from nngames.solvers.automatic.forecast import DIRECTIONS, DISPLACEMENTS, JUDGED, passes_before_forecast, steps_to
-from nngames.solvers.automatic.judging import LOOK, NEWTON_WINDOW, QUICK, Judge
+from nngames.solvers.automatic.forecast import (
+    DIRECTIONS,
+    DISPLACEMENTS,
+    JUDGED,
+    Costs,
+    costs_of,
+    passes_before_forecast,
+)
+from nngames.solvers.automatic.judging import NEWTON_WINDOW, Judge, uninterrupted
 from nngames.solvers.automatic.last_resorts import Resort, drawn_profile, last_resorts
 from nngames.solvers.automatic.turns import (
     MEMORY,
@@ -47,8 +54,6 @@ REMEMBERED = 0.01
 UNFORECAST = ("spectral", "newton")
 #: The problems that begin at a state whose displacement is known, and those that begin with earlier displacements.
 RESUMING, REMEMBERING = (FixedPointProblem, SafeguardedProblem), (AndersonProblem, SpectralProblem)
-#: Passes that lower the residual by this factor until there is something to judge are quick ones.
-QUICK_FALL = QUICK**DISPLACEMENTS
 #: What a run has to spend before it is told, and the displacements that it knows.
 NOTHING, NO_ROWS = Budget(0.0, 0, None), np.empty((0, 0))
 #: Why a scheme was left, where an activation is not defined.
@@ -75,20 +80,36 @@ class Course(Problem):
         Why each scheme was left, by name, as something that ``str`` makes a text of.
     """
 
+    target: float = 0.0
+    budget: Budget = NOTHING
+    turn: Turn
+    _resorts: Iterator[Resort] | None = None
+    _suspended: tuple[Turn, State] | None = None
+    _refusal: DomainError | None = None
+    #: The scheme's problem, its variables and their displacement, where they are known.
+    _best: tuple[Problem | None, Array, Array | None]
+    _start: Array
+
     def __init__(self, game: Game, rng: np.random.Generator) -> None:
-        self.game, self.rng, self.target = game, rng, 0.0
-        self.budget = NOTHING
-        self.turn: Turn
+        self.game, self.rng = game, rng
         self.left: dict[str, object] = {}
-        self._rows = NO_ROWS
-        self._resorts: Iterator[Resort] | None = None
-        self._suspended: tuple[Turn, State] | None = None
-        self._refusal: DomainError | None = None
-        self._smallest = math.inf
-        #: The scheme's problem, its variables and their displacement, where they are known.
-        self._best: tuple[Problem | None, Array, Array | None]
-        self._start: Array
-        self._judge: Judge
+        self._rows, self._smallest = NO_ROWS, math.inf
+        self._compiled = False
+        self._costs: Costs | None = None
+        self._appointed: Judge | None = None
+
+    def costs(self) -> Costs:
+        """Return the estimates of what steps take, counted when they are first asked for."""
+        if self._costs is None:
+            self._costs = costs_of(self.game, self._compiled)
+        return self._costs
+
+    @property
+    def _judge(self) -> Judge:
+        """Who judges the schemes: short runs end before there is anything to judge."""
+        if self._appointed is None:
+            self._appointed = Judge(self.game, self.target, self.left, self.costs)
+        return self._appointed
 
     def restrict(self, profile: Array) -> Array:
         """Return the profile: each scheme restricts it itself, to an array of its own."""
@@ -105,7 +126,6 @@ class Course(Problem):
     def begin(self, profile: Array) -> State:
         """Return the state of the first scheme that is defined at the profile. Raises DomainError if none is."""
         self._best, self._start = (None, profile, None), profile
-        self._judge = Judge(self.game, self.target, self.left)
         try:
             first = first_scheme(self.game, profile.dtype == np.float32)
         except TimeUpError:
@@ -122,14 +142,18 @@ class Course(Problem):
                 return self._leave(state.evaluations, "left the finite numbers at once")
         return state
 
+    def _room(self, problem: Any) -> int:
+        """Return how many displacements of plain passes are kept."""
+        # Passes over long vectors are dear, and judged by then; only compiled dense ones are judged later.
+        early = problem.view.size >= LONG and ((fused := problem.fused) is None or fused.sparse)
+        return (JUDGED if early else DISPLACEMENTS) + 1
+
     def _keep_displacements(self) -> None:
         """Let the plain passes of this turn write each displacement beside the last one."""
         problem: Any = self.turn.problem
         difference = problem.difference
         if self._rows is NO_ROWS:
-            # Passes over long vectors are dear, and judged by then; only compiled dense ones are judged later.
-            early = difference.size >= LONG and ((fused := problem.fused) is None or fused.sparse)
-            self._rows = np.empty(((JUDGED if early else DISPLACEMENTS) + 1, difference.size), difference.dtype)
+            self._rows = np.empty((self._room(problem), difference.size), difference.dtype)
         self._rows[0] = difference
         self.turn.displacements = 1
 
@@ -161,7 +185,10 @@ class Course(Problem):
         """Return what follows one of the first plain passes, of which only the last profile is remembered."""
         turn, problem = self.turn, self.turn.problem
         if turn.count == 0:
-            turn.check = passes_before_forecast(self._judge.costs)
+            turn.check = passes_before_forecast(self.costs())
+            # The next step but one writes into the first state.
+            best, x, displacement = self._best
+            self._best = best, np.array(x), displacement
         if kept == len(self._rows):
             # The run did not end at the state: its recomputed residual is above the target.
             return self._judged(state)
@@ -193,19 +220,23 @@ class Course(Problem):
         if state.residual <= self.target:
             self._remember(state)
         turn, kept = self.turn, self.turn.displacements
-        self._judge.compile()
+        if not self._compiled:
+            self._compiled, self._costs = True, None
         if kept is not None:
+            costs = self.costs()
             stretch.displacements = self._rows[kept:]
-            # Dear sparse passes are judged as early as those that go singly.
-            early = self._goes_early()
+            early = costs.dear and _is_sparse(turn.problem)
             if early:
-                turn.check = turn.check if turn.count else passes_before_forecast(self._judge.costs)
+                turn.check = turn.check if turn.count else passes_before_forecast(costs)
+            elif turn.count == 0:
+                turn.check, stretch.pause = uninterrupted(costs, self.target, state.residual)
             else:
                 turn.check = DISPLACEMENTS
-                if turn.count == 0:
-                    turn.check, stretch.pause = self._uninterrupted(state.residual)
-        stretch.steps = min(stretch.steps, max(1, turn.check - turn.count))
-        stretch.bound = min(stretch.bound, self._bound())
+        left = turn.check - turn.count
+        if left < stretch.steps:
+            stretch.steps = max(1, left)
+        # The loop's own rule for divergence is for schemes that do not notice it themselves.
+        stretch.bound = self._bound()
         following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
         turn.count += len(residuals)
         if kept is not None and stretch.displacements is not None:
@@ -219,39 +250,20 @@ class Course(Problem):
                 turn.check = DISPLACEMENTS
         return self._next(following), residuals, evaluations
 
-    def _uninterrupted(self, residual: float) -> tuple[int, float]:
-        """Return how many of the first passes are made at once, and the residual above which they end with those kept.
-
-        Quick passes are not even interrupted for a look at them, nor are those that reach the target at the pace of the
-        first ones before they have taken as long as a look.
-        """
-        quick, look = steps_to(self.target, residual, QUICK), LOOK / self._judge.costs.plain
-        if look <= quick:
-            return DISPLACEMENTS + int(quick), QUICK_FALL * residual
-        return DISPLACEMENTS + int(look), QUICK ** (DISPLACEMENTS * quick / (DISPLACEMENTS + look)) * residual
-
     def _next(self, following: State) -> State:
         """Return the state that follows a step of the present scheme: its own, or another's if it is left."""
         turn, residual = self.turn, following.residual
-        if not residual <= self._bound():
-            return self._leave(following.evaluations, f"residual {residual:.1e} after {turn.count} steps")
-        # Then the run did not end at the remembered profile: its recomputed residual is above the target.
-        refused = self._smallest <= self.target
-        if residual <= self.target and not refused:
+        # At a remembered profile below the target the run did not end: its recomputed residual is above.
+        if residual <= self.target < self._smallest:
             # The run ends here, or it is remembered before the next step.
             return following
+        if not residual <= self._bound():
+            return self._leave(following.evaluations, f"residual {residual:.1e} after {turn.count} steps")
         if residual < REMEMBERED * self._smallest or turn.count == turn.check:
             self._remember(following)
         if turn.count < turn.check:
             return following
         return self._judged(following)
-
-    def _goes_early(self) -> bool:
-        """Whether compiled passes are as dear as those are that go singly, and judged as early: sparse ones."""
-        if not self._judge.costs.dear:
-            return False
-        fused = self.turn.problem.fused
-        return fused is not None and fused.sparse
 
     def _bound(self) -> float:
         """Return the residual beyond which the present scheme is left: where it strays, only one that is not finite."""
@@ -266,13 +278,13 @@ class Course(Problem):
         why, follower, watched, single = self._judge.judge(turn, state.residual, self._smallest, displacements)
         if why is not None:
             evaluations = state.evaluations
-            if follower == "newton" and displacements is not None and self._judge.costs.extrapolated:
+            if follower == "newton" and displacements is not None and self.costs().extrapolated:
                 evaluations = self._extrapolate(state, displacements)
             return self._leave(evaluations, why, follower)
         if single:
             turn.problem = mixed = MixedProblem(self.game.fixed_point(), Constant(1.0))
             return mixed.continued(state)
-        if watched and (turn.problem.fused is None or self._goes_early()):
+        if watched and (turn.problem.fused is None or _is_sparse(turn.problem)):
             # A new forecast follows after a few more dear passes: the first ones often tell little.
             self._release_rows()
             self._keep_displacements()
@@ -287,8 +299,7 @@ class Course(Problem):
         problem: Any = self.turn.problem
         trial, evaluations = state_ahead(problem.view, state, displacements)
         if trial is not None and trial.residual < self._smallest:
-            self._smallest = max(trial.residual, self.target)
-            self._best = problem, trial.x, trial.memory
+            self._take(trial.residual, trial.x, trial.memory)
         return evaluations
 
     def _release_rows(self) -> None:
@@ -345,9 +356,11 @@ class Course(Problem):
 
         ``plain`` says that its displacements are kept.
         """
-        problem = scheme.problem(self.game, self.rng)
+        problem: Any = scheme.problem(self.game, self.rng)
         scheme.prepare(problem, self.budget)
         problem.refined = True
+        if plain:
+            problem.room = self._room(problem)
         _, x, displacement = self._best
         if profile is None and displacement is not None and isinstance(problem, RESUMING):
             rows, known = self._rows, self._judge.known
@@ -363,8 +376,11 @@ class Course(Problem):
             state.evaluations += evaluations
         self.turn = Turn(scheme, problem, check, state.residual)
         if plain:
-            self._keep_displacements()
-        if not self._smallest <= state.residual:
+            self._rows, self.turn.displacements = problem.rows, 1
+            if state.residual < self._smallest:
+                # It is whole until the step after the next one.
+                self._take(state.residual, state.x, problem.difference)
+        elif not self._smallest <= state.residual:
             self._remember(state)
         self.turn.before = self._smallest
         return state
@@ -377,8 +393,6 @@ class Course(Problem):
     def _remember(self, state: State) -> None:
         """Keep the variables with the smallest residual so far; their profile may cost a pass."""
         if state.residual < self._smallest:
-            # Of one below the target that did not end the run nothing is known but that.
-            self._smallest = max(state.residual, self.target)
             problem, kept = self.turn.problem, self.turn.displacements
             if kept is not None:
                 displacement = self._rows[kept - 1]
@@ -387,7 +401,13 @@ class Course(Problem):
                 displacement = None
             else:
                 displacement = known_displacement(problem, state)
-            self._best = problem, np.array(state.x), displacement
+            self._take(state.residual, np.array(state.x), displacement)
+
+    def _take(self, residual: float, x: Array, displacement: Array | None) -> None:
+        """Take these variables, which nobody writes into, and their displacement, if it is known, for the best ones."""
+        # Of a residual below the target that did not end the run nothing is known but that.
+        self._smallest = residual if residual > self.target else self.target
+        self._best = self.turn.problem, x, displacement
 
     # Last resorts
 
@@ -397,7 +417,7 @@ class Course(Problem):
         Raises Ended where none is left, and DomainError where no scheme stayed where the activations are defined.
         """
         if self._resorts is None:
-            costs = self._judge.costs
+            costs = self.costs()
             share = costs.plain * DIRECTIONS / costs.newton
             self._resorts = last_resorts(self.game, lambda: self._smallest, share)
         for resort in self._resorts:
@@ -423,8 +443,8 @@ class Course(Problem):
             return self._leave(state.evaluations, f"residual {self._smallest:.1e}")
         turn.trial *= 2
         turn.check = int(min(turn.trial, steps))
-        elapsed = turn.count * self._judge.costs.plain
-        if elapsed < self._judge.costs.newton / 4:
+        elapsed = turn.count * self.costs().plain
+        if elapsed < self.costs().newton / 4:
             return state
         profile = np.array(turn.problem.profile(state.x))
         self._suspended = (turn, state)
@@ -433,3 +453,9 @@ class Course(Problem):
         except NNGamesError:
             (self.turn, state), self._suspended = self._suspended, None
             return state
+
+
+def _is_sparse(problem: Problem) -> bool:
+    """Whether the scheme's compiled passes are sparse: dear ones are judged as early as those that go singly."""
+    fused = problem.fused
+    return fused is not None and fused.sparse

@@ -67,8 +67,8 @@ def known_displacement(problem: Problem, state: State) -> Array | None:
     return state.memory if isinstance(problem, SafeguardedProblem) else None
 
 
-#: With the kernels loaded, and without.
-_first: WeakKeyDictionary[Game, dict[bool, Solver]] = WeakKeyDictionary()
+#: Without the kernels, and with them loaded.
+_first: tuple[WeakKeyDictionary[Game, Solver], ...] = (WeakKeyDictionary(), WeakKeyDictionary())
 
 
 def first_scheme(game: Game, single: bool = False) -> Solver:
@@ -81,21 +81,18 @@ def first_scheme(game: Game, single: bool = False) -> Solver:
     Raises TimeUpError where it is not known in the time of the run whether there is a forward pass.
     """
     loaded = not single and kernels(limited=True) is not None
-    kept = _first.get(game)
-    if kept is None:
-        kept = _first[game] = {}
-    known = kept.get(loaded)
-    if known is None:
+    first = _first[loaded].get(game)
+    if first is None:
         if forward_pass(game) is not None:
-            known = registry.create("best_response", order="topological")
+            first = registry.create("best_response", order="topological")
         elif keeps_factors(game, view := game.fixed_point()) and view.elimination is not None:
-            known = registry.create("newton")
+            first = registry.create("newton")
         elif loaded and view.size == game.size and _sweeps(game):
-            known = registry.create("spectral", order="sequential")
+            first = registry.create("spectral", order="sequential")
         else:
-            known = registry.create("spectral" if pass_seconds(game) <= SHORT_PASSES and mutual(game) else "picard")
-        kept[loaded] = known
-    return known
+            first = registry.create("spectral" if pass_seconds(game) <= SHORT_PASSES and mutual(game) else "picard")
+        _first[loaded][game] = first
+    return first
 
 
 def _sweeps(game: Game) -> bool:
