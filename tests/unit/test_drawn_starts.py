@@ -8,7 +8,7 @@ import pytest
 import nngames as nng
 from nngames.core.seeds import LateGenerator
 from nngames.results.result import Status
-from nngames.solvers.automatic import last_resorts, stages
+from nngames.solvers.automatic import judging, last_resorts, stages
 
 
 def planted(seed: int) -> nng.NetworkGame:
@@ -76,3 +76,39 @@ def test_a_late_generator_is_that_of_its_seed() -> None:
     expected = np.random.default_rng(5)
     assert late.random() == expected.random()
     np.testing.assert_array_equal(late.standard_normal(3), expected.standard_normal(3))
+
+
+def test_compiled_passes_take_no_drawn_profiles_and_no_trials_of_newtons_method_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their steps cost little, those of the schemes that go singly as much as ever."""
+    rng = np.random.default_rng(0)
+    weights = [1000 * rng.standard_normal(shape) for shape in ((4, 3), (3, 4))]
+    biases = [rng.standard_normal(4), rng.standard_normal(3)]
+    game = nng.Network.ring(weights, biases, ["elu", "elu"]).game()
+    assert game.fixed_point().fused is not None
+    entered: list[tuple[str, bool]] = []
+    enter = stages.Course._enter
+
+    def noted(self: stages.Course, scheme: nng.Solver, evaluations: int, *arguments: object) -> object:
+        entered.append((scheme.name, self._suspended is not None))
+        return enter(self, scheme, evaluations, *arguments)
+
+    monkeypatch.setattr(stages.Course, "_enter", noted)
+    make, counts = judging.Judge.__init__, []
+    for compiled in (False, True):
+
+        def judge(self: judging.Judge, *arguments: object, compiled: bool = compiled) -> None:
+            make(self, *arguments)
+            if compiled:
+                self.compile()
+
+        monkeypatch.setattr(judging.Judge, "__init__", judge)
+        assert nng.solve(game).status is Status.STALLED
+        trials = sum(trial for _, trial in entered)
+        counts.append((trials, entered.count(("newton", False))))
+        entered.clear()
+    plain, fast = counts
+    assert plain[1] > 30
+    assert fast[0] >= plain[0]
+    assert fast[1] >= plain[1]

@@ -104,6 +104,10 @@ class Course(Problem):
             self._costs = costs_of(self.game, self._compiled)
         return self._costs
 
+    def _step_seconds(self, compiled: bool) -> float:
+        """Return the estimated seconds of a step that makes a pass: singly, unless it is one of ``compiled`` steps."""
+        return (self.costs() if compiled else costs_of(self.game, compiled=False)).plain
+
     @property
     def _judge(self) -> Judge:
         """Who judges the schemes: short runs end before there is anything to judge."""
@@ -417,8 +421,8 @@ class Course(Problem):
         Raises Ended where none is left, and DomainError where no scheme stayed where the activations are defined.
         """
         if self._resorts is None:
-            costs = self.costs()
-            share = costs.plain * DIRECTIONS / costs.newton
+            # Most of the schemes in a round go singly, whatever is compiled.
+            share = self._step_seconds(compiled=False) * DIRECTIONS / self.costs().newton
             self._resorts = last_resorts(self.game, lambda: self._smallest, share)
         for resort in self._resorts:
             start = drawn_profile(self.best_profile(), self.rng) if resort.drawn else None
@@ -443,7 +447,7 @@ class Course(Problem):
             return self._leave(state.evaluations, f"residual {self._smallest:.1e}")
         turn.trial *= 2
         turn.check = int(min(turn.trial, steps))
-        elapsed = turn.count * self.costs().plain
+        elapsed = turn.count * self._step_seconds(compiled=turn.problem.fused is not None)
         if elapsed < self.costs().newton / 4:
             return state
         profile = np.array(turn.problem.profile(state.x))
