@@ -115,7 +115,7 @@ def test_the_unbounded_infimum_of_a_one_way_coupling_is_not_attained():
 
 
 def test_a_weighted_potential_game_is_at_distance_zero():
-    found = nng.potential_distance(drawn_game(1).game)
+    found = nng.potential_distance(drawn_game(1).game, max_seconds=120.0)
     assert found.weighted <= 1e-12 * found.size
     assert found.optimal.status is PROVED
     assert found.exact > 0.1
