@@ -8,7 +8,7 @@ import pytest
 import nngames as nng
 from nngames.core.seeds import LateGenerator
 from nngames.results.result import Status
-from nngames.solvers.automatic import judging, last_resorts, stages
+from nngames.solvers.automatic import last_resorts, stages
 
 
 def planted(seed: int) -> nng.NetworkGame:
@@ -95,15 +95,14 @@ def test_compiled_passes_take_no_drawn_profiles_and_no_trials_of_newtons_method_
         return enter(self, scheme, evaluations, *arguments)
 
     monkeypatch.setattr(stages.Course, "_enter", noted)
-    make, counts = judging.Judge.__init__, []
+    make, counts = stages.Course.__init__, []
     for compiled in (False, True):
 
-        def judge(self: judging.Judge, *arguments: object, compiled: bool = compiled) -> None:
+        def course(self: stages.Course, *arguments: object, compiled: bool = compiled) -> None:
             make(self, *arguments)
-            if compiled:
-                self.compile()
+            self._compiled = compiled
 
-        monkeypatch.setattr(judging.Judge, "__init__", judge)
+        monkeypatch.setattr(stages.Course, "__init__", course)
         assert nng.solve(game).status is Status.STALLED
         trials = sum(trial for _, trial in entered)
         counts.append((trials, entered.count(("newton", False))))
