@@ -17,7 +17,7 @@ from nngames.networks import block_sweep
 from nngames.networks.compiled import fused_sparse, sparse_map
 from nngames.networks.compiled import single_pass as compiled_pass
 from nngames.solvers import loop, spectral
-from nngames.solvers.automatic import turns
+from nngames.solvers.automatic import stages, turns
 from nngames.solvers.best_response import BestResponse
 
 
@@ -346,3 +346,35 @@ def test_no_other_best_responses_are_compiled_sweeps(monkeypatch: pytest.MonkeyP
     before = len(asked)
     assert nng.solve(neurons, "best_response").converged
     assert len(asked) == before
+
+
+@pytest.mark.usefixtures("compiled")
+def test_plain_passes_after_sweeps_go_from_where_the_joint_map_has_the_smaller_residual(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The sweeps' own residual is below that at the start here, and the joint one where they ended above it."""
+    matrix = weights(40, 1, 6.0)
+    matrix = sparse.csr_array(abs(matrix - sparse.diags_array(matrix.diagonal())))
+    bias = np.random.default_rng(1).uniform(-1, 1, 40)
+    played = nng.Network.recurrent(matrix, bias, "elu").game(players="neurons")
+    begun: list[Any] = []
+    enter = stages.Course._enter_plainly
+
+    def noted(course: stages.Course, evaluations: int) -> Any:
+        swept, smallest = course.best_profile(), course._smallest
+        state = enter(course, evaluations)
+        rows = course._rows[0].copy(), course._best[2]
+        begun.append((swept, smallest, np.array(state.x), state, course._smallest, rows, evaluations))
+        return state
+
+    monkeypatch.setattr(stages.Course, "_enter_plainly", noted)
+    nng.solve(played, max_iterations=40)
+    swept, smallest, x, state, least, (row, displacement), evaluations = begun[0]
+    at_start = np.linalg.norm(played.network.joint(np.zeros(40)))
+    assert smallest < at_start < np.linalg.norm(played.network.joint(swept) - swept)
+    np.testing.assert_array_equal(x, np.zeros(40))
+    assert state.residual == least == pytest.approx(at_start)
+    np.testing.assert_allclose(row, played.network.joint(x))
+    np.testing.assert_array_equal(displacement, row)
+    # The passes at the start and where the sweeps ended.
+    assert state.evaluations == evaluations + 2

@@ -343,15 +343,23 @@ class Course(Problem):
     def _enter_plainly(self, evaluations: int) -> State:
         """Return the first state of plain passes after the scheme with which the run began.
 
-        Sweeps of an expanding map may have led far away from the start, from which the passes go then.
+        Sweeps of an expanding map may have led far away from the start, and what they show is no residual of the joint
+        map: the passes go from wherever that is smaller.
         """
-        if isinstance(self.turn.problem, SweepProblem):
-            best, smallest, self._smallest = self._best, self._smallest, math.inf
-            state = self._enter(fast_scheme("picard"), evaluations, DISPLACEMENTS, self._start, plain=True)
-            if not smallest < state.residual:
-                return state
-            evaluations, self._best, self._smallest = state.evaluations, best, smallest
-        return self._enter(fast_scheme("picard"), evaluations, DISPLACEMENTS, plain=True)
+        plain = fast_scheme("picard")
+        if not isinstance(self.turn.problem, SweepProblem):
+            return self._enter(plain, evaluations, DISPLACEMENTS, plain=True)
+        swept, smallest, self._smallest = self.best_profile(), self._smallest, math.inf
+        state = self._enter(plain, evaluations, DISPLACEMENTS, self._start, plain=True)
+        if not smallest < state.residual:
+            return state
+        begun, self._smallest = (self.turn, self._best, self._rows), math.inf
+        other = self._enter(plain, state.evaluations, DISPLACEMENTS, swept, plain=True)
+        if other.residual < state.residual:
+            return other
+        self.turn, self._best, self._rows = begun
+        self._smallest, state.evaluations = state.residual, other.evaluations
+        return state
 
     def _enter(
         self, scheme: Solver, evaluations: int, check: int, profile: Array | None = None, plain: bool = False
