@@ -19,6 +19,7 @@ from nngames.networks.compiled import single_pass as compiled_pass
 from nngames.solvers import loop, spectral
 from nngames.solvers.automatic import stages, turns
 from nngames.solvers.best_response import BestResponse
+from nngames.solvers.stopping import Stretch
 
 
 @pytest.fixture
@@ -378,3 +379,33 @@ def test_plain_passes_after_sweeps_go_from_where_the_joint_map_has_the_smaller_r
     np.testing.assert_array_equal(displacement, row)
     # The passes at the start and where the sweeps ended.
     assert state.evaluations == evaluations + 2
+
+
+@pytest.mark.parametrize("order", ["simultaneous", "sequential"])
+@pytest.mark.parametrize(("best", "growth"), [(1.0, 1.0), (1.0, 100.0), (0.02, 4.0), (1e-3, 1e4)])
+@pytest.mark.parametrize("expanding", [False, True])
+@pytest.mark.usefixtures("compiled")
+def test_compiled_steps_go_by_what_was_remembered(order: str, best: float, growth: float, expanding: bool) -> None:
+    """The smallest residual, the relaxation, the length and the accepted steps; where <s, y> >= 0 the length is 1."""
+    matrix = weights(60, 3, 3.0 if expanding else 0.9)
+    matrix = sparse.csr_array(abs(matrix - sparse.diags_array(matrix.diagonal()))) if expanding else matrix
+    played = nng.Network.recurrent(matrix, np.ones(60), "leaky_relu").game(players="neurons")
+    scheme: Any = nng.solver("spectral", order=order, growth=growth)
+    found = []
+    for way in ("plain", "compiled"):
+        problem = scheme.problem(played, np.random.default_rng(0))
+        state = problem.begin(np.random.default_rng(4).standard_normal(60))
+        problem._best, problem._relaxation, problem.length, problem._accepted = best * state.residual, 0.125, 1.3, 5
+        if way == "compiled":
+            stretch = Stretch(4, 0, 0.0, np.inf, 1.0)
+            state, residuals, evaluations = problem.several_steps(loop.kernels(limited=True), state, stretch)
+            trace = [*zip(residuals.tolist(), evaluations.tolist(), strict=True)]
+        else:
+            trace = []
+            for _ in range(4):
+                state = problem.move(state)
+                trace.append((state.residual, state.evaluations))
+        kept = (problem._best, problem._relaxation, problem.length, problem._accepted)
+        found.append((state.x, state.memory, np.array(trace), np.array(kept)))
+    for plain, compiled_ones in zip(*found, strict=True):
+        np.testing.assert_allclose(compiled_ones, plain, rtol=1e-9, atol=1e-12)
