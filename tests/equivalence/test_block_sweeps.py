@@ -19,6 +19,7 @@ from nngames.networks.compiled import single_pass as compiled_pass
 from nngames.solvers import loop, spectral
 from nngames.solvers.automatic import stages, turns
 from nngames.solvers.best_response import BestResponse
+from nngames.solvers.solver import State
 from nngames.solvers.stopping import Stretch
 
 
@@ -159,6 +160,9 @@ def test_relaxed_steps_go_on_from_where_the_sweep_began() -> None:
     relaxed = problem.relax(state, state.evaluations)
     start = x + 0.5 * (y - x)
     np.testing.assert_allclose(relaxed.x, swept(played.network, start, pieces), atol=1e-13)
+    resumed = problem.resume(State(x, 1.0, 5, 0.3 * np.ones(100)))
+    np.testing.assert_allclose(resumed.x, swept(played.network, x + 0.3, pieces), atol=1e-13)
+    assert resumed.evaluations == 6
     tried, _ = problem.attempt(state, 0.7 * state.memory)
     np.testing.assert_allclose(tried.x, swept(played.network, x + 0.7 * (y - x), pieces), atol=1e-13)
 
