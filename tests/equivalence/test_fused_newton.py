@@ -51,7 +51,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         yield made
 
 
-def ring(sizes: list[int], activation: str, size: float, seed: int) -> Any:
+def ring(sizes: list[int], activation: Any, size: float, seed: int) -> Any:
     """Return the game of a ring with weights of about that norm."""
     rng = np.random.default_rng(seed)
     weights = [
@@ -107,6 +107,13 @@ def test_a_compiled_direction_solves_the_system_of_the_view(sizes: list[int], ac
     matrix, g, d = solved(view, single=True)
     miss = np.abs(matrix @ d - g).max()
     assert 1e-10 < miss < 1e-4 or not (matrix != np.eye(len(matrix))).any()
+
+
+def test_slopes_below_zero_are_no_zeros() -> None:
+    view = ring([6, 2, 8, 5], {"name": "linear", "slope": -0.7}, 0.5, 0).fixed_point()
+    matrix, g, d = solved(view, single=False)
+    np.testing.assert_allclose(d, np.linalg.solve(matrix, g), rtol=0, atol=1e-11)
+    assert not np.array_equal(d, g)
 
 
 @pytest.mark.parametrize("activation", ["softsign", "hard_tanh", "relu"])
@@ -244,14 +251,39 @@ def test_compiled_steps_have_the_licence_and_the_shares_of_those_in_numpy(
     np.testing.assert_allclose(compiled.trace.residual, plain.trace.residual, rtol=1e-9, atol=1e-12)
 
 
-def test_a_residual_far_above_the_first_one_has_no_licence(compiled: list[int]) -> None:
+@pytest.mark.parametrize(("initial", "accepted"), [(1e-7, 0), (1.0, 10**7)])
+def test_a_residual_far_above_the_first_one_has_no_licence(initial: float, accepted: int, compiled: list[int]) -> None:
+    """Nor has one that fell too little in so many steps."""
     scheme = nng.solver("newton")
     problem = scheme.problem(ring([8], "tanh", 1.0, 0), np.random.default_rng(0))
     state = scheme.start(problem, np.zeros(8))
-    problem._initial = 1e-7 * state.residual
+    problem._initial, problem._accepted = initial * state.residual, accepted
     problem.several_steps(loop.kernels(limited=False), state, Stretch(3, 0, 1e-14, np.inf, 1.0))
     assert compiled == [0]
     assert problem.rejected
+
+
+def test_compiled_steps_end_above_the_bound(compiled: list[int]) -> None:
+    scheme = nng.solver("newton")
+    problem = scheme.problem(ring([8], "tanh", 1.0, 0), np.random.default_rng(0))
+    problem.several_steps(loop.kernels(limited=False), scheme.start(problem, np.zeros(8)), Stretch(3, 0, 0.0, 0.0, 1.0))
+    assert compiled == [1]
+
+
+def test_an_updated_step_without_a_licence_costs_no_pass(compiled: list[int]) -> None:
+    """Where the last step is the direction itself, the step that Broyden's formula tells is infinite."""
+    scheme, kernels = nng.solver("newton"), loop.kernels(limited=False)
+    problem = scheme.problem(ring([8], "tanh", 1.0, 0), np.random.default_rng(0))
+    state, _, _ = problem.several_steps(kernels, scheme.start(problem, np.zeros(8)), Stretch(1, 0, 0.0, np.inf, 1.0))
+    assert problem._held == 1
+    zeros, slopes, places, orders, double, *_, pivots, steps, _ = problem._room
+    weights, _, _, stages, *work = problem.fused.arguments()
+    g = state.memory.reshape(1, 8)
+    fused_systems.solve(weights, zeros, stages, *work, slopes, places, orders, double, pivots, g, steps[:1])
+    following, _, _ = problem.several_steps(kernels, state, Stretch(1, 1, 0.0, np.inf, 1.0))
+    assert compiled == [1, 1]
+    # A Jacobian of eight columns, the pass that prepares it, and the one at the new step.
+    assert following.evaluations == state.evaluations + 10
 
 
 def test_factors_take_no_more_updates_than_there_is_room_for(
