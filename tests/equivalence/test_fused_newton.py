@@ -343,7 +343,9 @@ def test_which_runs_have_compiled_steps(monkeypatch: pytest.MonkeyPatch) -> None
     assert taken(ring([40, 40, 40], "tanh", 1.0, 0))
     # The factors of an affine game are kept with it, and its large ones serve better.
     assert taken(ring([8, 8], "identity", 1.0, 0))
-    assert not taken(ring([80, 80], "identity", 1.0, 0))
+    large = ring([80, 80], "identity", 1.0, 0)
+    assert not taken(large)
+    assert "fused" not in vars(large.network.composite)
     # A step takes as long as five passes and a direction, by which an interruption can wait.
     seconds = small.fixed_point().fused.seconds
     problem = nng.solver("newton").problem(small, np.random.default_rng(0))
