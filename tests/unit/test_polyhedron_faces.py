@@ -102,6 +102,25 @@ def test_a_point_on_the_edge_of_two_faces_is_left_to_daqp(monkeypatch: pytest.Mo
     assert len(asked) == 5
 
 
+def test_a_face_is_accepted_only_where_the_optimality_conditions_hold() -> None:
+    """Not with a negative multiplier, and not where another row is violated: daqp's word is not enough."""
+    corner = Faces(np.eye(2), np.ones(2))
+    for v, active in (([3.0, 0.5], [True, True]), ([3.0, 2.0], [True, False])):
+        point = np.array(v)
+        assert corner.accepted(corner.of(np.array(active)), point, float(np.linalg.norm(point)), 1.0) is None
+    point = np.array([3.0, 2.0])
+    p, multipliers, _ = corner.accepted(corner.of(np.array([True, True])), point, 4.0, 1.0)  # type: ignore[misc]
+    np.testing.assert_allclose(p, [1, 1], atol=1e-15)
+    np.testing.assert_allclose(multipliers, [2, 1], atol=1e-15)
+
+
+def test_faces_of_dependent_rows_are_not_tried() -> None:
+    rows = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    faces_of_a_vertex = Faces(rows, np.array([1.0, 1.0, 1.4]))
+    assert faces_of_a_vertex.of(np.array([True, True, False])).tried
+    assert not faces_of_a_vertex.of(np.array([True, True, True])).tried
+
+
 def test_faces_used_last_are_kept_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     factorised = faces._factorised
