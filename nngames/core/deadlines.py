@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -31,14 +30,22 @@ def ending() -> float:
     return _ending.get()
 
 
-@contextmanager
-def ends_within(seconds: float | None) -> Iterator[None]:
-    """Let what is computed inside end within so many seconds, whatever holds outside; None sets no end."""
-    token = _ending.set(math.inf if seconds is None else time.monotonic() + seconds)
-    try:
-        yield
-    finally:
-        _ending.reset(token)
+class ends_within:
+    """Lets what is computed inside end within so many seconds, whatever holds outside; None sets no end.
+
+    A class, since every run enters it and a generator would take as long as some passes.
+    """
+
+    __slots__ = ("_seconds", "_token")
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._token = _ending.set(math.inf if self._seconds is None else time.monotonic() + self._seconds)
+
+    def __exit__(self, *raised: object) -> None:
+        _ending.reset(self._token)
 
 
 def look_ahead(seconds: float = 0.0) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from nngames.core.profiles import Array
@@ -85,8 +85,8 @@ class Judge:
         The residual to reach.
     left : mapping
         Why each scheme was left, by name: those promise nothing more.
-    costs : callable
-        Returns the estimates.
+    costs : Costs
+        The estimates; others may take their place.
 
     Attributes
     ----------
@@ -94,8 +94,8 @@ class Judge:
         The last displacements of plain passes on which the forecast rests, in their order.
     """
 
-    def __init__(self, game: Game, target: float, left: Mapping[str, object], costs: Callable[[], Costs]) -> None:
-        self._game, self._target, self._left, self._costs = game, target, left, costs
+    def __init__(self, game: Game, target: float, left: Mapping[str, object], costs: Costs) -> None:
+        self._game, self._target, self._left, self.costs = game, target, left, costs
         self.known: Array | None = None
         self._factors: Factors | None = None
 
@@ -114,7 +114,7 @@ class Judge:
         displacements : ndarray (count, n) or None
             Those of the plain passes just made, where they were kept.
         """
-        name, costs = turn.scheme.name, self._costs()
+        name, costs = turn.scheme.name, self.costs
         fell, steps = smallest / turn.before, turn.count - turn.checked
         turn.check, turn.checked, turn.before = turn.count + self.window(name), turn.count, smallest
         if displacements is not None:
@@ -150,7 +150,7 @@ class Judge:
 
     def _compare(self, turn: Turn, smallest: float, factor: float, expected: float, seconds: float) -> Judgement:
         """Judge a scheme that lowers the residual by the factor, against what the others promise."""
-        present, costs = turn.scheme.name, self._costs()
+        present, costs = turn.scheme.name, self.costs
         promised = {**self.promises(smallest), present: seconds}
         if present == "picard" and factor > 0.5 and self._ends_by_itself():
             # Where a signal has to pass through, no other figure of theirs counts.
@@ -175,7 +175,7 @@ class Judge:
 
     def _halved(self, turn: Turn, steps: float) -> Judgement | None:
         """Return that so many more plain passes are made in single precision, where that gains; not twice in a run."""
-        if not self._costs().halved or isinstance(turn.problem, MixedProblem) or steps < SINGLE_STEPS:
+        if not self.costs.halved or isinstance(turn.problem, MixedProblem) or steps < SINGLE_STEPS:
             return None
         return Judgement(single=True)
 
@@ -185,11 +185,11 @@ class Judge:
             self._factors = Factors(self.known)
         factors, promised = self._factors, {}
         if "newton" not in self._left:
-            promised["newton"] = BEGINNING + self._costs().newton
+            promised["newton"] = BEGINNING + self.costs.newton
         if factors is not None:
-            accelerated = min(factors.accelerated ** (1 / CAUTION if self._costs().dear else 1), factors.symmetric)
+            accelerated = min(factors.accelerated ** (1 / CAUTION if self.costs.dear else 1), factors.symmetric)
             offers = [("picard", factors.plain), ("km", factors.relaxed), ("anderson", accelerated)]
-            if self._costs().spectral < math.inf:
+            if self.costs.spectral < math.inf:
                 offers.append(("spectral", factors.spectral))
             for name, factor in offers:
                 if name not in self._left:
@@ -198,21 +198,21 @@ class Judge:
         return promised
 
     def _step_cost(self, name: str) -> float:
-        plain = self._costs().plain
+        plain = self.costs.plain
         costs = {
-            "anderson": self._costs().accelerated,
-            "spectral": self._costs().spectral,
-            "picard": HALVED * plain if self._costs().halved else plain,
+            "anderson": self.costs.accelerated,
+            "spectral": self.costs.spectral,
+            "picard": HALVED * plain if self.costs.halved else plain,
         }
         return costs.get(name, plain)
 
     def window(self, name: str) -> int:
         """Return after how many steps a scheme is judged next: compiled ones are not stopped for less than a look."""
         if name == "newton":
-            return NEWTON_WINDOW if self._costs().newton >= FORECAST else WINDOW
+            return NEWTON_WINDOW if self.costs.newton >= FORECAST else WINDOW
         if name == "spectral":
             return SPECTRAL_WINDOW
-        return DEAR_WINDOW if self._costs().dear and name == "picard" else max(WINDOW, int(LOOK / self._costs().plain))
+        return DEAR_WINDOW if self.costs.dear and name == "picard" else max(WINDOW, int(LOOK / self.costs.plain))
 
     def _ends_by_itself(self) -> bool:
         """Whether plain passes end after finitely many because no signal returns."""

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from typing import Any
+from weakref import proxy
 
 import numpy as np
 
@@ -112,7 +113,7 @@ class Course(Problem):
     def _judge(self) -> Judge:
         """Who judges the schemes: short runs end before there is anything to judge."""
         if self._appointed is None:
-            self._appointed = Judge(self.game, self.target, self.left, self.costs)
+            self._appointed = Judge(self.game, self.target, self.left, self.costs())
         return self._appointed
 
     def restrict(self, profile: Array) -> Array:
@@ -226,6 +227,8 @@ class Course(Problem):
         turn, kept = self.turn, self.turn.displacements
         if not self._compiled:
             self._compiled, self._costs = True, None
+            if self._appointed is not None:
+                self._appointed.costs = self.costs()
         if kept is not None:
             costs = self.costs()
             stretch.displacements = self._rows[kept:]
@@ -431,7 +434,9 @@ class Course(Problem):
         if self._resorts is None:
             # Most of the schemes in a round go singly, whatever is compiled.
             share = self._step_seconds(compiled=False) * DIRECTIONS / self.costs().newton
-            self._resorts = last_resorts(self.game, lambda: self._smallest, share)
+            # One that held itself would keep its memory until cycles are collected.
+            run = proxy(self)
+            self._resorts = last_resorts(self.game, lambda: float(run._smallest), share)
         for resort in self._resorts:
             start = drawn_profile(self.best_profile(), self.rng) if resort.drawn else None
             try:
