@@ -39,6 +39,8 @@ Callback = Callable[[Iterate], Any]
 CLOSE = 1e-3
 #: Seconds for which compiled steps may go on before the loop looks at the clock, and Ctrl-C is heard.
 UNINTERRUPTED = 0.02
+#: So many steps go on all the same where there is time for them: a stretch begins with copies, of as much as one reads.
+AT_ONCE = 4
 #: Seconds that proofs for the message of a run that was limited in time may take.
 ADVISING = 0.25
 #: Python counts fewer states in less time than an array takes.
@@ -195,7 +197,7 @@ class Run:
         fused = self._problem.fused
         if fused is None:
             return None
-        seconds = UNINTERRUPTED
+        seconds = max(UNINTERRUPTED, AT_ONCE * fused.seconds)
         if self.max_seconds is not None:
             seconds = min(seconds, self.max_seconds - self._seconds[-1])
         steps = max(1, min(self.max_iterations - iteration, int(seconds / fused.seconds)))
