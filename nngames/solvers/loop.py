@@ -263,7 +263,8 @@ class Run:
         self._evaluations.append(1)
         self._seconds.append(time.perf_counter() - self._began)
         if self.trace_nash_gap:
-            self._gaps.append(_gap(self.game, profile))
+            with ends_within(None):
+                self._gaps.append(_gap(self.game, profile))
         return self._result(profile, residual, status, message)
 
     def _outside(self, state: State, error: DomainError) -> Result:

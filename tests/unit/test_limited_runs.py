@@ -139,6 +139,16 @@ def test_a_step_size_that_takes_longer_than_the_run_has_ends_it(method: str, mon
     assert nng.solve(game, method, max_seconds=60).converged
 
 
+def test_the_gap_of_a_run_without_time_to_begin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer that feeds itself has a matrix in its cost, whose eigenvalues its best responses need."""
+    weight = -np.array([[2.0, 1.0], [1.0, 3.0]])
+    game = nng.Network.recurrent(weight, [1.0, -1.0], "relu").game("layers")
+    monkeypatch.setattr(bounds, "EIGENVALUES", 1e6)
+    result = nng.solve(game, "extragradient", start=np.ones(2), max_seconds=60, trace_nash_gap=True)
+    assert (result.status, result.iterations) == (Status.MAX_SECONDS, 0)
+    np.testing.assert_array_equal(result.trace.nash_gap, [game.nash_gap(np.ones(2))])
+
+
 def test_what_a_callback_computes_has_no_end_and_is_not_charged() -> None:
     game, ends = ring_of_neurons(), []
     result = nng.solve(game, "picard", max_seconds=60, callback=lambda _: ends.append(ending()))
