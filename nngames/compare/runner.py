@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from nngames.compare.store import Store
 from nngames.compare.tasks import Backend, Task, queues_of
 from nngames.compare.this_process import ThisProcess
 from nngames.core.errors import OptionError
-from nngames.core.profiles import Profile
+from nngames.core.profiles import Array, Profile
 from nngames.core.seeds import Seed
 from nngames.results.comparison import Comparison, Row
 from nngames.results.records import result_of
@@ -201,13 +202,16 @@ def _row(task: Task, record: Mapping[str, Any], backend: Backend) -> Row:
         result, call = backend.results[task]
         return _made_row(task, result, call, "")
     case = task.case
-    result = result_of(
-        record,
-        lambda profile: case.built.space.actions(profile),
-        lambda: case.guarantee(task.label) if record["evaluations"] else no_guarantee(str(record["message"])),
+    guarantee = (
+        partial(case.guarantee, task.label) if record["evaluations"] else partial(no_guarantee, str(record["message"]))
     )
+    result = result_of(record, partial(_actions, case), guarantee)
     host = "" if record["host"] == socket.gethostname() else str(record["host"])
     return _made_row(task, result, str(record["call"]), host)
+
+
+def _actions(case: Case, profile: Array) -> dict[Any, Array]:
+    return case.built.space.actions(profile)
 
 
 def _made_row(task: Task, result: Result, call: str, host: str) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,6 @@ def result_of(
     KeyError, TypeError, ValueError
         If it is no record.
     """
-    gap = float(record["nash_gap"])
     profile, trace = record["profile"], record["trace"]
     return Result(
         profile=np.empty(0) if profile is None else np.asarray(profile, dtype=float),
@@ -69,10 +69,18 @@ def result_of(
         options=dict(record["options"]),
         seed=record["seed"],
         trace=empty_trace() if trace is None else _trace(trace),
-        _actions=lambda x: actions(x) if x.size else {},
-        _nash_gap=lambda x: gap,
+        _actions=partial(_actions_of, actions),
+        _nash_gap=partial(_known, float(record["nash_gap"])),
         _guarantee=guarantee,
     )
+
+
+def _actions_of(actions: Callable[[Array], dict[Any, Array]], profile: Array) -> dict[Any, Array]:
+    return actions(profile) if profile.size else {}
+
+
+def _known(gap: float, profile: Array) -> float:
+    return gap
 
 
 def _trace(given: Mapping[str, Any]) -> Trace:

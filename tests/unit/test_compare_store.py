@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -517,3 +518,18 @@ def test_suites_are_files_folders_and_the_gallery() -> None:
 def test_scenarios_of_one_name_are_told_apart() -> None:
     pair = [scenario(), scenario()]
     assert [row.game for row in nng.compare(pair, ["km"]).rows] == ["one", "one (2)"]
+
+
+def test_results_from_a_store_and_from_workers_can_be_pickled() -> None:
+    methods = ["picard", "complementarity"]
+    made = nng.compare(scenario(), methods, store="runs")
+    for rows in (
+        made.rows,
+        nng.compare(scenario(), methods, store="runs").rows,
+        nng.compare(scenario(), methods, workers=2).rows,
+    ):
+        for row in rows:
+            again = pickle.loads(pickle.dumps(row.result))
+            assert again.to_dict() == row.result.to_dict()
+            np.testing.assert_array_equal(again.profile, row.result.profile)
+            assert again.actions.keys() == row.result.actions.keys()
