@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -110,6 +111,10 @@ class Run:
         Interrupted
             On Ctrl-C; it carries the result so far.
         """
+        # Ctrl-C may come between an end that is set and what resets it: with its context it is gone all the same.
+        return self._run() if self.max_seconds is None else copy_context().run(self._run)
+
+    def _run(self) -> Result:
         self._began = time.perf_counter()
         with (
             ends_within(self.max_seconds),

@@ -149,6 +149,20 @@ def test_the_gap_of_a_run_without_time_to_begin_is_told(monkeypatch: pytest.Monk
     np.testing.assert_array_equal(result.trace.nash_gap, [game.nash_gap(np.ones(2))])
 
 
+def test_no_end_outlives_a_run_that_is_interrupted_before_it_is_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: ends_within, *raised: object) -> None:
+        raise KeyboardInterrupt
+
+    game = ring_of_neurons()
+    monkeypatch.setattr(ends_within, "__exit__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nng.solve(game, "picard", max_seconds=60)
+    assert ending() == np.inf
+    with pytest.raises(KeyboardInterrupt):
+        nng.solve_batch(game, np.ones((2, 5)), "picard", max_seconds=60)
+    assert ending() == np.inf
+
+
 def test_what_a_callback_computes_has_no_end_and_is_not_charged() -> None:
     game, ends = ring_of_neurons(), []
     result = nng.solve(game, "picard", max_seconds=60, callback=lambda _: ends.append(ending()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -65,6 +66,10 @@ class BatchRun:
         NotApplicableError
             If the scheme cannot run on the game, or takes one start at a time.
         """
+        # As in a run from one start: an end that Ctrl-C kept from being reset goes with its context.
+        return self._run() if self.max_seconds is None else copy_context().run(self._run)
+
+    def _run(self) -> BatchResult:
         self._began = time.perf_counter()
         largest = self.game.multiplications * len(self.starts)
         with (
