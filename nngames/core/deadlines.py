@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
-from typing import Any
+from contextvars import ContextVar, copy_context
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 _ending: ContextVar[float] = ContextVar("ending", default=math.inf)
 
@@ -46,6 +48,19 @@ class ends_within:
 
     def __exit__(self, *raised: object) -> None:
         _ending.reset(self._token)
+
+
+def called_within(seconds: float | None, function: Callable[[], Result]) -> Result:
+    """Return what the function does, which has to end within so many seconds; None sets no end.
+
+    An end is set in a context of its own: Ctrl-C may come between that and what resets it.
+    """
+    return _called(seconds, function) if seconds is None else copy_context().run(_called, seconds, function)
+
+
+def _called(seconds: float | None, function: Callable[[], Result]) -> Result:
+    with ends_within(seconds):
+        return function()
 
 
 def look_ahead(seconds: float = 0.0) -> None:

@@ -112,6 +112,14 @@ def existence_proved(guarantee: Guarantee) -> bool:
     return distance or bool(witness.get("unique") or witness.get("exists"))
 
 
+def will_settle(game: Game, solver: Solver) -> bool:
+    """Whether a run is proved to reach an equilibrium in the end, however far it goes meanwhile."""
+    try:
+        return convergence_proved(game, solver) and existence_proved(solver.guarantee(game))
+    except TimeUpError:
+        return False
+
+
 def next_step(game: Game, solver: Solver, status: Status, iterations: int, residual: float) -> str:
     """Return the next thing to try, with its reason."""
     more = "a larger --max-seconds" if status is Status.MAX_SECONDS else f"--max-iterations {10 * max(iterations, 100)}"

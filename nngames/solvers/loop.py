@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextvars import copy_context
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nngames.certificates.error_bounds import error_bound
-from nngames.core.deadlines import TimeUpError, ends_within, postpone
+from nngames.core.deadlines import TimeUpError, called_within, ends_within, postpone
 from nngames.core.errors import DomainError, NotApplicableError, OptionError, check_positive
 from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
@@ -23,12 +22,11 @@ from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status, Trace
 from nngames.solvers.advice import (
     cannot_start,
-    convergence_proved,
-    existence_proved,
     left_domain,
     message_for,
     more_digits,
     no_time_to_begin,
+    will_settle,
 )
 from nngames.solvers.mixed_precision import in_one_precision, is_mixed
 from nngames.solvers.solver import Budget, Ended, Iterate, Solver, State
@@ -111,13 +109,11 @@ class Run:
         Interrupted
             On Ctrl-C; it carries the result so far.
         """
-        # Ctrl-C may come between an end that is set and what resets it: with its context it is gone all the same.
-        return self._run() if self.max_seconds is None else copy_context().run(self._run)
+        return called_within(self.max_seconds, self._run)
 
     def _run(self) -> Result:
         self._began = time.perf_counter()
         with (
-            ends_within(self.max_seconds),
             blas_threads(self.game.multiplications, self.game.size),
             np.errstate(over="ignore", invalid="ignore", divide="ignore"),
         ):
@@ -166,7 +162,11 @@ class Run:
                     return self._result(profile, residual, status)
                 # The scheme's own figure was smaller than the recomputed residual: the run goes on.
                 status = watch.stalls(state, residual, iteration)
-            elif status is not None and status in (Status.DIVERGED, Status.CYCLING) and self._will_settle():
+            elif (
+                status is not None
+                and status in (Status.DIVERGED, Status.CYCLING)
+                and will_settle(self.game, self.solver)
+            ):
                 watch.keep_going()
                 status = None
             status = status or self._budget(iteration)
@@ -225,13 +225,6 @@ class Run:
         self._evaluations += evaluations[:-1] if isinstance(evaluations, range) else evaluations[:-1].tolist()
         self._last = state
         return state, stretch.iteration + len(residuals)
-
-    def _will_settle(self) -> bool:
-        """Whether the run is proved to reach an equilibrium in the end, however far it goes meanwhile."""
-        try:
-            return convergence_proved(self.game, self.solver) and existence_proved(self.solver.guarantee(self.game))
-        except TimeUpError:
-            return False
 
     def _budget(self, iteration: int) -> Status | None:
         if iteration >= self.max_iterations:

@@ -256,12 +256,12 @@ def affine(game: Game) -> bool:
     """Whether the game's map is affine for all one can see: linear couplings and responses of one slope."""
     known = _affine.get(game)
     if known is None:
-        known = _affine[game] = isinstance(game, NetworkGame) and game.network.linear and _of_one_slope(game)
+        known = _affine[game] = (
+            isinstance(game, NetworkGame)
+            and game.network.linear
+            and all(activation.has_one_slope for activation in game.network.activations.values())
+        )
     return known
-
-
-def _of_one_slope(game: NetworkGame) -> bool:
-    return all(r.separable and r.slope_range[0] == r.slope_range[1] for r in game.network.activations.values())
 
 
 def _updated(d: Array, steps: list[Array]) -> Array:

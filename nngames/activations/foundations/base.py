@@ -91,6 +91,12 @@ class Activation(ABC):
         """The exact ends of the slope range, each a closed form or a constant with its defining equation."""
 
     @property
+    def has_one_slope(self) -> bool:
+        """Whether r is affine in each coordinate, with the same slope in all."""
+        least, most = self.slope_range
+        return self.separable and least == most
+
+    @property
     def lipschitz(self) -> float:
         """The Lipschitz constant of r; inf if there is none."""
         return max(abs(s) for s in self.slope_range)

@@ -50,11 +50,7 @@ def compiled_pass(
 
 def _is_affine(layer: Layer) -> bool:
     """Whether a layer has one dense coupling and a response of one slope."""
-    activation = layer.activation
-    if not isinstance(layer.single, DenseMap) or not activation.separable:
-        return False
-    least, most = activation.slope_range
-    return least == most
+    return isinstance(layer.single, DenseMap) and layer.activation.has_one_slope
 
 
 class Compilable:

@@ -99,15 +99,16 @@ class FusedSparseMap(FusedMap):
     @cached_property
     def in_turn(self) -> FusedSparseMap:
         """The map in the pieces in which players answer in turn, each piece at once."""
-        turned = copy(self)
-        turned._pack(min(PIECE, max(SMALLEST_PIECE, -(-self.entries // TURNS))))
-        return turned
+        return self._in_pieces(min(PIECE, max(SMALLEST_PIECE, -(-self.entries // TURNS))))
 
     @cached_property
     def one_by_one(self) -> FusedSparseMap:
         """The map in pieces of one player each."""
+        return self._in_pieces(1)
+
+    def _in_pieces(self, most: int) -> FusedSparseMap:
         turned = copy(self)
-        turned._pack(1)
+        turned._pack(most)
         return turned
 
     def arguments(self) -> tuple[Any, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nngames.core.deadlines import TimeUpError, ends_within
+from nngames.core.deadlines import TimeUpError, called_within
 from nngames.core.errors import DomainError
 from nngames.core.norms import LEAST, euclidean_length
 from nngames.core.profiles import Array
@@ -21,7 +20,7 @@ from nngames.games import Game
 from nngames.networks.compiled.loading import ran_without
 from nngames.results.batch import BatchResult, batch_message
 from nngames.results.result import Status
-from nngames.solvers.advice import convergence_proved, existence_proved
+from nngames.solvers.advice import will_settle
 from nngames.solvers.batches.problem import batched_problem
 from nngames.solvers.batches.stopping import CODES, CONVERGED, CYCLING, DIVERGED, STALLED, BatchWatch, Codes
 from nngames.solvers.fixed_point import FixedPointProblem
@@ -66,18 +65,12 @@ class BatchRun:
         NotApplicableError
             If the scheme cannot run on the game, or takes one start at a time.
         """
-        # As in a run from one start: an end that Ctrl-C kept from being reset goes with its context.
-        return self._run() if self.max_seconds is None else copy_context().run(self._run)
+        return called_within(self.max_seconds, self._run)
 
     def _run(self) -> BatchResult:
         self._began = time.perf_counter()
         largest = self.game.multiplications * len(self.starts)
-        with (
-            ends_within(self.max_seconds),
-            workspace(),
-            blas_threads(largest),
-            np.errstate(over="ignore", invalid="ignore", divide="ignore"),
-        ):
+        with workspace(), blas_threads(largest), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self._scale = self.game.scale
             self._target = self.tolerance * self._scale
             try:
@@ -169,7 +162,7 @@ class BatchRun:
                 residuals[list(missed)] = list(missed.values())
                 codes[list(missed)] = 0
         wild = (codes == DIVERGED) | (codes == CYCLING)
-        if wild.any() and self._will_settle():
+        if wild.any() and will_settle(self.game, self.scheme):
             self._watch.keep_going(wild)
             codes[wild] = 0
         return residuals
@@ -295,13 +288,6 @@ class BatchRun:
                 result.status,
             )
             self._iterations[row], self._evaluations[row] = result.iterations, result.evaluations
-
-    def _will_settle(self) -> bool:
-        """Whether every run is proved to reach an equilibrium in the end, however far it goes meanwhile."""
-        try:
-            return convergence_proved(self.game, self.scheme) and existence_proved(self.scheme.guarantee(self.game))
-        except TimeUpError:
-            return False
 
     def _result(self) -> BatchResult:
         solver, game = self.solver, self.game
