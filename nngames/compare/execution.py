@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
@@ -23,7 +24,7 @@ from nngames.results.records import record_of
 from nngames.results.result import Result, Status, empty_trace, versions
 from nngames.solvers import Guarantee, solve
 
-#: Seconds below which a warm run is made twice.
+#: Seconds for which a warm run is repeated.
 SHORT = 0.02
 
 
@@ -40,14 +41,21 @@ def run(game: Game, scheme: Scheme, arguments: Mapping[str, Any]) -> Result:
 
 
 def warm_run(game: Game, scheme: Scheme, arguments: Mapping[str, Any]) -> Result:
-    """Return the result of a run that is no first call: compiled code is loaded, and a short run is made twice.
+    """Return the result of a run that is no first call: compiled code is loaded, and a short run is repeated.
 
-    The first of the two brings the method's own code and data back into the caches, which the runs of others in between
-    have filled with theirs; the second one counts.
+    The first one brings the method's own code and data back into the caches, which the runs of others in between have
+    filled with theirs. Those that follow it until ``SHORT`` seconds have passed, one at least, are readings, of which
+    the one with the median time counts.
     """
     load_kernels()
+    began = time.perf_counter()
     result = run(game, scheme, arguments)
-    return run(game, scheme, arguments) if result.seconds < SHORT else result
+    if not result.evaluations or result.seconds >= SHORT:
+        return result
+    readings = [run(game, scheme, arguments)]
+    while time.perf_counter() - began < SHORT:
+        readings.append(run(game, scheme, arguments))
+    return sorted(readings, key=lambda reading: reading.seconds)[(len(readings) - 1) // 2]
 
 
 def without_run(

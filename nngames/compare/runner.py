@@ -56,8 +56,8 @@ def compare(
     Repetitions are interleaved: all methods make their first run, then all their second one, so that medians are
     taken under the same conditions. The first run of a method on a game in a process is told apart from the others,
     which are warm: they find its imports, compiled code (that of the extra ``fast`` too) and proofs about the game
-    done, and a run of less than 20 ms is made twice, of which the second one counts, so that it finds its own data in
-    the caches and not those of the method before.
+    done, and a run of less than 20 ms is repeated for as long, after a first one that brings its own data back into the
+    caches: what counts is the run with the median time.
 
     Parameters
     ----------

@@ -177,19 +177,49 @@ def test_repetitions_are_interleaved_and_first_calls_told_apart() -> None:
     ]
 
 
-@pytest.mark.parametrize("short", [True, False])
-def test_the_second_of_two_short_warm_runs_counts(monkeypatch: pytest.MonkeyPatch, short: bool) -> None:
-    made: list[float] = []
-    solve = execution.solve
+class Clock:
+    """A clock that runs made with it set forward by what they take."""
 
-    def timed(*arguments: Any, **options: Any) -> Any:
-        made.append((0.5 if short else 2) * execution.SHORT + 1e-4 * len(made))
-        return dataclasses.replace(solve(*arguments, **options), seconds=made[-1])
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: list[float]) -> None:
+        self.now, self.made, solve = 0.0, 0, execution.solve
 
-    monkeypatch.setattr(execution, "solve", timed)
-    comparison = nng.compare(contraction(), ["picard"], repeat=3)
-    assert [row.result.seconds for row in comparison.rows] == ([made[0], made[2], made[4]] if short else made)
-    assert len(made) == (5 if short else 3)
+        def timed(*arguments: Any, **options: Any) -> Any:
+            taken = seconds[self.made]
+            self.now, self.made = self.now + taken, self.made + 1
+            return dataclasses.replace(solve(*arguments, **options), seconds=taken)
+
+        monkeypatch.setattr(execution, "solve", timed)
+        monkeypatch.setattr(execution, "time", SimpleNamespace(perf_counter=lambda: self.now))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "counted"),
+    [
+        # The first call, then one that brings data back, and readings until 20 ms have passed.
+        ([0.5, 0.009, 0.003, 0.007, 0.002, 0.5], 0.003),
+        ([0.5, 0.009, 0.004, 0.002, 0.003, 0.005, 0.5], 0.003),
+        # One reading at least.
+        ([0.5, 0.019, 0.018, 0.5], 0.018),
+        # Long runs are made once.
+        ([0.5, 0.02, 0.5], 0.02),
+    ],
+)
+def test_the_median_of_short_warm_runs_counts(
+    monkeypatch: pytest.MonkeyPatch, seconds: list[float], counted: float
+) -> None:
+    clock = Clock(monkeypatch, seconds)
+    comparison = nng.compare(contraction(), ["picard"], repeat=2)
+    assert [row.result.seconds for row in comparison.rows] == [0.5, counted]
+    assert clock.made == len(seconds) - 1
+
+
+def test_a_warm_run_that_was_refused_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, run = [], execution.run
+    monkeypatch.setattr(execution, "run", lambda *given: asked.append(given) or run(*given))
+    comparison = nng.compare(tracking(), ["extragradient"], repeat=3)
+    assert [row.result.status for row in comparison.rows] == ["skipped"] * 3
+    # The first call is made by another name.
+    assert len(asked) == 2
 
 
 def test_seeds_give_each_game_several_runs() -> None:
