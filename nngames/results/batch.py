@@ -94,11 +94,16 @@ class BatchResult:
         }
 
 
-def batch_message(method: str, statuses: NDArray[np.object_], target: float) -> str:
-    """Return how many starts ended how, and what to do about those that did not converge."""
+def batch_message(method: str, statuses: NDArray[np.object_], target: float, alone: Counter[str] | None = None) -> str:
+    """Return how many starts ended how, and what to do about those that did not converge.
+
+    ``alone`` counts those that were run one by one, by the scheme they ended with.
+    """
     left = [(k, status) for k, status in enumerate(statuses.tolist()) if status is not Status.CONVERGED]
     converged = len(statuses) - len(left)
     said = f"{method}: {converged} of {len(statuses)} starts converged to residuals of at most {target:.2e}"
+    if alone:
+        said += f" (alone: {', '.join(f'{count} with {scheme}' for scheme, count in alone.most_common())})"
     if not left:
         return said
     counts = Counter(status for _, status in left)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -53,10 +54,13 @@ registry.discover(
 registry.discover(external, infrastructure=("formulas", "jax_library", "network_maps", "torch_library", "whole_run"))
 
 from nngames.solvers.automatic.auto import Auto, AutoRun  # noqa: E402  (needs the registry filled)
+from nngames.solvers.batches.automatic import AutoBatchRun  # noqa: E402
 from nngames.solvers.batches.mixed import MixedBatchRun  # noqa: E402
 from nngames.solvers.batches.problem import check_starts  # noqa: E402
 from nngames.solvers.batches.run import BatchRun  # noqa: E402
 from nngames.solvers.mixed_precision import is_mixed  # noqa: E402
+
+Kind = TypeVar("Kind", bound=Solver)
 
 
 def methods(external: bool = True) -> tuple[str, ...]:
@@ -92,8 +96,15 @@ def solver(method: str | Solver, **options: Any) -> Solver:
     return registry.create(method, **options) if options else _with_defaults(registry[method])
 
 
+def _automatic(options: Mapping[str, Any]) -> Auto:
+    """Return the default method. Raises OptionError if options are given."""
+    if options:
+        raise OptionError(f"auto chooses the options itself; name a method to set {', '.join(map(repr, options))}")
+    return _with_defaults(Auto)
+
+
 @cache
-def _with_defaults(kind: type[Solver]) -> Solver:
+def _with_defaults(kind: type[Kind]) -> Kind:
     """Return the solver with its default options; it is frozen, so one serves every run."""
     return kind()
 
@@ -155,10 +166,8 @@ def solve(
     given = start is not None
     profile = np.zeros(game.size) if start is None else game.space.array(start, what="start")
 
-    automatic = isinstance(method, str) and method == "auto"
-    if automatic and options:
-        raise OptionError(f"auto chooses the options itself; name a method to set {', '.join(map(repr, options))}")
-    scheme, kind = (_with_defaults(Auto), AutoRun) if automatic else (solver(method, **options), Run)
+    chosen = isinstance(method, str) and method == "auto"
+    scheme, kind = (_automatic(options), AutoRun) if chosen else (solver(method, **options), Run)
     return kind(
         game,
         scheme,
@@ -176,7 +185,7 @@ def solve(
 def solve_batch(
     game: Game,
     starts: Profile,
-    method: str | Solver = "picard",
+    method: str | Solver = "auto",
     tolerance: float = 1e-9,
     max_iterations: int = 10_000,
     max_seconds: float | None = None,
@@ -184,14 +193,16 @@ def solve_batch(
 ) -> BatchResult:
     """Solve from many starts at once: one product of matrices a layer and pass; starts that are done are dropped.
 
-    Each start goes as ``solve`` from it alone, up to the rounding of the products, and ends by the same rules.
+    With a scheme's name each start goes as ``solve`` from it alone, up to the rounding of the products, and ends by the
+    same rules. With ``auto`` all begin with plain passes, in single precision first, and a start that these do not
+    bring to an equilibrium in less time than it would take alone goes as ``solve`` from it.
 
     Parameters
     ----------
     game : Game
     starts : array_like (batch, N), or mapping player -> (batch, n_l)
     method : str or Solver
-        A scheme that does to each start what it does to it alone: picard, km, halpern, best_response with
+        ``auto``, or a scheme that does to each start what it does to it alone: picard, km, halpern, best_response with
         ``order="simultaneous"``, and the schemes on the inclusion with a constant step. With ``precision="mixed"``
         picard and km make each start's first steps in single precision.
     tolerance, max_iterations, max_seconds, **options
@@ -211,12 +222,13 @@ def solve_batch(
     game = check_game(game)
     check_stopping(tolerance, max_iterations, max_seconds)
     array = check_starts(game, starts)
+    limits = float(tolerance), int(max_iterations), max_seconds
     if isinstance(method, str) and method == "auto":
-        raise NotApplicableError("auto chooses a scheme for one start at a time: name a method, such as 'picard'")
+        return AutoBatchRun(game, _automatic(options), array, *limits).run()
     scheme = solver(method, **options)
     # Starts that were given in single precision ask for a run in it.
     kind = MixedBatchRun if is_mixed(scheme) and array.dtype == np.float64 else BatchRun
-    return kind(game, scheme, array, float(tolerance), int(max_iterations), max_seconds).run()
+    return kind(game, scheme, array, *limits).run()
 
 
 __all__ = [

@@ -1,10 +1,10 @@
 """Prints what a batch of starts costs beside the bare products: interleaved medians of processor time, one thread.
 
 The bare work is W @ X with out= for each layer and pass, on the starts whose runs still go on at that pass; a second
-figure has the bare activations on the products too. ``mixed`` is the same batch with ``precision="mixed"``, to the same
-target. Where Optimistix is installed its fixed-point iteration, compiled
-and vmapped over the starts, is measured beside ours with the same starts, the same rule and warm caches. Where Numba
-is installed, ours has its compiled parts.
+figure has the bare activations on the products too. ``auto`` is the default method, ``double`` plain passes without a
+step in single precision, both to the same target. Where Optimistix is installed its fixed-point iteration, compiled and
+vmapped over the starts, is measured beside ours with the same starts, the same rule and warm caches. Where Numba is
+installed, ours has its compiled parts.
 
 Run it with one BLAS thread: OPENBLAS_NUM_THREADS=1 python tests/benchmarks/batches.py
 """
@@ -92,11 +92,11 @@ def report(name: str, norm: float, spread: float) -> None:
     starts = rng.standard_normal((STARTS, game.size)) * np.logspace(-spread / 2, spread / 2, STARTS)[:, None]
     result = nng.solve_batch(game, starts, "picard")
     assert result.converged.all()
-    assert nng.solve_batch(game, starts, "picard", precision="mixed").converged.all()
+    assert nng.solve_batch(game, starts).converged.all()
     active = np.array([np.count_nonzero(result.evaluations > k) for k in range(result.evaluations.max())])
     functions = {
-        "ours": lambda: nng.solve_batch(game, starts, "picard"),
-        "mixed": lambda: nng.solve_batch(game, starts, "picard", precision="mixed"),
+        "auto": lambda: nng.solve_batch(game, starts),
+        "double": lambda: nng.solve_batch(game, starts, "picard"),
         "bare": bare_products(weights, active),
         "with activations": bare_products(weights, active, RESPONSES[name]),
     }
@@ -115,9 +115,9 @@ def report(name: str, norm: float, spread: float) -> None:
     shown = "  ".join(f"{key} {1e3 * seconds:8.2f} ms" for key, seconds in medians.items())
     passes = f"{result.evaluations.min()}-{result.evaluations.max()}"
     print(f"{name:5} norm {norm} spread {spread:3.1f}  passes {passes:9} {shown}")
-    for ours in ("ours", "mixed"):
+    for ours in ("auto", "double"):
         ratios = "  ".join(f"{medians[ours] / medians[key]:.3f} of {key}" for key in list(functions)[2:])
-        print(f"      {ours:5} {ratios}")
+        print(f"      {ours:6} {ratios}")
 
 
 if __name__ == "__main__":

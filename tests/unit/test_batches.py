@@ -305,8 +305,8 @@ def test_what_takes_one_start_at_a_time_says_so() -> None:
         nng.solve_batch(game, starts, "golden_ratio", adaptive=True)
     with pytest.raises(NotApplicableError, match="use the operator 'inclusion'"):
         nng.solve_batch(game, starts, "extragradient", operator="identity_minus_map")
-    with pytest.raises(NotApplicableError, match="name a method"):
-        nng.solve_batch(game, starts, "auto")
+    with pytest.raises(OptionError, match="auto chooses the options itself; name a method to set 'map'"):
+        nng.solve_batch(game, starts, map="joint")
     with pytest.raises(ShapeError, match=r"expected \(batch, 27\)"):
         nng.solve_batch(game, starts[0])
     with pytest.raises(ShapeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from nngames.core.workspace import taken, workspace
 from nngames.games import Game
 from nngames.networks.compiled.loading import ran_without
 from nngames.results.batch import BatchResult, batch_message
-from nngames.results.result import Status
+from nngames.results.result import Result, Status
 from nngames.solvers.advice import will_settle
 from nngames.solvers.batches.problem import batched_problem
 from nngames.solvers.batches.stopping import CODES, CONVERGED, CYCLING, DIVERGED, STALLED, BatchWatch, Codes
@@ -35,7 +36,13 @@ COMPILED_SHARE = 0.1
 
 
 class BatchRun:
-    """One run from many starts of ``scheme``: the solver itself, or what it is in one precision."""
+    """One run from many starts of ``scheme``: the solver itself, or what it is in one precision.
+
+    ``watch`` makes what says when runs in the block end, ``alone`` a run from a start that is not in the block.
+    """
+
+    watch: Callable[..., BatchWatch] = BatchWatch
+    alone: type[Run] = Run
 
     def __init__(
         self,
@@ -104,7 +111,7 @@ class BatchRun:
         self._rows, self._active, self._going = rows, np.ones(len(rows), bool), len(rows)
         self._spent = int(self._iterations[rows].max())
         state = self.scheme.start(problem, variables)
-        self._watch = BatchWatch(
+        self._watch = self.watch(
             self._target,
             self._scale,
             autonomous,
@@ -269,25 +276,20 @@ class BatchRun:
         self._statuses[rows] = Status.MAX_SECONDS
 
     def _run_singly(self) -> None:
+        """Run the starts that have no status yet one by one."""
         for row in self._unfinished():
             left = self._seconds_left()
-            seconds = None if left is None else max(left, 1e-9)
-            result = Run(
-                self.game,
-                self.solver,
-                self.starts[row],
-                self.tolerance,
-                self.max_iterations,
-                seconds,
-                seed=None,
-                given=False,
-            ).run()
-            self._profiles[row], self._residuals[row], self._statuses[row] = (
-                result.profile,
-                result.residual,
-                result.status,
-            )
-            self._iterations[row], self._evaluations[row] = result.iterations, result.evaluations
+            self._run_alone(int(row), None if left is None else max(left, 1e-9))
+
+    def _run_alone(self, row: int, seconds: float | None) -> Result:
+        """Run one start as ``solve`` does; what it took before counts as well."""
+        steps = self.max_iterations - int(self._iterations[row])
+        start = self.starts[row]
+        result = self.alone(self.game, self.solver, start, self.tolerance, steps, seconds, None, given=False).run()
+        self._profiles[row], self._residuals[row], self._statuses[row] = result.profile, result.residual, result.status
+        self._iterations[row] += result.iterations
+        self._evaluations[row] += result.evaluations
+        return result
 
     def _result(self) -> BatchResult:
         solver, game = self.solver, self.game
@@ -301,10 +303,13 @@ class BatchRun:
             iterations=self._iterations,
             evaluations=self._evaluations,
             seconds=seconds,
-            message=batch_message(solver.name, self._statuses, self._target),
+            message=self._message(),
             scale=self._scale,
             tolerance=self.tolerance,
             method=solver.name,
             options=solver.options,
             _guarantee=partial(solver.guarantee, game),
         )
+
+    def _message(self) -> str:
+        return batch_message(self.solver.name, self._statuses, self._target)
