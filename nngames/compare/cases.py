@@ -21,11 +21,10 @@ from nngames.results.result import Result, Status
 from nngames.solvers import registry
 from nngames.solvers.automatic.auto import Auto
 from nngames.solvers.loop import check_stopping
-from nngames.solvers.solver import check_game, no_guarantee
+from nngames.solvers.solver import MAX_ITERATIONS, TOLERANCE, check_game, no_guarantee
 
 #: What solves a game where the caller names no methods.
 DEFAULT_METHODS = ("best_response", "km", "extragradient")
-TOLERANCE, MAX_ITERATIONS = 1e-9, 10_000
 
 
 @dataclass(frozen=True)

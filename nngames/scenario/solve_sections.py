@@ -13,6 +13,7 @@ from nngames.scenario.arrays import Vector
 from nngames.scenario.choices import Choice, Chosen, NestedChoice
 from nngames.scenario.problems import shown
 from nngames.scenario.sections import Count, PlayerName, Positive, Section, findings_of, wrong, wrong_inside
+from nngames.solvers.solver import MAX_ITERATIONS, TOLERANCE
 
 MethodChoice = Annotated[Chosen, Choice(registries.solvers, key="method", also=("auto",), labelled=True)]
 CheckChoice = Annotated[Chosen, NestedChoice(registries.checks)]
@@ -66,9 +67,9 @@ class Stopping(Section):
     """When a solver stops."""
 
     tolerance: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=1e-9, description="On the residual, in units of max(1, |T(0)|)."
+        default=TOLERANCE, description="On the residual, in units of max(1, |T(0)|)."
     )
-    max_iterations: Count = 10_000
+    max_iterations: Count = MAX_ITERATIONS
     max_seconds: Positive | None = None
 
 

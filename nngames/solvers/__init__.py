@@ -17,7 +17,17 @@ from nngames.results.batch import BatchResult
 from nngames.results.result import Result
 from nngames.solvers import external
 from nngames.solvers.loop import Callback, Interrupted, Run, check_stopping
-from nngames.solvers.solver import Guarantee, Iterate, Rate, Solver, check_game, registry, solver_named
+from nngames.solvers.solver import (
+    MAX_ITERATIONS,
+    TOLERANCE,
+    Guarantee,
+    Iterate,
+    Rate,
+    Solver,
+    check_game,
+    registry,
+    solver_named,
+)
 
 registry.discover(
     sys.modules[__name__],
@@ -113,8 +123,8 @@ def solve(
     game: Game,
     method: str | Solver = "auto",
     start: Profile | None = None,
-    tolerance: float = 1e-9,
-    max_iterations: int = 10_000,
+    tolerance: float = TOLERANCE,
+    max_iterations: int = MAX_ITERATIONS,
     max_seconds: float | None = None,
     seed: Seed = None,
     callback: Callback | None = None,
@@ -186,8 +196,8 @@ def solve_batch(
     game: Game,
     starts: Profile,
     method: str | Solver = "auto",
-    tolerance: float = 1e-9,
-    max_iterations: int = 10_000,
+    tolerance: float = TOLERANCE,
+    max_iterations: int = MAX_ITERATIONS,
     max_seconds: float | None = None,
     **options: Any,
 ) -> BatchResult:

@@ -14,14 +14,12 @@ from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.results.result import Status
-from nngames.solvers.solver import Guarantee, Solver, registry
+from nngames.solvers.solver import MAX_ITERATIONS, Guarantee, Solver, registry
 
 #: Beyond this size a message does not stop to prove anything.
 LARGEST_ADVISED = 2000
 #: With more players, one simultaneous pass costs less than a sweep in which they answer one by one.
 SWEPT_PLAYERS = 200
-#: A proved bound that is not halved within so many iterations is one that nobody waits for.
-PATIENCE = 10_000
 #: A residual below this share of the profile's length is in the second half of the digits of single precision.
 SINGLE = float(np.sqrt(np.finfo(np.float32).eps))
 #: How a run ends that has used what it may.
@@ -202,9 +200,9 @@ def _is_far(game: Game, residual: float) -> bool:
 
 
 def _is_slow(guarantee: Guarantee) -> bool:
-    """Whether a proved rate leaves more than half of its bound after ``PATIENCE`` iterations."""
+    """Whether a proved rate leaves more than half of its bound after the iterations of a run: nobody waits for it."""
     rate = guarantee.rate
-    return rate is not None and rate.bound(PATIENCE, 1.0) > rate.bound(1, 1.0) / 2
+    return rate is not None and rate.bound(MAX_ITERATIONS, 1.0) > rate.bound(1, 1.0) / 2
 
 
 def _reason(game: Game, name: str, statement: str) -> str:

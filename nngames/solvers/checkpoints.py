@@ -26,7 +26,7 @@ from nngames.core.seeds import generator
 from nngames.games import Game
 from nngames.results.result import Result
 from nngames.solvers.loop import Callback, Interrupted, Run, check_stopping
-from nngames.solvers.solver import Problem, Solver, State, check_game, registry
+from nngames.solvers.solver import MAX_ITERATIONS, TOLERANCE, Problem, Solver, State, check_game, registry
 
 FORMAT = "nngames checkpoint 1"
 
@@ -77,8 +77,8 @@ def solve_with_checkpoints(
     method: Solver,
     checkpoints: Checkpoints,
     start: Profile | None = None,
-    tolerance: float = 1e-9,
-    max_iterations: int = 10_000,
+    tolerance: float = TOLERANCE,
+    max_iterations: int = MAX_ITERATIONS,
     max_seconds: float | None = None,
     seed: int | None = None,
     callback: Callback | None = None,

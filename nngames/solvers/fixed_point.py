@@ -21,12 +21,10 @@ from nngames.games import BatchView, FixedPoint, Game
 from nngames.networks import Constant
 from nngames.networks.compiled.loading import Kernels
 from nngames.networks.compiled.maps import FusedMap
-from nngames.solvers.solver import Guarantee, Problem, Rate, State, column_norms, no_guarantee, norm
+from nngames.solvers.solver import MAX_ITERATIONS, Guarantee, Problem, Rate, State, column_norms, no_guarantee, norm
 from nngames.solvers.stopping import Stretch
 
 MAPS = ("auto", "composite", "joint")
-#: The passes of a run by default, after which two bounds are compared.
-PASSES = 10_000
 
 
 def check_map(owner: str, kind: str) -> None:
@@ -245,18 +243,16 @@ def relaxed_guarantee(game: Game, kind: str, relaxation: Any) -> Guarantee:
     and the iterates converge if the sum diverges [bauschke2017, Theorem 5.15 and Proposition 5.16]. A nonexpansive R is
     the case alpha = 1.
 
-    Where both are proved, the one is told that bounds the residual by less after ``PASSES`` passes, a contraction by
-    |R x_k - x_k| <= (1 + q) |x_k - x*|: one by 1 - 1e-9 says nothing there, and averagedness with alpha = 1/2 that what
-    is left is |x_0 - x*| / sqrt(k + 1). A contraction that leaves no more than that is told without another proof.
-
-    Nonnegative networks: R is monotone and concave on the nonnegative orthant, which its values do not leave, and its
-    one fixed point is reached from everywhere (``nonnegative``; O's iterates are every L-th of T's).
+    Where both are proved, the one is told that bounds the residual by less after ``MAX_ITERATIONS`` passes, a
+    contraction by |R x_k - x_k| <= (1 + q) |x_k - x*|: one by 1 - 1e-9 says nothing there, and averagedness with
+    alpha = 1/2 that what is left is |x_0 - x*| / sqrt(k + 1). A contraction that leaves no more than that is told
+    without another proof.
     """
     if relaxation.satisfies(0.5) is None:
         return no_guarantee("the relaxation is a user's function: no property of its sequence is proved")
     found = contraction(game, kind)
     contracts = None if found is None else _by_contraction(kind, relaxation, *found)
-    if contracts is not None and _left(contracts) <= 1 / math.sqrt(PASSES + 1):
+    if contracts is not None and _left(contracts) <= 1 / math.sqrt(MAX_ITERATIONS + 1):
         return contracts
     averaged = _averaged(game, relaxation, unique=found is not None) if kind == "composite" else None
     if averaged is not None and (contracts is None or _left(averaged) < _left(contracts)):
@@ -312,9 +308,9 @@ def _by_concavity(kind: str, margin: float | None) -> Guarantee:
 
 
 def _left(guarantee: Guarantee) -> float:
-    """Return the bound on the residual after ``PASSES`` passes from a distance of 1."""
+    """Return the bound on the residual after ``MAX_ITERATIONS`` passes from a distance of 1."""
     rate: Any = guarantee.rate
-    bound = float(rate.bound(PASSES, 1.0))
+    bound = float(rate.bound(MAX_ITERATIONS, 1.0))
     return bound if rate.quantity == "residual" else (1 + guarantee.witness["factor"]) * bound
 
 

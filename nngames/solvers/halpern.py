@@ -13,10 +13,10 @@ from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import Game
 from nngames.solvers.fixed_point import Accumulated, FixedPointProblem, check_map, contraction
-from nngames.solvers.solver import Guarantee, Rate, Solver, State, no_guarantee, norm, solver_named
+from nngames.solvers.solver import MAX_ITERATIONS, Guarantee, Rate, Solver, State, no_guarantee, norm, solver_named
 
-#: A contraction by less than this is as good as none in any run that is made: 2 / (k + 1) says more.
-LEAST_GAIN = 1e-4
+#: A contraction by less than this is as good as none in a run of that length: 2 / (k + 1) says more.
+LEAST_GAIN = 1 / MAX_ITERATIONS
 
 
 @solver_named("halpern")

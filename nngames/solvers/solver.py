@@ -34,6 +34,10 @@ registry: Registry[type[Solver]] = Registry("method")
 solver_named = registry.named
 
 
+#: Where a run ends whose caller says nothing of it.
+TOLERANCE, MAX_ITERATIONS = 1e-9, 10_000
+
+
 @dataclass(frozen=True)
 class Rate:
     """A proved bound on the iterates of a scheme.

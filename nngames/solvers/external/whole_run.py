@@ -18,12 +18,22 @@ from nngames.games import FixedPoint, Game
 from nngames.results.result import Status
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.options import integer_from, number_that, share
-from nngames.solvers.solver import Budget, Ended, Guarantee, Solver, State, no_guarantee, norm
+from nngames.solvers.solver import (
+    MAX_ITERATIONS,
+    TOLERANCE,
+    Budget,
+    Ended,
+    Guarantee,
+    Solver,
+    State,
+    no_guarantee,
+    norm,
+)
 
 #: Another package rounds the map differently, so it is asked for slightly less than the target.
 ASKED = 0.99
 #: What a run is asked for outside the loop, when a person steps through it.
-UNASKED = Budget(1e-9, 10_000, None)
+UNASKED = Budget(TOLERANCE, MAX_ITERATIONS, None)
 
 
 @dataclass(frozen=True)
