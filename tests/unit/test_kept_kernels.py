@@ -55,3 +55,22 @@ def test_a_change_of_what_is_compiled_in_makes_kernels_stale(kept: Path, module:
 def test_the_kernels_read_constants_of_other_modules() -> None:
     others = {name for name in modules_read_by_kernels() if not name.split(".")[-1].startswith("fused_")}
     assert others == {"nngames.networks.compiled.maps", "nngames.networks.forms"}
+
+
+@pytest.mark.parametrize(("there", "wanted"), [(True, True), (False, False)])
+def test_the_disk_is_looked_at_when_runs_have_taken_as_long_as_loading(
+    monkeypatch: pytest.MonkeyPatch, there: bool, wanted: bool
+) -> None:
+    looks = []
+    monkeypatch.setattr(loading, "_on_disk", lambda: bool(looks.append(None)) or there)
+    process = loading._Process()
+    process.installed = True
+    assert not process.wanted()
+    process.spent = 0.99 * loading.LOADING
+    assert not process.wanted()
+    assert not looks
+    process.spent = loading.LOADING
+    assert process.wanted() == wanted
+    process.spent = loading.COMPILING
+    assert process.wanted()
+    assert len(looks) == 1

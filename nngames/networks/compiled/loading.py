@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -47,7 +47,11 @@ class _Process:
         self.kernels: Kernels | None = None
         self.spent = 0.0
         self._loading = Lock()
-        self._wanted_after = LOADING if self.installed and _on_disk() else COMPILING
+
+    @cached_property
+    def _wanted_after(self) -> float:
+        """The seconds that loading or compiling takes: a look at the disk tells, which takes a millisecond itself."""
+        return LOADING if _on_disk() else COMPILING
 
     def load(self) -> None:
         """Load the kernels from disk, or compile them and keep them there, if no other thread has by now."""
@@ -94,7 +98,7 @@ class _Process:
 
     def wanted(self) -> bool:
         """Whether runs have taken as long without the kernels as loading or compiling them takes."""
-        return self.installed and self.spent >= self._wanted_after
+        return self.installed and self.spent >= LOADING and self.spent >= self._wanted_after
 
 
 @cache
