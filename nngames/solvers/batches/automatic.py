@@ -50,6 +50,8 @@ class PayingWatch(BatchWatch):
     def stalled(self, x: Array, residuals: Array, iteration: int) -> NDArray[np.bool_] | None:
         """Return which starts need too many passes at the rate of the last half of theirs; None if none is forecast.
 
+        Too many are more than pay, and more than are left to make.
+
         From b_k to b_2k, the smallest residuals of k and of 2 k passes, it takes k; from there to the target t
         k log(b_2k / t) / log(b_k / b_2k).
         """
@@ -61,7 +63,8 @@ class PayingWatch(BatchWatch):
             return None
         # Logarithms, for quotients of residuals may be beyond all floats.
         now, earlier = np.log(self._best, dtype=np.float64), np.log(before, dtype=np.float64)
-        enough = iteration // 2 * (now - np.log(self.target)) <= self._worthwhile * (earlier - now)
+        most = min(self._worthwhile, self._max_iterations - iteration)
+        enough = iteration // 2 * (now - np.log(self.target)) <= most * (earlier - now)
         # What is no number, of residuals that are not finite, is not enough either.
         pays = (self._best < before) & enough & (iteration < LONGEST * self._worthwhile)
         return np.asarray(~pays & (self._best > self.target))
