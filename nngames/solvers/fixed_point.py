@@ -95,18 +95,18 @@ class FixedPointProblem(Problem):
     def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
         """Return the state after steps x + lambda (R(x) - x), with the residuals and passes on the way."""
         fused: Any = self.view.fused
-        x, image, residuals = state.x.copy(), state.memory.copy(), np.empty(stretch.steps)
+        x, image = state.x.copy(), state.memory.copy()
         anchor = x if stretch.anchor is None else stretch.anchor
         limits = (stretch.target, stretch.bound, stretch.anchor_residual, stretch.scale, stretch.pause)
-        numbers = np.array((self.constant, *limits))
+        numbers = np.array((self.constant, *limits, stretch.caution))
         watched = stretch.anchor is not None
-        counts = np.array(
-            [stretch.steps, stretch.iteration, watched, stretch.anchor_at, stretch.renew_at], dtype=np.int64
-        )
+        cycles = stretch.iteration, watched, stretch.anchor_at, stretch.renew_at
+        counts = np.array((stretch.steps, *cycles, stretch.relaxed), dtype=np.int64)
         shape = fused.shape
         iterates = x.reshape(shape), image.reshape(shape), anchor.reshape(shape)
         kept = np.empty((0, x.size)) if stretch.displacements is None else stretch.displacements
         displacements = kept.reshape(-1, *shape)
+        residuals = np.empty(max(stretch.steps, len(kept) + stretch.relaxed) if stretch.relaxed else stretch.steps)
         made = fused.relaxed_steps(kernels)(
             *fused.arguments(),
             *iterates,
@@ -116,8 +116,10 @@ class FixedPointProblem(Problem):
             displacements,
             *fused.refined(self.refined),
         )
+        if stretch.relaxed:
+            stretch.relaxed = int(counts[5])
         if watched:
-            _, _, _, stretch.anchor_at, stretch.renew_at = counts.tolist()
+            _, _, _, stretch.anchor_at, stretch.renew_at, _ = counts.tolist()
             stretch.anchor_residual = float(numbers[3])
         # What the next single step finds in the buffer, which may be one of the rows of those that were taken.
         buffer = self.difference if stretch.displacements is None else None
@@ -161,6 +163,10 @@ class FixedPointProblem(Problem):
         self._make_buffers(state.x)
         np.copyto(self.difference, state.memory)
         return State(np.array(state.x), state.residual, state.evaluations, state.x + state.memory)
+
+    def follow(self, other: FixedPointProblem) -> None:
+        """Go on with the buffers of a problem on the same map, which made the last state."""
+        self.difference, self._spare, self.refined = other.difference, other._spare, other.refined
 
     def relax(self, state: State, relaxation: float | Array) -> State:
         """Return the state at x + relaxation (R(x) - x); x itself stays whole, should the step be interrupted.

@@ -181,6 +181,10 @@ class Stretch:
         Takes R(x) - x of so many first states that the stretch leads to, where a step is a relaxed one.
     pause : float
         The stretch ends with the last of these states if its residual is above this.
+    relaxed : int
+        Where it would end so, it goes on with relaxation 1/2 if the displacements promise that at most so many steps
+        are needed then, each of which pays only ``caution`` of what the first ones do; 0 where it does not. A result:
+        whether it did.
     """
 
     steps: int
@@ -194,6 +198,8 @@ class Stretch:
     renew_at: int = 0
     displacements: Array | None = None
     pause: float = math.inf
+    relaxed: int = 0
+    caution: float = 1.0
 
 
 class _Returns:

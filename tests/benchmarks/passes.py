@@ -119,7 +119,8 @@ def report_compiled(n: int, layers: int, activation: str, steps: int) -> None:
     weights, biases = packed.weights.reshape(layers, n, n), packed.biases.reshape(layers, n)
 
     def ours() -> None:
-        numbers, counts = np.array([1.0, -1.0, math.inf, math.inf, 1.0, math.inf]), np.array([steps, 0, 0, 0, 1])
+        numbers = np.array([1.0, -1.0, math.inf, math.inf, 1.0, math.inf, 1.0])
+        counts = np.array([steps, 0, 0, 0, 1, 0])
         kernels.relaxed_steps(*arguments, x, image, x, numbers, counts, residuals, np.empty((0, 1, n)), *in_double)
 
     def hand() -> None:

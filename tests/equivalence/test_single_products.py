@@ -51,8 +51,8 @@ def steps(
     packed: Any = game.fixed_point(kind).fused
     x, image = np.zeros((2, *packed.shape))
     fused_kernels.evaluate(*packed.arguments(), x, image)
-    numbers = np.array([relaxation, target, 1e300, np.inf, 1.0, np.inf])
-    counts, residuals = np.array([most, 0, 0, 0, 0]), np.empty(most)
+    numbers = np.array([relaxation, target, 1e300, np.inf, 1.0, np.inf, 1.0])
+    counts, residuals = np.array([most, 0, 0, 0, 0, 0]), np.empty(most)
     displacements = np.empty((kept, *packed.shape))
     made = fused_kernels.relaxed_steps(
         *packed.arguments(), x, image, x, numbers, counts, residuals, displacements, *packed.refined(single)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from nngames.core.profiles import Array
+from nngames.networks.compiled.fused_promises import KEPT, WATCHED, relaxed_fall
 from nngames.networks.compiled.fused_scalars import compiled, exponential, hyperbolic_tangent
 from nngames.networks.compiled.maps import FROM_BASE, LARGEST_MOVE, RECURRENCE, ROUNDINGS
 from nngames.networks.forms import (
@@ -216,18 +217,22 @@ def relaxed_steps(
     above ``bound``, not finite, or close to that of the anchor, the stored iterate of the rule for cycles, which is
     renewed at powers of two.
 
+    Where it would end with the last displacement that is taken, it goes on with lambda = 1/2 if these promise that few
+    such steps are needed (``fused_promises``), and ends once they do not keep it.
+
     Parameters
     ----------
     weights, biases, parameters, stages, outputs, work, blocks
         The map and its work space.
     x, image, anchor : ndarray (1 or L, n)
-    numbers : ndarray (6,)
-        lambda, target, bound, the anchor's residual (also a result), the scale, and the residual above which it ends
-        with the last displacement that is taken.
-    counts : ndarray (5,)
+    numbers : ndarray (7,)
+        lambda, target, bound, the anchor's residual (also a result), the scale, the residual above which it ends with
+        the last displacement that is taken, and the caution with which relaxed steps are promised.
+    counts : ndarray (6,)
         The most steps, the iteration, whether cycles are watched for, and the iterations of the anchor and of its next
-        renewal (also results).
-    residuals : ndarray (at least most,)
+        renewal (also results); the steps with lambda = 1/2 that may be promised, of which 0 need no displacements and
+        else five are taken at least, and, a result, whether they were begun.
+    residuals : ndarray (at least most, and the displacements and the steps that may be promised,)
         The residuals of the new states.
     displacements : ndarray (any number, 1 or L, n)
         Takes R(x) - x of so many first new states.
@@ -247,7 +252,8 @@ def relaxed_steps(
     rows, columns = x.shape
     layers, joint = len(stages), rows > 1
     refined, since = len(singles) > 0, -1
-    for k in range(most):
+    look, pause, fall, promised, counts[5] = len(displacements), numbers[5], 0.0, counts[5], 0
+    for k in range(len(residuals)):
         iteration += 1
         for i in range(rows):
             for j in range(columns):
@@ -312,12 +318,22 @@ def relaxed_steps(
                 # The next pass tells.
                 since = -1
                 continue
-        if k + 2 == len(displacements) and (residual > numbers[5] or k + 2 == most):
+        if k + 2 == look and (residual > pause or k + 2 == most):
             # What begins from the last displacement shall know its last digits.
             since = -1
-        if not target < residual <= bound or (k + 1 == len(displacements) and residual > numbers[5]):
+        if not target < residual <= bound:
             return k + 1
-        if watched and k + 1 < most:
+        if k + 1 == look and residual > pause:
+            if promised > 0 and counts[5] == 0:
+                fall = relaxed_fall(displacements, residuals, numbers[6])
+            if not (counts[5] == 0 and math.log(residual) - math.log(target) <= promised * fall):
+                return k + 1
+            relaxation, counts[5], most, pause = 0.5, 1, k + 1 + promised, residual
+        if k + 1 == look and counts[5] != 0:
+            look, pause = look + WATCHED, pause * math.exp(-KEPT * WATCHED * fall)
+        if k + 1 >= most:
+            return k + 1
+        if watched:
             reference = numbers[3]
             near = RECURRENCE * max(reference, scale)
             if reference < math.inf and residual > 1e3 * target and abs(residual - reference) <= near:
@@ -329,7 +345,7 @@ def relaxed_steps(
                 numbers[3] = residual
                 counts[3] = iteration
                 counts[4] = 2 * iteration
-    return most
+    return len(residuals)
 
 
 def signatures() -> list[tuple[Any, Any]]:

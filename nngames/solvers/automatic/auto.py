@@ -27,9 +27,11 @@ class Auto(Solver):
        on a dense affine ring Newton's method, which solves one linear system; where the couplings are one sparse matrix
        and the kernels are loaded, spectral steps with sweeps in which players answer in turn, and without kernels plain
        spectral steps if the matrix is symmetric: plain passes come only after them.
-    2. After a few passes a forecast (``forecast``): as it says, plain passes, the Krasnoselskii-Mann scheme with
-       relaxation 1/2, Anderson acceleration, spectral steps or Newton's method. Each is forecast again from what it
-       does, and left for good unless the smallest residual so far falls by a fixed factor in every window of steps.
+    2. After a few passes a forecast (``forecast``). Where they were compiled dense ones and promise that few steps of
+       the Krasnoselskii-Mann scheme with relaxation 1/2 are needed, as on rotations, these follow without a pause for
+       as long as they keep that. Else, as the forecast says: plain passes, that scheme, Anderson acceleration, spectral
+       steps or Newton's method. Each is forecast again from what it does, and left for good unless the smallest
+       residual so far falls by a fixed factor in every window of steps.
     3. A scheme whose convergence is proved on the game, if there is one, for as long as it takes; else several in turn,
        from the best profile so far, and in the end Newton's method from a few drawn ones. Where it is not proved that
        there is an equilibrium, a limited number of pivots comes before. Now and then Newton's method is tried from

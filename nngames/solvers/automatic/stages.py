@@ -25,11 +25,14 @@ from nngames.solvers.automatic.forecast import (
     DIRECTIONS,
     DISPLACEMENTS,
     JUDGED,
+    RELAXED_CAUTION,
+    SHORT,
     Costs,
     costs_of,
     passes_before_forecast,
+    steps_to,
 )
-from nngames.solvers.automatic.judging import NEWTON_WINDOW, Judge, uninterrupted
+from nngames.solvers.automatic.judging import NEWTON_WINDOW, Judge, Promise, uninterrupted
 from nngames.solvers.automatic.last_resorts import Resort, drawn_profile, last_resorts
 from nngames.solvers.automatic.turns import (
     MEMORY,
@@ -224,7 +227,7 @@ class Course(Problem):
         """Return the state after several steps, none beyond the one that is judged; see ``Problem.several_steps``."""
         if state.residual <= self.target:
             self._remember(state)
-        turn, kept = self.turn, self.turn.displacements
+        turn, kept, relaxed = self.turn, self.turn.displacements, 0
         if not self._compiled:
             self._compiled, self._costs = True, None
             if self._appointed is not None:
@@ -237,6 +240,9 @@ class Course(Problem):
                 turn.check = turn.check if turn.count else passes_before_forecast(costs)
             elif turn.count == 0:
                 turn.check, stretch.pause = uninterrupted(costs, self.target, state.residual)
+                # No further than the loop lets it go.
+                relaxed = min(costs.relaxed, max(0, stretch.steps - DISPLACEMENTS))
+                stretch.relaxed, stretch.caution = relaxed, RELAXED_CAUTION
             else:
                 turn.check = DISPLACEMENTS
         left = turn.check - turn.count
@@ -246,6 +252,8 @@ class Course(Problem):
         stretch.bound = self._bound()
         following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
         turn.count += len(residuals)
+        if stretch.relaxed:
+            return self._after_relaxed(following, residuals, relaxed), residuals, evaluations
         if kept is not None and stretch.displacements is not None:
             if early:
                 turn.displacements = min(kept + len(residuals), len(self._rows))
@@ -256,6 +264,27 @@ class Course(Problem):
                 turn.displacements = kept + len(residuals)
                 turn.check = DISPLACEMENTS
         return self._next(following), residuals, evaluations
+
+    def _after_relaxed(self, state: State, residuals: Array, most: int) -> State:
+        """Return what follows relaxed steps, at most so many, that followed the first plain passes without a pause.
+
+        Where they did not keep their promise, neither may others from the same displacements: Newton's method follows
+        if it is short.
+        """
+        turn, scheme, count = self.turn, fast_scheme("km"), len(residuals) - DISPLACEMENTS
+        before, _, after = residuals[DISPLACEMENTS - 3 : DISPLACEMENTS].tolist()
+        self.left[turn.scheme.name] = Promise(steps_to(self.target, after, math.sqrt(after / before)), DISPLACEMENTS)
+        problem: Any = scheme.problem(self.game, self.rng)
+        problem.follow(turn.problem)
+        self.turn = Turn(scheme, problem, count, min(after, self._smallest), count=count)
+        if state.residual > self.target:
+            self._judge.learn(self._rows)
+        if state.residual <= self.target or count == most or not state.residual <= self._bound():
+            return self._next(state)
+        self._remember(state)
+        short = self.costs().newton < SHORT and "newton" not in self.left
+        why = f"residual {state.residual:.1e} after {count} steps"
+        return self._leave(state.evaluations, why, "newton" if short else None)
 
     def _next(self, following: State) -> State:
         """Return the state that follows a step of the present scheme: its own, or another's if it is left."""
