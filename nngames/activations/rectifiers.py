@@ -18,7 +18,7 @@ from nngames.activations.foundations.scalar import ScalarActivation
 from nngames.activations.foundations.slopes import SlopeEnd, rational_end
 from nngames.activations.linear import Linear, affine_prox
 from nngames.activations.numerics.affine_drive import affine_response, affine_with_error
-from nngames.activations.numerics.elementwise import of_precision, stored
+from nngames.activations.numerics.elementwise import of_precision, positive_part, stored
 from nngames.activations.numerics.flint_forms import half_square, larger, smaller
 from nngames.activations.numerics.rounding import EPS, UNDERFLOW, floating, quadratic, settle, wide
 from nngames.core.exact import rational
@@ -82,8 +82,8 @@ class Relu(ScalarActivation):
     def _response(self, v: Array, out: Array | None) -> Array:
         """Return max(0, s v + b)."""
         if self.slope == 1.0 and self.bias == 0.0:
-            return np.maximum(v, 0.0, out=out)
-        return np.maximum(affine_response(v, self.slope, self.bias, out), 0.0, out=out)
+            return positive_part(v, out)
+        return positive_part(affine_response(v, self.slope, self.bias, out), out)
 
     def _slope(self, v: Array, out: Array | None) -> Array:
         """Return s where s v + b > 0, else 0."""

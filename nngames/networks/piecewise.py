@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from nngames.core import pieces as division
 from nngames.core.operators import SparseMap
 from nngames.core.pieces import LONG, pieces
 from nngames.core.profiles import Array
+from nngames.networks.bound_passes import in_place
 
 if TYPE_CHECKING:
     from nngames.networks.layers import Layer
@@ -29,19 +31,26 @@ def answers_by_pieces(layer: Layer) -> bool:
     )
 
 
+def is_zero(x: Array) -> bool:
+    """Whether x is 0, where runs start: a product with it would take as long as any.
+
+    Of most others one piece is looked at.
+    """
+    return not any(x[piece].any() for piece in pieces(x.size))
+
+
 def answer_by_pieces(layer: Layer, x: Array, out: Array, visit: Visit | None = None) -> None:
     """Write r(b + W x) of such a layer into ``out``, both contiguous vectors, and visit each piece of it.
 
     Raises DomainError with ``out`` half written.
     """
-    weight, bias, activation = layer.single, layer.bias, layer.activation
-    # Runs start at 0, and a product with it would take as long as any.
-    moved = x.any()
+    weight, bias, respond = layer.single, layer.bias, in_place(layer.activation, division.PIECE)
+    moved = not is_zero(x)
     for piece in pieces(out.size):
         v = out[piece]
         v[...] = bias[piece]
         if moved:
             weight.add_rows(piece, x, v)  # type: ignore[union-attr]
-        activation(v, out=v)
+        respond(v, v)
         if visit is not None:
             visit(piece)

@@ -13,6 +13,9 @@ from nngames.activations.numerics.rounding import Array
 #: Entries of a block: a few temporaries of this size fit into a core's second-level cache.
 BLOCK = 32768
 
+#: From so many entries on NumPy's clip takes less time than its maximum of an array and a number.
+LONG_MAXIMUM = 2048
+
 #: For each precision a v for which e^v is large and finite.
 EXPONENT_CAP: dict[np.dtype[Any], float] = {np.dtype(np.float64): 700.0, np.dtype(np.float32): 85.0}
 
@@ -134,6 +137,14 @@ def hyperbolic_share(v: Array, width: float, out: Array | None = None) -> Array:
     half = 0.5 * np.where(large & np.isfinite(v), v, 1.0)
     share = np.where(large, half / np.hypot(half, 0.5 * width), np.where(large, 1.0, v) / np.where(large, 1.0, root))
     return stored(np.where(np.isinf(v), np.sign(v), share).astype(v.dtype), out)
+
+
+def positive_part(v: Array, out: Array | None) -> Array:
+    """Return max(0, v), into ``out`` if given, which may be v itself."""
+    if v.size < LONG_MAXIMUM:
+        return np.maximum(v, 0.0, out=out)
+    clipped: Array = v.clip(0.0, math.inf, out=out)
+    return clipped
 
 
 def of_precision(value: float, v: Array) -> Any:
