@@ -45,6 +45,7 @@ registry.discover(
         "inclusion",
         "long_anderson",
         "long_differences",
+        "long_spectral",
         "loop",
         "minimisation",
         "mixed_precision",

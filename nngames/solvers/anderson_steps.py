@@ -148,6 +148,10 @@ class AndersonProblem(SafeguardedProblem):
         """
         self._differences.fill(rows[:count])
 
+    def overwritten(self, rows: Array) -> Array:
+        """Return those of the rows that become the differences' own: of long ones as many as are kept."""
+        return rows[: self._differences.most]
+
     @property
     def fused(self) -> FusedMap | None:
         """The map for compiled steps, of type II through the Gram matrix."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nngames.certificates import verdict_of
 from nngames.certificates.figures import round_down, shown
 from nngames.core.errors import check_choice
+from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.core.workspace import aligned, taken
@@ -193,10 +194,24 @@ class FixedPointProblem(Problem):
         if self.replaces:
             batched: Any = self.view
             return State(x, batched.distances(x, spare), evaluations + 1, spare)
+        if not self._batched and x.size >= LONG:
+            return State(x, self._displaced(x, spare), evaluations + 1, spare)
         image = self._evaluate(x, spare)
         difference = np.subtract(image, x, self.difference)
         residual: Any = column_norms(difference) if self._batched else norm(difference)
         return State(x, residual, evaluations + 1, image)
+
+    def _displaced(self, x: Array, image: Array) -> float:
+        """Write R(x) into ``image`` and R(x) - x into the buffer, piece by piece, and return the norm of the latter."""
+        square = 0.0
+
+        def visit(piece: slice) -> None:
+            nonlocal square
+            part = np.subtract(image[piece], x[piece], self.difference[piece])
+            square += float(part.dot(part))
+
+        self.view.evaluate_by_pieces(x, image, visit)
+        return math.sqrt(square)
 
 
 class Accumulated:

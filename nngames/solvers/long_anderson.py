@@ -36,6 +36,8 @@ class LongAndersonProblem(AndersonProblem):
         self._spare: list[Array] = []
         #: An iterate that is not the run's own, nor is its displacement.
         self._given: Array | None = None
+        #: Rows that ``know`` took beside those of the differences, one of which may be the first displacement.
+        self._rows: Array = np.empty((0, 0))
 
     def begin(self, x0: Array) -> State:
         """Return the state at x0."""
@@ -56,11 +58,13 @@ class LongAndersonProblem(AndersonProblem):
         # In single precision squares say too little about dependence.
         self._differences.keeps_gram &= state.x.dtype == np.float64
         self._given = state.x
+        self._spare += [row for row in self._rows if not np.may_share_memory(row, state.memory)]
         return super().resume(state)
 
     def know(self, rows: Array, count: int) -> None:
         """Begin with the differences of plain passes, whose displacements are the first rows, which become its own."""
         self._differences.take_over(rows, count)
+        self._rows = rows[self._differences.most :]
 
     @property
     def fused(self) -> FusedMap | None:
@@ -77,6 +81,8 @@ class LongAndersonProblem(AndersonProblem):
             if trial is not None and trial.residual <= self.growth * self._best:
                 if state.x is not self._given:
                     self._spare += state.x, state.memory
+                elif np.may_share_memory(state.memory, self._rows):
+                    self._spare.append(state.memory)
                 self._given = None
                 return self.accept(trial)
         return self.relax(state, evaluations)

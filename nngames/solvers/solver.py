@@ -172,7 +172,8 @@ class Problem(ABC):
         """Return the state after at least one step of a stretch, and the residuals and passes of all states on the way.
 
         The passes are an array, or a range where each step makes one.
-        ``state`` and its arrays stay whole. Only called where ``fused`` is a map.
+        An interruption finds ``state`` with an iterate of the run, be it a later one. Only called where ``fused`` is a
+        map.
         """
         raise NotImplementedError
 

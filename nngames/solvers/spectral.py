@@ -13,6 +13,7 @@ import numpy as np
 from nngames.certificates import verdict_of
 from nngames.certificates.figures import shown
 from nngames.core.errors import NotApplicableError, OptionError, check_choice
+from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import FixedPoint, Game, NetworkGame
@@ -115,7 +116,12 @@ class Spectral(SafeguardedSolver):
     def problem(self, game: Game, rng: np.random.Generator) -> SpectralProblem:
         """Return the fixed-point view with the safeguard of one run."""
         if self.order == "simultaneous":
-            return SpectralProblem(game.fixed_point(self.map), self.growth)
+            view = game.fixed_point(self.map)
+            if view.size < LONG:
+                return SpectralProblem(view, self.growth)
+            from nngames.solvers.long_spectral import LongSpectralProblem
+
+            return LongSpectralProblem(view, self.growth)
         sweep = block_sweep(game.network) if isinstance(game, NetworkGame) else None
         if sweep is None:
             raise NotApplicableError(
@@ -145,6 +151,26 @@ class SpectralProblem(SafeguardedProblem):
     def __init__(self, view: FixedPoint, growth: float) -> None:
         super().__init__(view, growth)
         self.length = 1.0
+        #: An iterate that is not the run's own, nor is its displacement.
+        self._given: Array | None = None
+        #: Arrays of iterates and displacements that nothing refers to any more.
+        self._spare: list[Array] = []
+
+    def begin(self, x0: Array) -> State:
+        """Return the state at x0."""
+        state = super().begin(x0)
+        self._given = None
+        return state
+
+    def resume(self, state: State) -> State:
+        """Begin at a state of which the displacement is known, its memory, and return it."""
+        self._given = state.x
+        return super().resume(state)
+
+    def profile(self, x: Array) -> Array:
+        """Return the profile of the map's argument, which a copy follows that may take the place of spare arrays."""
+        self._spare.clear()
+        return super().profile(x)
 
     def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
         """Return the state at x + step, which takes the place of the step, or None, and the passes so far."""
@@ -156,12 +182,17 @@ class SpectralProblem(SafeguardedProblem):
         following = self.advance(state, self.length * state.memory)
         used = relaxation if self.rejected else self.length
         self.length = spectral_length(used, state.residual, state.memory, following.memory)
+        self._given = None
         return following
 
     def know(self, rows: Array, count: int) -> None:
         """Begin with the length that the last two of the first rows show, the displacements of plain passes."""
         before, after = rows[count - 2], rows[count - 1]
         self.length = spectral_length(1.0, norm(before), before, after)
+
+    def overwritten(self, rows: Array) -> Array:
+        """Return those of the rows that ``know`` writes into: none."""
+        return rows[:0]
 
     @property
     def fused(self) -> FusedMap | None:
@@ -173,9 +204,15 @@ class SpectralProblem(SafeguardedProblem):
     in_turn = False
 
     def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
-        """Return the state after compiled steps."""
+        """Return the state after compiled steps, which write into the arrays of the old one.
+
+        Those then hold the last iterate or the one before. On long ones, new arrays would take as long as a pass.
+        """
         fused: Any = self.fused
-        pairs = (state.x.copy(), state.memory.copy()), (np.empty_like(state.x), np.empty_like(state.x))
+        own = state.x, state.memory
+        if state.x is self._given:
+            own = state.x.copy(), state.memory.copy()
+        pairs = own, (self._array(state.x), self._array(state.x))
         residuals, evaluations = np.empty(stretch.steps), np.empty(stretch.steps, dtype=np.int64)
         given = stretch.target, stretch.bound, self._initial, self.growth
         numbers = np.array((*given, self._best, self._relaxation, self.length))
@@ -192,7 +229,12 @@ class SpectralProblem(SafeguardedProblem):
         self._best, self._relaxation, self.length = numbers[4:].tolist()
         _, passes, self._accepted, place, _ = counts.tolist()
         x, g = pairs[place]
+        self._given = None
+        self._spare += pairs[1 - place]
         return State(x, float(residuals[made - 1]), passes, g), residuals[:made], evaluations[:made]
+
+    def _array(self, like: Array) -> Array:
+        return self._spare.pop() if self._spare else np.empty_like(like)
 
 
 class SweepProblem(SpectralProblem):
@@ -211,11 +253,16 @@ class SweepProblem(SpectralProblem):
 
     def begin(self, x0: Array) -> State:
         """Return the state of a sweep from x0."""
-        return super().resume(self._at(np.asarray(x0, dtype=np.float64), 0))
+        return self._begun(np.asarray(x0, dtype=np.float64), 0)
 
     def resume(self, state: State) -> State:
         """Begin with a sweep from where the displacement leads, and return its state."""
-        return super().resume(self._at(state.x + state.memory, state.evaluations))
+        return self._begun(state.x + state.memory, state.evaluations)
+
+    def _begun(self, x: Array, evaluations: int) -> State:
+        state = super().resume(self._at(x, evaluations))
+        self._given = None
+        return state
 
     def know(self, rows: Array, count: int) -> None:
         """Learn nothing: displacements of plain passes are no sweeps'."""
@@ -230,9 +277,10 @@ class SweepProblem(SpectralProblem):
         return super().along(state, length - 1.0)
 
     def _at(self, x: Array, evaluations: int) -> State:
+        """Return the state of a sweep from x, whose place its displacement takes."""
         y = x.copy()
         self._sweep(y)
-        displacement = y - x
+        displacement = np.subtract(y, x, x)
         return State(y, norm(displacement), evaluations + 1, displacement)
 
 
@@ -242,7 +290,18 @@ def spectral_length(used: float, residual: float, before: Array, after: Array) -
     ``residual`` is the norm of ``before``.
     """
     change = after - before
-    curvature, square = -float(change.dot(before)), float(change.dot(change))
+    return length_by(used, residual, -float(change.dot(before)), float(change.dot(change)))
+
+
+def length_by(used: float, residual: float, curvature: float, square: float) -> float:
+    """Return the length that follows one of length ``used``, with g and y as the scheme names them.
+
+    Parameters
+    ----------
+    used : float
+    residual, curvature, square : float
+        |g|, -<y, g> and |y|^2.
+    """
     if not (curvature > 0 and square > 0):
         return 1.0
     long, short = used * residual * residual / curvature, used * curvature / square

@@ -150,7 +150,7 @@ def test_relaxed_steps_go_on_from_where_the_sweep_began() -> None:
     played = game(100, norm=0.9)
     problem: Any = nng.solver("spectral", order="sequential").problem(played, np.random.default_rng(0))
     x = np.random.default_rng(4).standard_normal(100)
-    state = problem.begin(x)
+    state = problem.begin(x.copy())
     pieces = [tuple(piece) for piece in problem.fused.pieces[:, :2].tolist()]
     y = swept(played.network, x, pieces)
     np.testing.assert_allclose(state.x, y, atol=1e-13)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nngames.core.operators import DenseMap
-from nngames.core.pieces import pieces
+from nngames.core.pieces import LONG, pieces
 from nngames.core.profiles import Array
 from nngames.networks.compiled.loading import Kernels, kernels
 from nngames.networks.compiled.maps import FusedMap, columns_of
-from nngames.networks.compiled.sparse_map import PIECE, FusedSparseMap
+from nngames.networks.compiled.sparse_map import PIECE, FusedSparseMap, only_read
+from nngames.networks.piecewise import is_zero
 
 if TYPE_CHECKING:
     from nngames.networks.layers import Layer
@@ -112,7 +113,8 @@ class CompiledSparsePass:
 
     def __call__(self, x: Array, out: Array) -> Array:
         """Write R(x) into ``out``."""
-        self._evaluate(*self._fused.arguments(), x if x.flags.carray else x.copy(), out)
+        x = x if x.flags.carray else x.copy()
+        self._evaluate(*self._arguments(x), x, out)
         return out
 
     def outputs(self, x: Array, out: Array) -> Array:
@@ -121,9 +123,17 @@ class CompiledSparsePass:
 
     def visited(self, x: Array, out: Array, visit: Visit) -> None:
         """Write R(x) into ``out`` and visit each piece of it."""
-        *network, all_pieces, order, work, answers = self._fused.arguments()
         x = x if x.flags.carray else x.copy()
+        *network, all_pieces, order, work, answers = self._arguments(x)
         for piece in pieces(len(out)):
             some = all_pieces[piece.start // PIECE : -(-piece.stop // PIECE)]
             self._evaluate(*network, some, order, work, answers, x, out)
             visit(piece)
+
+    def _arguments(self, x: Array) -> tuple[Any, ...]:
+        """Return the kernel's first arguments; at a long 0 those of a matrix of empty rows, which begin at its bits."""
+        starts, *others = self._fused.arguments()
+        bits: Any = x.view(np.int32)
+        if len(x) >= LONG and is_zero(bits):
+            starts = only_read(bits[: len(starts)])
+        return starts, *others

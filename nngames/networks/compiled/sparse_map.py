@@ -52,7 +52,7 @@ class FusedSparseMap(FusedMap):
     def __init__(self, matrix: Any, bias: Array, forms: Sequence[tuple[slice, Form]]) -> None:
         self._forms = forms
         places = (np.asarray(array, dtype=np.int32) for array in (matrix.indptr, matrix.indices))
-        self._network = [_only_read(array) for array in (*places, matrix.data, bias)]
+        self._network = [only_read(array) for array in (*places, matrix.data, bias)]
         self.shape = (bias.size,)
         self.multiplications, self.entries = int(matrix.nnz), bias.size
         self._pack(PIECE)
@@ -125,7 +125,7 @@ class FusedSparseMap(FusedMap):
         return kernels.sparse_relaxed_steps
 
 
-def _only_read(array: Any) -> Any:
+def only_read(array: Any) -> Any:
     """Return a contiguous view of an array that may only be read: the type that the kernels are compiled for."""
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False

@@ -93,6 +93,8 @@ class Course(Problem):
     #: The scheme's problem, its variables and their displacement, where they are known.
     _best: tuple[Problem | None, Array, Array | None]
     _start: Array
+    #: The last copy of long variables that nobody else has.
+    _copy: Array | None = None
 
     def __init__(self, game: Game, rng: np.random.Generator) -> None:
         self.game, self.rng = game, rng
@@ -194,9 +196,6 @@ class Course(Problem):
         turn, problem = self.turn, self.turn.problem
         if turn.count == 0:
             turn.check = passes_before_forecast(self.costs())
-            # The next step but one writes into the first state.
-            best, x, displacement = self._best
-            self._best = best, np.array(x), displacement
         if kept == len(self._rows):
             # The run did not end at the state: its recomputed residual is above the target.
             return self._judged(state)
@@ -410,20 +409,24 @@ class Course(Problem):
             rows, known = self._rows, self._judge.known
             if isinstance(problem, REMEMBERING) and known is not None:
                 if x.size >= LONG:
-                    # The rows become the scheme's own or nobody's, so that nothing takes as much room again.
-                    displacement = np.array(displacement)
+                    # The rows become the scheme's own, so that nothing takes as much room again.
+                    if np.may_share_memory(displacement, problem.overwritten(rows)):
+                        displacement = np.array(displacement)
                     self._best, self._judge.known, self._rows = (problem, x, None), None, NO_ROWS
                 problem.know(rows, len(known))
+            # The scheme may keep it.
+            self._copy = None
             state = problem.resume(State(x, self._smallest, evaluations, displacement))
         else:
-            state = scheme.start(problem, problem.restrict(self.best_profile() if profile is None else profile))
+            profile = self.best_profile() if profile is None else profile
+            state = scheme.start(problem, problem.restrict(profile))
             state.evaluations += evaluations
         self.turn = Turn(scheme, problem, check, state.residual)
         if plain:
             self._rows, self.turn.displacements = problem.rows, 1
             if state.residual < self._smallest:
-                # It is whole until the step after the next one.
-                self._take(state.residual, state.x, problem.difference)
+                # The steps write into the state, but not into the profile.
+                self._take(state.residual, problem.view.restrict(profile), problem.difference)
         elif not self._smallest <= state.residual:
             self._remember(state)
         self.turn.before = self._smallest
@@ -445,7 +448,17 @@ class Course(Problem):
                 displacement = None
             else:
                 displacement = known_displacement(problem, state)
-            self._take(state.residual, np.array(state.x), displacement)
+            self._take(state.residual, self._copied(state.x), displacement)
+
+    def _copied(self, x: Array) -> Array:
+        """Return a copy of x, in the room of the last copy where that is long and ends with it."""
+        last, place = self._copy, self._best[1]
+        if last is not None and last is place and last.shape == x.shape and last.dtype == x.dtype:
+            np.copyto(last, x)
+            return last
+        copy = np.array(x)
+        self._copy = copy if x.size >= LONG else None
+        return copy
 
     def _take(self, residual: float, x: Array, displacement: Array | None) -> None:
         """Take these variables, which nobody writes into, and their displacement, if it is known, for the best ones."""

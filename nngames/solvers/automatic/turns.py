@@ -21,7 +21,7 @@ from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.newton import keeps_factors
 from nngames.solvers.safeguard import SafeguardedProblem
 from nngames.solvers.solver import Problem, Solver, State, registry
-from nngames.solvers.spectral import SweepProblem
+from nngames.solvers.spectral import SpectralProblem, SweepProblem
 from nngames.solvers.turn_order import forward_pass
 
 #: Passes of at most these seconds are not worth the plain ones before a forecast where influence is mutual.
@@ -64,6 +64,9 @@ def known_displacement(problem: Problem, state: State) -> Array | None:
         return None
     if isinstance(problem, FixedPointProblem):
         return np.array(problem.difference) if state.x.dtype == np.float64 else None
+    if isinstance(problem, SpectralProblem):
+        # Compiled steps write into the arrays of a state.
+        return np.array(state.memory)
     return state.memory if isinstance(problem, SafeguardedProblem) else None
 
 

@@ -1,0 +1,85 @@
+"""The steps of the spectral scheme on long iterates, in one sweep beside the pass itself, in arrays that are kept."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nngames.core import pieces as division
+from nngames.core.pieces import pieces
+from nngames.core.profiles import Array
+from nngames.games import FixedPoint
+from nngames.solvers.solver import State
+from nngames.solvers.spectral import SpectralProblem, length_by
+
+
+class LongSpectralProblem(SpectralProblem):
+    """The problem whose passes are followed piece by piece: the sums of which the next length is made find each piece.
+
+    Two iterates and their displacements take turns in the same arrays: new ones for each step would take as long as a
+    tenth of a pass.
+    """
+
+    def __init__(self, view: FixedPoint, growth: float) -> None:
+        super().__init__(view, growth)
+        self._before: State | None = None
+        #: -<y, g> and |y|^2 of the last pass.
+        self._curvature, self._square = 0.0, 0.0
+        self._change = np.empty(min(view.size, division.PIECE))
+        self._rows: Array = np.empty((0, 0))
+
+    def know(self, rows: Array, count: int) -> None:
+        """Begin with the length that the last two of the first rows show; all of them become its own."""
+        super().know(rows, count)
+        self._rows = rows
+
+    def resume(self, state: State) -> State:
+        """Begin at a state of which the displacement is known, its memory, and return it."""
+        self._spare += [row for row in self._rows if not np.may_share_memory(row, state.memory)]
+        self._rows = np.empty((0, 0))
+        return super().resume(state)
+
+    def move(self, state: State) -> State:
+        """Return the state after the step, or the relaxed one."""
+        used, following = self.length, None
+        self._before, evaluations = state, state.evaluations
+        # A length is positive.
+        if self.allowed(state, used * state.residual):
+            trial, evaluations = self.tried(self.along(state, used), evaluations)
+            if trial is not None and trial.residual <= self.growth * self._best:
+                following = self.accept(trial)
+        if following is None:
+            used = self._relaxation
+            following = self.relax(state, evaluations)
+        self.length = length_by(used, state.residual, self._curvature, self._square)
+        if state.x is not self._given:
+            self._spare += state.x, state.memory
+        self._given = self._before = None
+        return following
+
+    def along(self, state: State, length: float) -> Array:
+        """Return x + length g."""
+        x = self._array(state.x)
+        for piece in pieces(x.size):
+            part = np.multiply(state.memory[piece], length, x[piece])
+            part += state.x[piece]
+        return x
+
+    def _at(self, x: Array, evaluations: int) -> State:
+        displacement, before, square = self._array(x), self._before, 0.0
+        self._curvature = self._square = 0.0
+
+        def visit(piece: slice) -> None:
+            nonlocal square
+            part = displacement[piece]
+            part -= x[piece]
+            square += float(part.dot(part))
+            if before is not None:
+                old = before.memory[piece]
+                change = np.subtract(part, old, self._change[: part.size])
+                self._curvature -= float(change.dot(old))
+                self._square += float(change.dot(change))
+
+        self.view.evaluate_by_pieces(x, displacement, visit)
+        return State(x, math.sqrt(square), evaluations + 1, displacement)

@@ -1,0 +1,233 @@
+"""Long iterates: passes that are followed piece by piece, arrays that are used again, passes that are not made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import nngames as nng
+from nngames.core import pieces
+from nngames.networks import piecewise
+from nngames.networks.compiled import fused_sparse, single_pass
+from nngames.solvers import anderson, fixed_point, loop, safeguard, spectral
+from nngames.solvers.automatic import forecast, stages, turns
+from nngames.solvers.long_spectral import LongSpectralProblem
+from nngames.solvers.solver import State
+from nngames.solvers.stopping import Stretch
+
+
+@pytest.fixture
+def long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Treat all iterates as long ones, in pieces that do not divide them."""
+    for module in (anderson, fixed_point, piecewise, single_pass, spectral, stages):
+        monkeypatch.setattr(module, "LONG", 1)
+    monkeypatch.setattr(pieces, "PIECE", 7)
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The kernels in use: compiled with Numba, interpreted without."""
+    steps = {"sparse_relaxed_steps": fused_sparse.relaxed_steps, "spectral_steps": fused_sparse.spectral_steps}
+    kernels = SimpleNamespace(**steps, sparse_evaluate=fused_sparse.evaluate)
+    monkeypatch.setattr(loop, "installed", lambda: True)
+    monkeypatch.setattr(loop, "kernels", lambda limited: kernels)
+    with np.errstate(all="ignore"):
+        yield kernels
+
+
+def weights(n: int, norm: float, symmetric: bool = True) -> Any:
+    """Return a sparse matrix (n, n) of that norm."""
+    rng = np.random.default_rng(n)
+    entries = sparse.csr_array((rng.standard_normal(4 * n), rng.integers(0, n, (2, 4 * n))), shape=(n, n))
+    entries = entries + entries.T if symmetric else entries
+    return (entries * (norm / np.linalg.norm(entries.toarray(), 2))).tocsr()
+
+
+def layer(n: int, activation: Any = "relu", norm: float = 0.9, symmetric: bool = True) -> nng.NetworkGame:
+    """Return the game of a sparse layer that feeds itself."""
+    bias = np.random.default_rng(1).uniform(-0.5, 1.5, n)
+    return nng.Network.recurrent(weights(n, norm, symmetric), bias, activation).game()
+
+
+# Passes that are not made
+
+
+def test_a_compiled_pass_at_zero_makes_no_product(compiled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would meet entries that are no numbers."""
+    monkeypatch.setattr(single_pass, "LONG", 40)
+    n, entries = 40, weights(40, 0.9)
+    network = nng.Network.recurrent(entries, np.linspace(-1, 1, n), "tanh")
+    network.weights[1, 1].matrix.data[:] = np.nan
+    passed = single_pass.CompiledSparsePass(network.composite.fused, compiled)
+    expected = np.tanh(network.biases[1])
+    np.testing.assert_allclose(passed(np.zeros(n), np.empty(n)), expected, rtol=1e-15)
+    out = np.empty(n)
+    passed.visited(np.zeros(n), out, lambda piece: None)
+    np.testing.assert_allclose(out, expected, rtol=1e-15)
+    for x in (np.full(n, -0.0), np.eye(n)[n - 1]):
+        assert np.isnan(passed(x, out)).any()
+    shorter = nng.Network.recurrent(weights(39, 0.9), np.ones(39), "tanh")
+    shorter.weights[1, 1].matrix.data[:] = np.nan
+    passed = single_pass.CompiledSparsePass(shorter.composite.fused, compiled)
+    assert np.isnan(passed(np.zeros(39), np.empty(39))).any()
+
+
+# Steps piece by piece
+
+
+@pytest.mark.parametrize(("norm", "growth", "symmetric"), [(0.9, 100.0, True), (3.0, 1.0, False), (1.5, 4.0, False)])
+def test_long_spectral_steps_are_the_steps(
+    request: pytest.FixtureRequest, norm: float, growth: float, symmetric: bool
+) -> None:
+    """Where the map expands and is far from symmetric, proposals fail and relaxed steps take their place."""
+    game = layer(50, "arctan", norm, symmetric)
+    scheme: Any = nng.solver("spectral", growth=growth)
+    found = []
+    for way in ("whole", "long"):
+        if way == "long":
+            request.getfixturevalue("long")
+        problem = scheme.problem(game, np.random.default_rng(0))
+        assert isinstance(problem, LongSpectralProblem) == (way == "long")
+        state, trace, refused = problem.begin(np.linspace(-1, 1, 50)), [], 0
+        for _ in range(9):
+            state = scheme.step(problem, state)
+            refused += problem.rejected
+            trace.append((state.residual, problem.length, state.evaluations))
+        found.append((np.array(trace), state.x.copy(), state.memory.copy(), refused))
+    for whole, pieced in zip(*found, strict=True):
+        np.testing.assert_allclose(pieced, whole, rtol=1e-7, atol=1e-12)
+    assert (found[0][3] > 0) == (growth == 1.0)
+
+
+@pytest.mark.usefixtures("long")
+def test_long_plain_steps_are_the_steps() -> None:
+    game = layer(50, "arctan")
+    problem: Any = nng.solver("km", relaxation=0.6).problem(game, np.random.default_rng(0))
+    state = problem.start(np.linspace(-1, 1, 50))
+    x = state.x.copy()
+    for _ in range(5):
+        g = game.residuals(x)
+        np.testing.assert_allclose(problem.difference, g, atol=1e-14)
+        assert state.residual == pytest.approx(np.linalg.norm(g))
+        state, x = problem.relax(state, 0.6), x + 0.6 * g
+        np.testing.assert_allclose(state.x, x, atol=1e-13)
+
+
+# Arrays that are used again
+
+
+@pytest.mark.usefixtures("long")
+def test_long_spectral_steps_take_turns_in_two_pairs_of_arrays() -> None:
+    game = layer(50)
+    scheme: Any = nng.solver("spectral")
+    problem = scheme.problem(game, np.random.default_rng(0))
+    given = State(np.linspace(0, 1, 50), 1.0, 3, game.residuals(np.linspace(0, 1, 50)))
+    kept, state = (given.x.copy(), given.memory.copy()), problem.resume(given)
+    arrays = []
+    for _ in range(8):
+        state = scheme.step(problem, state)
+        arrays += [state.x, state.memory]
+    assert len({id(array) for array in arrays}) == 4
+    # The run goes on from what others know.
+    np.testing.assert_array_equal(given.x, kept[0])
+    np.testing.assert_array_equal(given.memory, kept[1])
+
+
+@pytest.mark.usefixtures("long")
+def test_long_spectral_steps_write_into_the_rows_of_the_plain_ones() -> None:
+    game = layer(50)
+    rows = np.random.default_rng(0).standard_normal((5, 50))
+    problem: Any = nng.solver("spectral").problem(game, np.random.default_rng(0))
+    assert not problem.overwritten(rows).size
+    problem.know(rows, 4)
+    first, state = rows[3].copy(), problem.resume(State(np.zeros(50), np.linalg.norm(rows[3]), 4, rows[3]))
+    following = problem.move(state)
+    np.testing.assert_array_equal(rows[3], first)
+    for _ in range(4):
+        assert np.shares_memory(following.x, rows)
+        assert np.shares_memory(following.memory, rows)
+        following = problem.move(following)
+    np.testing.assert_array_equal(rows[3], first)
+
+
+@pytest.mark.usefixtures("long")
+def test_long_accelerated_steps_use_the_row_that_is_none_of_a_difference() -> None:
+    game = layer(50)
+    rows = np.random.default_rng(0).standard_normal((5, 50))
+    problem: Any = nng.solver("anderson", memory=4).problem(game, np.random.default_rng(0))
+    # The first four become the differences, in single precision.
+    assert np.shares_memory(problem.overwritten(rows), rows[3])
+    assert not np.shares_memory(problem.overwritten(rows), rows[4])
+    problem.know(rows, 5)
+    state, used = problem.resume(State(np.zeros(50), np.linalg.norm(rows[4]), 5, rows[4])), []
+    for _ in range(4):
+        state = problem.accelerate(state)
+        used.append(np.shares_memory(state.x, rows[4]) or np.shares_memory(state.memory, rows[4]))
+    assert any(used)
+
+
+@pytest.mark.parametrize("order", ["simultaneous", "sequential"])
+def test_compiled_spectral_steps_take_turns_in_two_pairs_of_arrays(compiled: Any, order: str) -> None:
+    game = layer(50)
+    scheme: Any = nng.solver("spectral", order=order)
+    problem = scheme.problem(game, np.random.default_rng(0))
+    state, arrays, kept = problem.begin(np.linspace(0, 1, 50)), [], []
+    for steps in (3, 2, 1, 4):
+        stretch = Stretch(steps, 0, 0.0, np.inf, 1.0)
+        # What was remembered of a state stays whole.
+        kept.append((known := turns.known_displacement(problem, state), None if known is None else known.copy()))
+        state, _, _ = problem.several_steps(compiled, state, stretch)
+        arrays += [state.x, state.memory]
+    assert len({id(array) for array in arrays}) <= 4
+    for known, copied in kept:
+        np.testing.assert_array_equal(known, copied)
+
+
+def test_compiled_spectral_steps_leave_what_others_know(compiled: Any) -> None:
+    game = layer(50)
+    problem: Any = nng.solver("spectral").problem(game, np.random.default_rng(0))
+    given = State(np.linspace(0, 1, 50), 1.0, 3, game.residuals(np.linspace(0, 1, 50)))
+    kept, state = (given.x.copy(), given.memory.copy()), problem.resume(given)
+    for _ in range(3):
+        state, _, _ = problem.several_steps(compiled, state, Stretch(2, 0, 0.0, np.inf, 1.0))
+    np.testing.assert_array_equal(given.x, kept[0])
+    np.testing.assert_array_equal(given.memory, kept[1])
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize(("name", "method"), [("clearing", "anderson"), ("public_goods", "spectral")])
+def test_the_best_profile_has_one_copy(monkeypatch: pytest.MonkeyPatch, name: str, method: str) -> None:
+    """Each takes the place of the last, but not of what a scheme began with, nor of the start."""
+    accelerated = 1.05e-2 if method == "anderson" else 1.0
+    monkeypatch.setattr(stages, "costs_of", lambda game, compiled: forecast.Costs(1e-2, accelerated, 1e3, 1.01e-2))
+    monkeypatch.setattr(turns, "SHORT_PASSES", 0.0)
+    game = nng.Network.generate(name, 1, size=500).game()
+    start = np.linspace(0.1, 0.9, 500)
+    given, best, resumed = start.copy(), [], []
+    take, resume = stages.Course._take, safeguard.SafeguardedProblem.resume
+
+    def taken(self: stages.Course, residual: float, x: Any, displacement: Any) -> None:
+        take(self, residual, x, displacement)
+        best.append(x)
+        assert game.residual(x) == pytest.approx(residual, rel=1e-6)
+
+    def begun(self: Any, state: State) -> State:
+        resumed.append((state.x, state.x.copy()))
+        return resume(self, state)
+
+    monkeypatch.setattr(stages.Course, "_take", taken)
+    monkeypatch.setattr(safeguard.SafeguardedProblem, "resume", begun)
+    result = nng.solve(game, start=start)
+    assert result.converged
+    assert result.method == f"auto:{method}"
+    assert np.shares_memory(best[0], start)
+    np.testing.assert_array_equal(start, given)
+    assert resumed
+    for x, copied in resumed:
+        np.testing.assert_array_equal(x, copied)
+    assert len({id(x) for x in best}) < len(best)
