@@ -220,6 +220,10 @@ class CompositeMap(FixedPoint):
         last[...] = x
         return profile, residual, self._composite.rounding(profile)
 
+    def apart(self, x: Array) -> float | None:
+        """Return how far |O(x) - x| may be from |T(x) - x|, of the one layer there is."""
+        return self._composite.rounding(x) if self._whole else None
+
     def rounding(self, profiles: Array) -> float:
         """Return how far the layers' answers may be from those that columns tell, which count as exact."""
         if self._whole or profiles.dtype != np.float64:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nngames.certificates import verdict_of
 from nngames.certificates.figures import round_down, shown
 from nngames.core.errors import check_choice
+from nngames.core.norms import euclidean_length
 from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
@@ -142,6 +143,11 @@ class FixedPointProblem(Problem):
         """Return a fresh profile of the map's argument and the game's residual with its rounding, if one pass tells."""
         return self.view.told(x)
 
+    def passed(self, state: State) -> tuple[Array, float, float] | None:
+        """Return the profile of the iterate, and how far its image is from it, with its rounding."""
+        # The difference of the last pass is still in the buffer.
+        return displaced(self, state.x, self.difference)
+
     def start(self, x0: Array) -> State:
         """Return the state at x0; its memory is the map's value there."""
         if self._batched and self.constant == 1.0:
@@ -212,6 +218,15 @@ class FixedPointProblem(Problem):
 
         self.view.evaluate_by_pieces(x, image, visit)
         return math.sqrt(square)
+
+
+def displaced(problem: Any, x: Array, displacement: Array) -> tuple[Array, float, float] | None:
+    """Return the profile of x, |R(x) - x| and how far the game's residual may be from it.
+
+    None where the argument of R is not the profile, or in single precision.
+    """
+    rounding = problem.view.apart(x) if x.dtype == np.float64 else None
+    return None if rounding is None else (np.array(problem.profile(x)), euclidean_length(displacement), rounding)
 
 
 class Accumulated:

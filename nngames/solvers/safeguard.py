@@ -31,7 +31,7 @@ from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import FixedPoint, Game
 from nngames.networks.bound_passes import BoundPass
-from nngames.solvers.fixed_point import contraction
+from nngames.solvers.fixed_point import contraction, displaced
 from nngames.solvers.options import number_that
 from nngames.solvers.solver import Guarantee, Problem, Solver, State, no_guarantee, norm
 
@@ -65,6 +65,10 @@ class DisplacementProblem(Problem):
     def profile(self, x: Array) -> Array:
         """Return the profile of the map's argument."""
         return self.view.profile(x)
+
+    def passed(self, state: State) -> tuple[Array, float, float] | None:
+        """Return the profile of the iterate, and the length of its displacement, with its rounding."""
+        return displaced(self, state.x, state.memory)
 
     def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
         """Return the state at x + step, or None where the map is undefined or not finite, and the passes so far."""

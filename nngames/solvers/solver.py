@@ -216,6 +216,13 @@ class Problem(ABC):
         """Return a fresh profile of the variables and the game's residual with its rounding, where one pass tells."""
         return None
 
+    def passed(self, state: State) -> tuple[Array, float, float] | None:
+        """Return what ``told`` does, but from the last pass, R(x) - x in the state's own arrays.
+
+        None where the pass was none of the game's residual at x. Only asked of a state that no step has followed yet.
+        """
+        return None
+
 
 class Solver(ABC):
     """A scheme: frozen hyperparameters with ``start`` and ``step``; the loop owns everything else.

@@ -267,6 +267,9 @@ class SweepProblem(SpectralProblem):
     def know(self, rows: Array, count: int) -> None:
         """Learn nothing: displacements of plain passes are no sweeps'."""
 
+    def passed(self, state: State) -> None:
+        """Return nothing: the pass was no joint one, and from another iterate."""
+
     def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
         """Return the state of a sweep from x + step, which takes the place of the step, or None, and the passes."""
         step -= state.memory

@@ -3,7 +3,8 @@
 With ``target`` = tolerance * scale and r_k the undamped residual of iterate k:
 
 converged
-    r_k <= target; the loop then recomputes the residual at the profile it returns and goes on if that is larger.
+    r_k <= target; the loop then recomputes the residual at the profile it returns and goes on if that is larger. Where
+    a pass is dear it may be the length of R(x) - x that the last pass, from that very profile, left behind.
 not_finite
     an entry of the iterate, or r_k, is NaN or infinite.
 diverged

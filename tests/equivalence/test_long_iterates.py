@@ -24,7 +24,7 @@ from nngames.solvers.stopping import Stretch
 @pytest.fixture
 def long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Treat all iterates as long ones, in pieces that do not divide them."""
-    for module in (anderson, fixed_point, piecewise, single_pass, spectral, stages):
+    for module in (anderson, fixed_point, loop, piecewise, single_pass, spectral, stages):
         monkeypatch.setattr(module, "LONG", 1)
     monkeypatch.setattr(pieces, "PIECE", 7)
 
@@ -54,6 +54,19 @@ def layer(n: int, activation: Any = "relu", norm: float = 0.9, symmetric: bool =
     return nng.Network.recurrent(weights(n, norm, symmetric), bias, activation).game()
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, game: nng.NetworkGame) -> list[int]:
+    """Return a list that grows with each pass that the game makes to tell its residuals."""
+    made: list[int] = []
+    original = type(game).residuals
+
+    def residuals(self: Any, profile: Any) -> Any:
+        made.append(1)
+        return original(self, profile)
+
+    monkeypatch.setattr(type(game), "residuals", residuals)
+    return made
+
+
 # Passes that are not made
 
 
@@ -75,6 +88,67 @@ def test_a_compiled_pass_at_zero_makes_no_product(compiled: Any, monkeypatch: py
     shorter.weights[1, 1].matrix.data[:] = np.nan
     passed = single_pass.CompiledSparsePass(shorter.composite.fused, compiled)
     assert np.isnan(passed(np.zeros(39), np.empty(39))).any()
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("picard", {}), ("km", {"relaxation": 0.7}), ("anderson", {}), ("spectral", {}), ("auto", {})],
+)
+def test_the_pass_that_ends_a_run_is_not_made_again(
+    monkeypatch: pytest.MonkeyPatch, method: str, options: dict[str, Any]
+) -> None:
+    game = layer(60)
+    assert game.scale > 1
+    made = counted(monkeypatch, game)
+    result = nng.solve(game, method, **options)
+    assert result.converged
+    assert not made
+    assert result.residual == pytest.approx(game.residual(result.profile), rel=1e-6)
+    assert result.residual == pytest.approx(result.trace.residual[-1], rel=1e-12)
+
+
+@pytest.mark.usefixtures("long")
+def test_compiled_steps_end_without_another_pass(monkeypatch: pytest.MonkeyPatch, compiled: Any) -> None:
+    game = layer(60)
+    assert game.scale > 1
+    made = counted(monkeypatch, game)
+    result = nng.solve(game, "picard")
+    assert result.converged
+    assert not made
+    assert result.residual == pytest.approx(game.residual(result.profile), rel=1e-6)
+    # A sweep tells nothing of the residual where it ends.
+    assert nng.solve(game, "spectral", order="sequential").converged
+    assert len(made) == 2
+
+
+@pytest.mark.usefixtures("long")
+def test_residuals_of_which_rounding_decides_are_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Next to the target, on rings of several layers, and in single precision."""
+    game = layer(60)
+    problem: Any = nng.solver("picard").problem(game, np.random.default_rng(0))
+    start = np.linspace(0, 1, 60)
+    residual, scale = game.residual(start), game.scale
+    # The rule at the start, whose residual is just below the target and well below it.
+    for share, passes in ((0.9999, 1), (0.99, 0)):
+        made = counted(monkeypatch, game)
+        assert nng.solve(game, "picard", start=start, tolerance=residual / (share * scale)).iterations == 0
+        assert len(made) == passes
+    state = problem.start(start.copy())
+    assert problem.passed(state)[1] == pytest.approx(residual)
+    single = problem.start(start.astype(np.float32))
+    assert problem.passed(single) is None
+    ring = nng.Network.ring([weights(60, 0.9)] * 2, [np.ones(60)] * 2, ["relu"] * 2).game()
+    problem = nng.solver("anderson").problem(ring, np.random.default_rng(0))
+    assert problem.passed(problem.begin(np.zeros(60))) is None
+
+
+def test_short_runs_recompute_their_residual(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = layer(60)
+    assert game.scale > 1
+    made = counted(monkeypatch, game)
+    assert nng.solve(game, "picard").converged
+    assert len(made) == 1
 
 
 # Steps piece by piece
@@ -169,6 +243,13 @@ def test_long_accelerated_steps_use_the_row_that_is_none_of_a_difference() -> No
         state = problem.accelerate(state)
         used.append(np.shares_memory(state.x, rows[4]) or np.shares_memory(state.memory, rows[4]))
     assert any(used)
+    # The copy for the result may take the place of what is spare.
+    assert problem._spare
+    profile, residual, rounding = problem.passed(state)
+    assert not problem._spare
+    np.testing.assert_array_equal(profile, state.x)
+    assert not np.shares_memory(profile, state.x)
+    assert abs(residual - np.linalg.norm(state.memory)) <= rounding < 1e-12
 
 
 @pytest.mark.parametrize("order", ["simultaneous", "sequential"])

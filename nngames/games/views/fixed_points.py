@@ -70,6 +70,10 @@ class FixedPoint(ABC):
         """Return the profile of x, the game's residual there and its rounding, where one pass from x tells them."""
         return None
 
+    def apart(self, x: Array) -> float | None:
+        """Return how far |map(x) - x| may be from the game's residual at x; None where x is not the profile itself."""
+        return None
+
     def rounding(self, profiles: Array) -> float:
         """Return how much of the game's residual at any of the profiles the map's on columns may lack, in double."""
         return 0.0

@@ -133,6 +133,10 @@ class Course(Problem):
         """Return what the scheme whose turn it is can tell by one pass."""
         return self.turn.problem.told(x)
 
+    def passed(self, state: State) -> tuple[Array, float, float] | None:
+        """Return what the last pass of the scheme whose turn it is told."""
+        return self.turn.problem.passed(state)
+
     def begin(self, profile: Array) -> State:
         """Return the state of the first scheme that is defined at the profile. Raises DomainError if none is."""
         self._best, self._start = (None, profile, None), profile
