@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 #: From this many entries on a vector is a long one.
 LONG = 2**17
-#: Entries of a piece, of which a few rows fit into a core's second-level cache.
-PIECE = 2**14
+#: Entries of a piece: a few rows of them fit into a core's second-level cache, and the calls of NumPy that a piece
+#: takes count for little beside them.
+PIECE = 2**15
 
 
 def pieces(size: int) -> Iterator[slice]:

@@ -11,6 +11,7 @@ import pytest
 from scipy import sparse
 
 import nngames as nng
+from nngames.core import pieces as division
 from nngames.core.errors import NotApplicableError, OptionError
 from nngames.games import ProximalGame
 from nngames.networks import block_sweep
@@ -114,7 +115,8 @@ def test_rows_in_the_order_of_their_lengths_make_the_same_pass(monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("compiled")
-def test_a_compiled_pass_visits_each_piece_after_it_is_there() -> None:
+def test_a_compiled_pass_visits_each_piece_after_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(division, "PIECE", 2**14)
     n = 2**14 + 300
     network = game(n).network
     passed = compiled_pass.CompiledSparsePass(network.composite.fused, loop.kernels(limited=True))
