@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nngames as nng
-from nngames.networks.compiled import fused_anderson, fused_kernels, fused_newton, maps
-from nngames.solvers import loop
+from nngames.networks.compiled import fused_kernels, maps
 
 #: The unit roundoff of single precision.
 UNIT = 2.0**-24
@@ -25,16 +23,8 @@ def ring(sizes: list[int], activation: str, norm: float, seed: int = 0, scale: f
 
 
 @pytest.fixture
-def single(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels in use, compiled with Numba or interpreted, with small products in single precision as well."""
-    kernels = SimpleNamespace(
-        evaluate=fused_kernels.evaluate,
-        relaxed_steps=fused_kernels.relaxed_steps,
-        anderson_steps=fused_anderson.anderson_steps,
-        newton_steps=fused_newton.newton_steps,
-    )
-    monkeypatch.setattr(loop, "installed", lambda: True)
-    monkeypatch.setattr(loop, "kernels", lambda limited: kernels)
+def single(dense_kernels: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels in use, with small products in single precision as well."""
     monkeypatch.setattr(maps, "SINGLE_PRODUCT", 0)
 
 

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 import nngames as nng
-from nngames.networks.compiled import fused_anderson, fused_kernels, fused_newton, fused_promises
+from nngames.networks.compiled import fused_promises
 from nngames.results.result import Status
-from nngames.solvers import loop
 from nngames.solvers.automatic import forecast, stages
 
-
-@pytest.fixture(autouse=True)
-def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernels in use: compiled with Numba, interpreted without."""
-    kernels = SimpleNamespace(
-        evaluate=fused_kernels.evaluate,
-        relaxed_steps=fused_kernels.relaxed_steps,
-        anderson_steps=fused_anderson.anderson_steps,
-        newton_steps=fused_newton.newton_steps,
-    )
-    monkeypatch.setattr(loop, "installed", lambda: True)
-    monkeypatch.setattr(loop, "kernels", lambda limited: kernels)
+pytestmark = pytest.mark.usefixtures("dense_kernels")
 
 
 def iso(seed: int, size: int, layers: int = 1) -> nng.NetworkGame:
