@@ -29,7 +29,8 @@ from nngames.solvers.batches.run import BatchRun
 from nngames.solvers.batches.stopping import BatchWatch
 from nngames.solvers.picard import Picard
 
-#: The first forecast is made after so many passes, and another whenever there have been twice as many.
+#: The first forecast is made after so many passes, or about half of those allowed, and another whenever there have been
+#: twice as many.
 FIRST = 16
 #: No start makes more than so many times the passes that are worth a run of its own.
 LONGEST = 4
@@ -46,6 +47,8 @@ class PayingWatch(BatchWatch):
     def __init__(self, worthwhile: float, *given: Any) -> None:
         super().__init__(*given)
         self._worthwhile = worthwhile
+        # A power of two, after which a start that leaves has as many steps left as it has made, or more.
+        self._first = min(FIRST, 2 ** max(1, (self._max_iterations // 2).bit_length() - 1))
 
     def stalled(self, x: Array, residuals: Array, iteration: int) -> NDArray[np.bool_] | None:
         """Return which starts need too many passes at the rate of the last half of theirs; None if none is forecast.
@@ -56,17 +59,17 @@ class PayingWatch(BatchWatch):
         k log(b_2k / t) / log(b_k / b_2k).
         """
         np.fmin(self._best, residuals, out=self._best)
-        if iteration < FIRST // 2 or iteration & (iteration - 1):
+        if iteration < self._first // 2 or iteration & (iteration - 1):
             return None
         before, self._checkpoint = self._checkpoint, self._best.copy()
-        if iteration < FIRST:
+        if iteration < self._first:
             return None
         # Logarithms, for quotients of residuals may be beyond all floats.
         now, earlier = np.log(self._best, dtype=np.float64), np.log(before, dtype=np.float64)
         most = min(self._worthwhile, self._max_iterations - iteration)
         enough = iteration // 2 * (now - np.log(self.target)) <= most * (earlier - now)
-        # What is no number, of residuals that are not finite, is not enough either.
-        pays = (self._best < before) & enough & (iteration < LONGEST * self._worthwhile)
+        # Residuals that have not fallen are not enough, nor what is no number, of those that are not finite.
+        pays = enough & (iteration < LONGEST * self._worthwhile)
         return np.asarray(~pays & (self._best > self.target))
 
 
