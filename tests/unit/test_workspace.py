@@ -74,8 +74,8 @@ def test_a_later_batch_leaves_results_as_they_are() -> None:
     game = nng.Network.ring(weights, [np.ones(6)] * 2, ["tanh", "relu"]).game()
     for options in ({}, {"map": "joint"}):
         for starts in (rng.standard_normal((9, 12)), np.zeros((1, 12))):
-            nng.solve_batch(game, starts, **options)
-            result = nng.solve_batch(game, starts, max_iterations=5, **options)
+            nng.solve_batch(game, starts, "picard", **options)
+            result = nng.solve_batch(game, starts, "picard", max_iterations=5, **options)
             profiles, residuals = result.profiles.copy(), result.residuals.copy()
             nng.solve_batch(game, rng.standard_normal((9, 12)), "km", **options)
             np.testing.assert_array_equal(result.profiles, profiles)
