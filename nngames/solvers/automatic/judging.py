@@ -32,6 +32,8 @@ GAIN = 0.8
 STALE_GAIN = 0.5
 #: By this factor quick passes lower the residual until there is something to judge.
 QUICK_FALL = QUICK**DISPLACEMENTS
+#: What one of them takes off its logarithm.
+QUICK_PASS = -math.log(QUICK)
 #: After a forecast a scheme is watched over windows of this many steps, Newton's method and dear passes over fewer.
 WINDOW, NEWTON_WINDOW, DEAR_WINDOW = 16, 6, 5
 #: Spectral steps over more: their residual does not fall steadily.
@@ -235,5 +237,5 @@ def uninterrupted(costs: Costs, target: float, residual: float) -> tuple[int, fl
         # The run did not end there, since the recomputed residual is above the target.
         return costs.at_once, residual
     if residual * costs.quick_share >= target:
-        return DISPLACEMENTS + int(steps_to(target, residual, QUICK)), residual * QUICK_FALL
+        return DISPLACEMENTS + int((math.log(residual) - math.log(target)) / QUICK_PASS), residual * QUICK_FALL
     return costs.at_once, residual * (target / residual) ** costs.kept_share

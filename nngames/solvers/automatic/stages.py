@@ -261,8 +261,9 @@ class Course(Problem):
             if early:
                 turn.displacements = min(kept + len(residuals), len(self._rows))
             elif turn.count > DISPLACEMENTS:
-                self._judge.learn(self._rows)
                 turn.displacements = None
+                if following.residual > self.target:
+                    self._judge.learn(self._rows)
             else:
                 turn.displacements = kept + len(residuals)
                 turn.check = DISPLACEMENTS
