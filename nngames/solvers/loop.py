@@ -172,7 +172,7 @@ class Run:
                 status = None
             status = status or self._budget(iteration)
             if status is not None:
-                return self._result(*self._recomputed(state), status)
+                return self._ended(state, status)
             stretch = self._stretch(state, iteration) if self._kernels is not None else None
             try:
                 if stretch is not None:
@@ -182,11 +182,21 @@ class Run:
             except DomainError as error:
                 return self._outside(state, error)
             except Ended as end:
-                return self._result(*self._recomputed(state), end.status, said=end.said)
+                return self._ended(state, end.status, end.said)
             except TimeUpError:
-                return self._result(*self._recomputed(state), Status.MAX_SECONDS)
+                return self._ended(state, Status.MAX_SECONDS)
             self._last = state
             iteration += 1
+
+    def _ended(self, state: State, status: Status, said: str = "") -> Result:
+        """Return the result of a run that ends at this state, as converged if its recomputed residual is low enough.
+
+        A sweep's own figure is no residual of its profile, at which that may be below the target already.
+        """
+        profile, residual = self._recomputed(state)
+        if residual <= self._watch.target:
+            status, said = Status.CONVERGED, ""
+        return self._result(profile, residual, status, said=said)
 
     def _compiled(self, state: State) -> Any:
         """Return the compiled kernels if the run may and can use them; None else."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import nngames as nng
 from nngames.core.profiles import Array
@@ -175,3 +176,20 @@ def test_the_rounding_counts_what_cancels() -> None:
     # Products and biases are as large here, and either of the two terms is enough.
     assert 8 * eps * np.linalg.norm(profile) < lacking
     assert lacking <= eps / 2 * min(factor * np.linalg.norm(profile), constant)
+
+
+@pytest.mark.parametrize(("method", "options"), [("best_response", {}), ("spectral", {"order": "sequential"})])
+def test_a_run_whose_last_profile_is_within_the_tolerance_has_converged(method: str, options: dict[str, str]) -> None:
+    """A sweep from afar may lead so close that the joint residual is low, which its own figure does not tell."""
+    rng = np.random.default_rng(0)
+    weight = sparse.random_array((40, 40), density=0.1, rng=rng, format="csr")
+    near = nng.Network.recurrent(weight * (0.01 / sparse.linalg.norm(weight)), rng.standard_normal(40), "relu").game()
+    result = nng.solve(near, method, start=np.full(40, 10.0), tolerance=1e-2, max_iterations=0, **options)
+    while not result.residual <= result.tolerance * result.scale:
+        result = nng.solve(
+            near, method, start=np.full(40, 10.0), tolerance=1e-2, max_iterations=result.iterations + 1, **options
+        )
+    assert result.trace.residual[-1] > result.tolerance * result.scale
+    assert near.residual(result.profile) <= result.tolerance * result.scale
+    assert result.status == "converged"
+    assert "converged" in result.message
