@@ -97,6 +97,15 @@ def test_no_step_is_made_beyond_the_budget(budget: int) -> None:
     assert result.method != "auto:km"
 
 
+def test_steps_that_would_end_just_below_the_budget_are_not_begun() -> None:
+    """They promise to need a few less than they do, and nobody else would have a turn."""
+    game = iso(17, 20)
+    needed = nng.solve(game)
+    assert needed.method == "auto:km"
+    result = nng.solve(game, max_iterations=needed.iterations - 4)
+    assert (result.status, result.method) == (Status.CONVERGED, "auto:newton")
+
+
 def test_steps_that_break_their_promise_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """As those of a map that only seems to be nonexpansive do: here they promise to fall twelve times as fast."""
     monkeypatch.setattr(stages, "RELAXED_CAUTION", 12 * forecast.RELAXED_CAUTION)

@@ -243,8 +243,8 @@ class Course(Problem):
                 turn.check = turn.check if turn.count else passes_before_forecast(costs)
             elif turn.count == 0:
                 turn.check, stretch.pause = uninterrupted(costs, self.target, state.residual)
-                # No further than the loop lets it go.
-                relaxed = min(costs.relaxed, max(0, stretch.steps - DISPLACEMENTS))
+                # For half of what the loop lets it go at most, so that others have the rest if they end too late.
+                relaxed = min(costs.relaxed, max(0, stretch.steps - DISPLACEMENTS) // 2)
                 stretch.relaxed, stretch.caution = relaxed, RELAXED_CAUTION
             else:
                 turn.check = DISPLACEMENTS
