@@ -213,6 +213,16 @@ def test_the_median_of_short_warm_runs_counts(
     assert clock.made == len(seconds) - 1
 
 
+def test_a_warm_run_finds_the_kernels_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    run = execution.run
+    monkeypatch.setattr(execution, "load_kernels", lambda: done.append("loaded"))
+    monkeypatch.setattr(execution, "run", lambda *given: done.append("run") or run(*given))
+    nng.compare(tracking(), ["extragradient"], repeat=2)
+    # Not the first call.
+    assert done == ["loaded", "run"]
+
+
 def test_a_warm_run_that_was_refused_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, run = [], execution.run
     monkeypatch.setattr(execution, "run", lambda *given: asked.append(given) or run(*given))
