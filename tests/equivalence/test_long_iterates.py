@@ -78,12 +78,12 @@ def test_a_compiled_pass_at_zero_makes_no_product(compiled: Any, monkeypatch: py
     network.weights[1, 1].matrix.data[:] = np.nan
     passed = single_pass.CompiledSparsePass(network.composite.fused, compiled)
     expected = np.tanh(network.biases[1])
-    np.testing.assert_allclose(passed(np.zeros(n), np.empty(n)), expected, rtol=1e-15)
+    for zero in (0.0, -0.0):
+        np.testing.assert_allclose(passed(np.full(n, zero), np.empty(n)), expected, rtol=1e-15)
     out = np.empty(n)
     passed.visited(np.zeros(n), out, lambda piece: None)
     np.testing.assert_allclose(out, expected, rtol=1e-15)
-    for x in (np.full(n, -0.0), np.eye(n)[n - 1]):
-        assert np.isnan(passed(x, out)).any()
+    assert np.isnan(passed(np.eye(n)[n - 1], out)).any()
     shorter = nng.Network.recurrent(weights(39, 0.9), np.ones(39), "tanh")
     shorter.weights[1, 1].matrix.data[:] = np.nan
     passed = single_pass.CompiledSparsePass(shorter.composite.fused, compiled)

@@ -326,7 +326,7 @@ def relaxed_steps(
         if k + 1 == look and residual > pause:
             if promised > 0 and counts[5] == 0:
                 fall = relaxed_fall(displacements, residuals, numbers[6])
-            if not (counts[5] == 0 and math.log(residual) - math.log(target) <= promised * fall):
+            if counts[5] != 0 or not fall > 0.0 or math.log(residual) - math.log(target) > promised * fall:
                 return k + 1
             relaxation, counts[5], most, pause = 0.5, 1, k + 1 + promised, residual
         if k + 1 == look and counts[5] != 0:

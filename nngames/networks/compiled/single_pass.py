@@ -131,9 +131,9 @@ class CompiledSparsePass:
             visit(piece)
 
     def _arguments(self, x: Array) -> tuple[Any, ...]:
-        """Return the kernel's first arguments; at a long 0 those of a matrix of empty rows, which begin at its bits."""
+        """Return the kernel's first arguments; at a long 0 those of a matrix of empty rows."""
         starts, *others = self._fused.arguments()
-        bits: Any = x.view(np.int32)
-        if len(x) >= LONG and is_zero(bits):
-            starts = only_read(bits[: len(starts)])
+        if len(x) >= LONG and is_zero(x):
+            # Pages that are only read take no memory.
+            starts = only_read(np.zeros_like(starts))
         return starts, *others
