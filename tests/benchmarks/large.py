@@ -4,13 +4,16 @@ The data are the CSR arrays of the weights, about ten entries a player, and the 
 process grows by from the moment it has them: in building the network and its game, which keep a copy of their own, and
 in the solve. ``owned`` hands the weights over as a SparseMap, of which no copy is made; ``compiled`` has loaded the
 compiled passes before, where Numba is installed. Time is the processor's, that of the solve over that of the bare
-scipy.sparse products, one for each of its passes. Linux only: it reads /proc.
+scipy.sparse products, one for each of its passes; a second figure leaves out the system's time, in which it finds pages
+of memory: on a virtual machine that has to ask for them, as long as a product for each vector. Linux only: it reads
+/proc.
 
 Run it with one BLAS thread: OPENBLAS_NUM_THREADS=1 python tests/benchmarks/large.py [SIZE]
 """
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -58,19 +61,22 @@ def measure(path: Path, name: str, method: str, how: str) -> None:
     began = time.process_time()
     game = nng.Network.recurrent(SparseMap(weight) if how == "owned" else weight, bias, GAMES[name]).game()
     built = time.process_time() - began
+    before_user = resource.getrusage(resource.RUSAGE_SELF).ru_utime
     began = time.process_time()
     result = nng.solve(game, method, max_iterations=100_000, **METHODS[method])
     solved = time.process_time() - began
+    user = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before_user
     grown = megabytes("VmHWM") - before
     bare = []
     for _ in range(15):
         began = time.process_time()
         weight @ result.profile
         bare.append(time.process_time() - began)
-    ratio = solved / (median(bare) * result.evaluations)
+    products = median(bare) * result.evaluations
     print(
         f"{name:12} {method:13} {how:8} {result.status}  {result.evaluations:4} passes  "
-        f"built in {built:5.2f} s  solved in {solved:6.2f} s = {ratio:.2f} times the products  "
+        f"built in {built:5.2f} s  solved in {solved:6.2f} s = {solved / products:.2f} times the products, "
+        f"{user / products:.2f} without the system's time  "
         f"data {size:4.0f} MB  grown by {grown:4.0f} MB = {grown / size:.2f} times the data",
         flush=True,
     )
