@@ -56,6 +56,7 @@ registry.discover(
         "piecewise_equation",
         "potential_program",
         "reflections",
+        "reused_arrays",
         "safeguard",
         "solver",
         "stopping",

@@ -201,23 +201,11 @@ class FixedPointProblem(Problem):
             batched: Any = self.view
             return State(x, batched.distances(x, spare), evaluations + 1, spare)
         if not self._batched and x.size >= LONG:
-            return State(x, self._displaced(x, spare), evaluations + 1, spare)
+            return State(x, self.view.displaced_by_pieces(x, spare, self.difference), evaluations + 1, spare)
         image = self._evaluate(x, spare)
         difference = np.subtract(image, x, self.difference)
         residual: Any = column_norms(difference) if self._batched else norm(difference)
         return State(x, residual, evaluations + 1, image)
-
-    def _displaced(self, x: Array, image: Array) -> float:
-        """Write R(x) into ``image`` and R(x) - x into the buffer, piece by piece, and return the norm of the latter."""
-        square = 0.0
-
-        def visit(piece: slice) -> None:
-            nonlocal square
-            part = np.subtract(image[piece], x[piece], self.difference[piece])
-            square += float(part.dot(part))
-
-        self.view.evaluate_by_pieces(x, image, visit)
-        return math.sqrt(square)
 
 
 def displaced(problem: Any, x: Array, displacement: Array) -> tuple[Array, float, float] | None:
@@ -283,6 +271,9 @@ def relaxed_guarantee(game: Game, kind: str, relaxation: Any) -> Guarantee:
     contraction by |R x_k - x_k| <= (1 + q) |x_k - x*|: one by 1 - 1e-9 says nothing there, and averagedness with
     alpha = 1/2 that what is left is |x_0 - x*| / sqrt(k + 1). A contraction that leaves no more than that is told
     without another proof.
+
+    Nonnegative networks: R is monotone and concave on the nonnegative orthant, which its values do not leave, and its
+    one fixed point is reached from everywhere (``nonnegative``; O's iterates are every L-th of T's).
     """
     if relaxation.satisfies(0.5) is None:
         return no_guarantee("the relaxation is a user's function: no property of its sequence is proved")

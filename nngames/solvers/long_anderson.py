@@ -14,13 +14,14 @@ from nngames.networks.compiled.maps import FusedMap
 from nngames.solvers.anderson_steps import AndersonProblem
 from nngames.solvers.long_differences import LongDifferences
 from nngames.solvers.multisecant import SINGLE_INDEPENDENCE, coefficients
+from nngames.solvers.reused_arrays import ReusedArrays
 from nngames.solvers.solver import State
 
 if TYPE_CHECKING:
     from nngames.solvers.anderson import Anderson
 
 
-class LongAndersonProblem(AndersonProblem):
+class LongAndersonProblem(ReusedArrays, AndersonProblem):
     """The problem with differences in single precision.
 
     One sweep combines them into the next iterate. The other one follows the pass piece by piece: it subtracts, squares,
@@ -32,23 +33,8 @@ class LongAndersonProblem(AndersonProblem):
 
     def __init__(self, view: FixedPoint, scheme: Anderson) -> None:
         super().__init__(view, scheme)
-        #: Arrays of iterates and displacements that nothing refers to any more.
-        self._spare: list[Array] = []
-        #: An iterate that is not the run's own, nor is its displacement.
-        self._given: Array | None = None
         #: Rows that ``know`` took beside those of the differences, one of which may be the first displacement.
         self._rows: Array = np.empty((0, 0))
-
-    def begin(self, x0: Array) -> State:
-        """Return the state at x0."""
-        state = super().begin(x0)
-        self._given = None
-        return state
-
-    def profile(self, x: Array) -> Array:
-        """Return the profile of the map's argument, which a copy follows that may take the place of spare arrays."""
-        self._spare.clear()
-        return super().profile(x)
 
     def _room(self, most: int, gram: bool) -> LongDifferences:
         return LongDifferences(most, self.view.size, gram)
@@ -57,8 +43,7 @@ class LongAndersonProblem(AndersonProblem):
         """Begin a stretch of accelerated steps."""
         # In single precision squares say too little about dependence.
         self._differences.keeps_gram &= state.x.dtype == np.float64
-        self._given = state.x
-        self._spare += [row for row in self._rows if not np.may_share_memory(row, state.memory)]
+        self._take_over(self._rows, state)
         return super().resume(state)
 
     def know(self, rows: Array, count: int) -> None:
@@ -110,24 +95,17 @@ class LongAndersonProblem(AndersonProblem):
         return (trial if math.isfinite(trial.residual) else None), trial.evaluations
 
     def _at(self, x: Array, evaluations: int, before: State | None = None) -> State:
-        displacement, known, square = self._array(x), self._differences, 0.0
+        displacement, known = self._array(x), self._differences
 
-        def visit(piece: slice) -> None:
-            nonlocal square
-            part = displacement[piece]
-            part -= x[piece]
-            square += float(part.dot(part))
+        def take(piece: slice) -> None:
             if before is not None:
                 known.take(piece, before.memory, displacement)
 
-        self.view.evaluate_by_pieces(x, displacement, visit)
+        residual = self.view.displaced_by_pieces(x, displacement, displacement, take)
         if before is not None:
             known.end(displacement)
-        return State(x, math.sqrt(square), evaluations + 1, displacement)
+        return State(x, residual, evaluations + 1, displacement)
 
     def _keep(self, state: State, following: State) -> None:
         if self.rejected:
             super()._keep(state, following)
-
-    def _array(self, like: Array) -> Array:
-        return self._spare.pop() if self._spare else np.empty_like(like)

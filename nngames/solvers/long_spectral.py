@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from nngames.core import pieces as division
@@ -36,7 +34,7 @@ class LongSpectralProblem(SpectralProblem):
 
     def resume(self, state: State) -> State:
         """Begin at a state of which the displacement is known, its memory, and return it."""
-        self._spare += [row for row in self._rows if not np.may_share_memory(row, state.memory)]
+        self._take_over(self._rows, state)
         self._rows = np.empty((0, 0))
         return super().resume(state)
 
@@ -67,19 +65,15 @@ class LongSpectralProblem(SpectralProblem):
         return x
 
     def _at(self, x: Array, evaluations: int) -> State:
-        displacement, before, square = self._array(x), self._before, 0.0
+        displacement, before = self._array(x), self._before
         self._curvature = self._square = 0.0
 
-        def visit(piece: slice) -> None:
-            nonlocal square
-            part = displacement[piece]
-            part -= x[piece]
-            square += float(part.dot(part))
+        def compare(piece: slice) -> None:
             if before is not None:
                 old = before.memory[piece]
-                change = np.subtract(part, old, self._change[: part.size])
+                change = np.subtract(displacement[piece], old, self._change[: old.size])
                 self._curvature -= float(change.dot(old))
                 self._square += float(change.dot(change))
 
-        self.view.evaluate_by_pieces(x, displacement, visit)
-        return State(x, math.sqrt(square), evaluations + 1, displacement)
+        residual = self.view.displaced_by_pieces(x, displacement, displacement, compare)
+        return State(x, residual, evaluations + 1, displacement)

@@ -21,13 +21,13 @@ from nngames.networks.block_sweep import BlockSweep, block_sweep
 from nngames.networks.compiled.loading import Kernels
 from nngames.networks.compiled.maps import FusedMap
 from nngames.solvers.fixed_point import check_map
+from nngames.solvers.reused_arrays import ReusedArrays
 from nngames.solvers.safeguard import (
     DECAY,
     RELAXATION,
     RESIDUAL_LIMIT,
     SMALLEST_RELAXATION,
     STEP_LIMIT,
-    SafeguardedProblem,
     SafeguardedSolver,
     growth_option,
 )
@@ -139,7 +139,7 @@ class Spectral(SafeguardedSolver):
         return problem.move(state)
 
 
-class SpectralProblem(SafeguardedProblem):
+class SpectralProblem(ReusedArrays):
     """A fixed-point map with the length of the next step.
 
     Attributes
@@ -151,26 +151,6 @@ class SpectralProblem(SafeguardedProblem):
     def __init__(self, view: FixedPoint, growth: float) -> None:
         super().__init__(view, growth)
         self.length = 1.0
-        #: An iterate that is not the run's own, nor is its displacement.
-        self._given: Array | None = None
-        #: Arrays of iterates and displacements that nothing refers to any more.
-        self._spare: list[Array] = []
-
-    def begin(self, x0: Array) -> State:
-        """Return the state at x0."""
-        state = super().begin(x0)
-        self._given = None
-        return state
-
-    def resume(self, state: State) -> State:
-        """Begin at a state of which the displacement is known, its memory, and return it."""
-        self._given = state.x
-        return super().resume(state)
-
-    def profile(self, x: Array) -> Array:
-        """Return the profile of the map's argument, which a copy follows that may take the place of spare arrays."""
-        self._spare.clear()
-        return super().profile(x)
 
     def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
         """Return the state at x + step, which takes the place of the step, or None, and the passes so far."""
@@ -232,9 +212,6 @@ class SpectralProblem(SafeguardedProblem):
         self._given = None
         self._spare += pairs[1 - place]
         return State(x, float(residuals[made - 1]), passes, g), residuals[:made], evaluations[:made]
-
-    def _array(self, like: Array) -> Array:
-        return self._spare.pop() if self._spare else np.empty_like(like)
 
 
 class SweepProblem(SpectralProblem):

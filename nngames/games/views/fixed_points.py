@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -42,6 +43,24 @@ class FixedPoint(ABC):
         self.evaluate(x, out)
         for piece in pieces(self.size):
             visit(piece)
+
+    def displaced_by_pieces(self, x: Array, image: Array, displacement: Array, visit: Visit | None = None) -> float:
+        """Write the map's value at x into ``image`` and how far it is from x into ``displacement``; return its length.
+
+        Both may be one array, in which the displacement remains. The pieces of it are visited, each soon after it is
+        there.
+        """
+        square = 0.0
+
+        def displace(piece: slice) -> None:
+            nonlocal square
+            part = np.subtract(image[piece], x[piece], displacement[piece])
+            square += float(part.dot(part))
+            if visit is not None:
+                visit(piece)
+
+        self.evaluate_by_pieces(x, image, displace)
+        return math.sqrt(square)
 
     def from_base(self) -> BoundPass | None:
         """Return the map as passes of one run that read large weights in single precision; None where there are none.
