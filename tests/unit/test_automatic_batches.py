@@ -22,6 +22,7 @@ from nngames.solvers.automatic.forecast import (
     MATRIX_PRODUCT,
     SPARSE_PRODUCT,
     costs_of,
+    shared_pass_seconds,
     steps_to,
 )
 from nngames.solvers.batches import automatic
@@ -290,9 +291,9 @@ def test_a_run_alone_is_as_long_as_the_kernels_that_it_has_make_it(
 def test_what_a_start_takes_of_a_pass() -> None:
     sparse = scipy.sparse.csr_array(np.eye(30))
     game = nng.Network.ring([sparse, sparse], [np.zeros(30)] * 2, ["softmax", "tanh"]).game()
-    assert automatic._shared_pass_seconds(game) == pytest.approx(60 * SPARSE_PRODUCT + ALGORITHM + 30 * ENTRY)
+    assert shared_pass_seconds(game) == pytest.approx(60 * SPARSE_PRODUCT + ALGORITHM + 30 * ENTRY)
     other: Any = object()
-    assert automatic._shared_pass_seconds(other) == ALGORITHM
+    assert shared_pass_seconds(other) == ALGORITHM
 
 
 def test_a_limit_of_time_is_told_to_the_forecast(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from nngames.core.operators import DenseMap, SparseMap
 from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.games import CoupledGame, Game, NetworkGame
+from nngames.networks import Network
 from nngames.networks.couplings import LinearCoupling
 from nngames.networks.from_base import LARGE_PRODUCT
 from nngames.networks.order import is_acyclic
@@ -250,9 +251,27 @@ def pass_seconds(game: Game) -> float:
         for coupling in network.couplings:
             sparse = isinstance(coupling, LinearCoupling) and isinstance(coupling.weight, SparseMap)
             total += 2 * CALL + coupling.multiplications * (entry if sparse else DENSE_PRODUCT)
-    for where, activation in network.joint.runs:
-        total += CALL + ENTRY * (where.stop - where.start) if activation.separable else ALGORITHM
+    total += _response_seconds(network, CALL)
     return total if isinstance(game, NetworkGame) else total + 2e-5 * len(game.own)
+
+
+def shared_pass_seconds(game: Game) -> float:
+    """Return the estimated seconds of one start's part of a pass over many: its calls are shared as well."""
+    if not isinstance(game, NetworkGame | CoupledGame):
+        return ALGORITHM
+    total = 0.0
+    for coupling in game.network.couplings:
+        dense = isinstance(coupling, LinearCoupling) and not isinstance(coupling.weight, SparseMap)
+        total += coupling.multiplications * (MATRIX_PRODUCT if dense else SPARSE_PRODUCT)
+    return total + _response_seconds(game.network, 0.0)
+
+
+def _response_seconds(network: Network, call: float) -> float:
+    """Return the seconds of all responses, each of which takes a call."""
+    total = 0.0
+    for where, activation in network.joint.runs:
+        total += call + ENTRY * (where.stop - where.start) if activation.separable else ALGORITHM
+    return total
 
 
 def _read_mostly(game: Game) -> bool:

@@ -15,15 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.errors import NotApplicableError
-from nngames.core.operators import SparseMap
 from nngames.core.profiles import Array
-from nngames.games import CoupledGame, Game, NetworkGame
+from nngames.games import Game
 from nngames.networks.compiled.loading import kernels
-from nngames.networks.couplings import LinearCoupling
 from nngames.results.batch import batch_message
 from nngames.results.result import Result, Status
 from nngames.solvers.automatic.auto import Auto, AutoRun
-from nngames.solvers.automatic.forecast import ALGORITHM, BEGINNING, ENTRY, MATRIX_PRODUCT, SPARSE_PRODUCT, costs_of
+from nngames.solvers.automatic.forecast import BEGINNING, costs_of, shared_pass_seconds
 from nngames.solvers.batches.mixed import MixedBatchRun
 from nngames.solvers.batches.run import BatchRun
 from nngames.solvers.batches.stopping import BatchWatch
@@ -125,17 +123,4 @@ def worthwhile_passes(game: Game, limited: bool) -> float:
     NotApplicableError
         If the game has no fixed-point map.
     """
-    return (BEGINNING + costs_of(game, kernels(limited) is not None).newton) / _shared_pass_seconds(game)
-
-
-def _shared_pass_seconds(game: Game) -> float:
-    """Return the estimated seconds of one start's part of a pass over many."""
-    if not isinstance(game, NetworkGame | CoupledGame):
-        return ALGORITHM
-    total = 0.0
-    for coupling in game.network.couplings:
-        dense = isinstance(coupling, LinearCoupling) and not isinstance(coupling.weight, SparseMap)
-        total += coupling.multiplications * (MATRIX_PRODUCT if dense else SPARSE_PRODUCT)
-    for where, activation in game.network.joint.runs:
-        total += ENTRY * (where.stop - where.start) if activation.separable else ALGORITHM
-    return total
+    return (BEGINNING + costs_of(game, kernels(limited) is not None).newton) / shared_pass_seconds(game)
