@@ -134,6 +134,6 @@ class CompiledSparsePass:
         """Return the kernel's first arguments; at a long 0 those of a matrix of empty rows."""
         starts, *others = self._fused.arguments()
         if len(x) >= LONG and is_zero(x):
-            # Pages that are only read take no memory.
-            starts = only_read(np.zeros_like(starts))
+            # Zeros that nobody has written take no memory; those of zeros_like are written.
+            starts = only_read(np.zeros(starts.shape, starts.dtype))
         return starts, *others
