@@ -13,7 +13,7 @@ from nngames.core import pieces
 from nngames.core.operators import SparseMap
 from nngames.networks import piecewise
 from nngames.solvers import Iterate, anderson
-from nngames.solvers.automatic import stages, turns
+from nngames.solvers.automatic import changes, remembered, stages, turns
 from nngames.solvers.differences import Differences
 from nngames.solvers.long_anderson import LongAndersonProblem
 from nngames.solvers.long_differences import LongDifferences
@@ -223,7 +223,8 @@ def test_an_iterate_that_was_handed_over_stays_whole() -> None:
 
 @pytest.mark.usefixtures("long")
 def test_what_a_run_remembers_of_long_steps_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "LONG", 1)
+    monkeypatch.setattr(changes, "LONG", 1)
+    monkeypatch.setattr(remembered, "LONG", 1)
     game = games()["ring"]
     view, course = game.fixed_point(), stages.Course(game, np.random.default_rng(0))
     state = course.begin(np.zeros(game.size))

@@ -15,7 +15,7 @@ from nngames.core import pieces
 from nngames.networks import piecewise
 from nngames.networks.compiled import fused_sparse, single_pass
 from nngames.solvers import anderson, fixed_point, loop, safeguard, spectral
-from nngames.solvers.automatic import forecast, stages, turns
+from nngames.solvers.automatic import changes, forecast, remembered, stages, turns
 from nngames.solvers.long_spectral import LongSpectralProblem
 from nngames.solvers.solver import State
 from nngames.solvers.stopping import Stretch
@@ -24,7 +24,7 @@ from nngames.solvers.stopping import Stretch
 @pytest.fixture
 def long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Treat all iterates as long ones, in pieces that do not divide them."""
-    for module in (anderson, fixed_point, loop, piecewise, single_pass, spectral, stages):
+    for module in (anderson, fixed_point, loop, piecewise, single_pass, spectral, changes, remembered):
         monkeypatch.setattr(module, "LONG", 1)
     monkeypatch.setattr(pieces, "PIECE", 7)
 
@@ -285,7 +285,7 @@ def test_compiled_spectral_steps_leave_what_others_know(compiled: Any) -> None:
 def test_the_best_profile_has_one_copy(monkeypatch: pytest.MonkeyPatch, name: str, method: str) -> None:
     """Each takes the place of the last, but not of what a scheme began with, nor of the start."""
     accelerated = 1.05e-2 if method == "anderson" else 1.0
-    monkeypatch.setattr(stages, "costs_of", lambda game, compiled: forecast.Costs(1e-2, accelerated, 1e3, 1.01e-2))
+    monkeypatch.setattr(changes, "costs_of", lambda game, compiled: forecast.Costs(1e-2, accelerated, 1e3, 1.01e-2))
     monkeypatch.setattr(turns, "SHORT_PASSES", 0.0)
     game = nng.Network.generate(name, 1, size=500).game()
     start = np.linspace(0.1, 0.9, 500)

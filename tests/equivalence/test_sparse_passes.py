@@ -177,7 +177,7 @@ def test_an_automatic_run_is_judged_after_compiled_passes(
     request.getfixturevalue("compiled")
     seconds = 1e-2 if dear else 1e-5
     monkeypatch.setattr(
-        "nngames.solvers.automatic.stages.costs_of",
+        "nngames.solvers.automatic.changes.costs_of",
         lambda game, compiled: Costs(seconds, 2 * seconds, 1e3, 1.1 * seconds),
     )
     monkeypatch.setattr("nngames.solvers.automatic.turns.mutual", lambda game: False)

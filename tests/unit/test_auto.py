@@ -15,7 +15,7 @@ from nngames.core.errors import DomainError, InputError, NotApplicableError, Opt
 from nngames.networks import order
 from nngames.results.result import Status
 from nngames.solvers import anderson
-from nngames.solvers.automatic import auto, forecast, judging, last_resorts, stages, turns
+from nngames.solvers.automatic import auto, changes, forecast, judging, last_resorts, remembered, stages, turns
 from nngames.solvers.mixed_precision import MixedProblem
 from nngames.solvers.solver import Budget, State, registry
 
@@ -216,7 +216,7 @@ def test_a_trial_of_newton_does_not_change_the_proved_scheme(monkeypatch: pytest
     assert result.method == "auto:douglas_rachford"
     assert result.converged
     assert "newton" in result.message
-    monkeypatch.setattr(stages, "TRIAL", 10**9)
+    monkeypatch.setattr(changes, "TRIAL", 10**9)
     without = nng.solve(game)
     assert without.method == "auto:douglas_rachford"
     assert "newton" not in without.message
@@ -237,7 +237,7 @@ def test_where_nothing_is_proved_and_nothing_helps_the_run_says_so(monkeypatch: 
 
 def test_dear_passes_round_a_cycle_are_left_though_they_promise_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every fourth residual is a share of the second one before it, in a cycle of eight."""
-    monkeypatch.setattr(stages, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
+    monkeypatch.setattr(changes, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
     rng, n = np.random.default_rng(17), 8
     units = 10.0 ** rng.uniform(-2, 2, n)
     around = np.roll(np.eye(n), -1, axis=0) * units[:, None] / units
@@ -337,7 +337,7 @@ def test_the_next_proved_scheme_follows_one_that_cannot_start(monkeypatch: pytes
         raise NotApplicableError("no factor")
 
     monkeypatch.setattr(registry["douglas_rachford"], "start", refuse)
-    monkeypatch.setattr(stages, "TRIAL", 10**9)
+    monkeypatch.setattr(changes, "TRIAL", 10**9)
     result = nng.solve(generated("monotone", size=20, norm=10.0))
     assert (result.method, result.converged) == ("auto:golden_ratio", True)
     assert "douglas_rachford: cannot start" in result.message
@@ -347,7 +347,7 @@ def test_the_next_proved_scheme_follows_one_that_cannot_start(monkeypatch: pytes
 def test_pivots_without_an_end_are_left_for_the_proved_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(last_resorts, "existence_proved", lambda guarantee: False)
     monkeypatch.setattr(last_resorts, "DECIDING", 40)
-    monkeypatch.setattr(stages, "TRIAL", 10**9)
+    monkeypatch.setattr(changes, "TRIAL", 10**9)
     monkeypatch.setattr(registry["complementarity"], "step", lambda self, problem, state: replace(state, residual=1e9))
     result = nng.solve(generated("monotone", size=20, norm=10.0))
     assert (result.method, result.converged) == ("auto:douglas_rachford", True)
@@ -474,12 +474,12 @@ def test_steps_to_the_target(residual: float, factor: float, steps: float) -> No
 @pytest.mark.parametrize("long", [False, True])
 def test_dear_passes_are_forecast_again(monkeypatch: pytest.MonkeyPatch, long: bool) -> None:
     # The first displacements of a clearing game, where many players are at a bound, say little about the later ones.
-    monkeypatch.setattr(stages, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
+    monkeypatch.setattr(changes, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1.05e-2, 1e3))
     monkeypatch.setattr(turns, "LONG_ITERATE", 1)
     game = nng.Network.generate("clearing", 1, size=500).game()
     short = nng.solve(game)
     if long:
-        for module in (stages, anderson):
+        for module in (changes, remembered, anderson):
             monkeypatch.setattr(module, "LONG", 1)
     plain, accelerated, result = (nng.solve(game, method) for method in ("picard", "anderson", "auto"))
     assert result.converged

@@ -8,7 +8,7 @@ import pytest
 import nngames as nng
 from nngames.core.seeds import LateGenerator
 from nngames.results.result import Status
-from nngames.solvers.automatic import last_resorts, stages
+from nngames.solvers.automatic import changes, last_resorts, stages
 
 
 def planted(seed: int) -> nng.NetworkGame:
@@ -38,7 +38,7 @@ def test_the_seed_tells_where_they_begin(monkeypatch: pytest.MonkeyPatch) -> Non
         drawn.append(last_resorts.drawn_profile(best, rng))
         return drawn[-1]
 
-    monkeypatch.setattr(stages, "drawn_profile", noted)
+    monkeypatch.setattr(changes, "drawn_profile", noted)
     runs = []
     for seed in (3, 3, 4):
         nng.solve(planted(12), max_iterations=20_000, seed=seed)

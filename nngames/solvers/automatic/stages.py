@@ -1,141 +1,48 @@
-"""The course of an automatic run: which scheme has its turn, when it is left, and which one follows."""
+"""The course of an automatic run: what the scheme whose turn it is does, and when it is left."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
 from typing import Any
-from weakref import proxy
 
 import numpy as np
 
 from nngames.core.deadlines import TimeUpError
 from nngames.core.errors import DomainError, NNGamesError, NotApplicableError
-from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
-from nngames.games import Game
 from nngames.networks import Constant
 from nngames.networks.compiled.loading import Kernels
-from nngames.networks.compiled.maps import FusedMap
 from nngames.results.result import Status
-from nngames.solvers.anderson_steps import AndersonProblem
+from nngames.solvers.automatic.changes import CANNOT_START, OUTSIDE, UNFORECAST, Changing
 from nngames.solvers.automatic.extrapolation import state_ahead
 from nngames.solvers.automatic.forecast import (
-    DIRECTIONS,
     DISPLACEMENTS,
     JUDGED,
     RELAXED_CAUTION,
     SHORT,
-    Costs,
-    costs_of,
     passes_before_forecast,
     steps_to,
 )
-from nngames.solvers.automatic.judging import NEWTON_WINDOW, Judge, Promise, uninterrupted
-from nngames.solvers.automatic.last_resorts import Resort, drawn_profile, last_resorts
+from nngames.solvers.automatic.judging import NEWTON_WINDOW, Promise, uninterrupted
 from nngames.solvers.automatic.turns import (
-    MEMORY,
-    TRIAL,
     Turn,
     fast_scheme,
     first_scheme,
-    kept_differences,
-    known_displacement,
 )
-from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.mixed_precision import MixedProblem
-from nngames.solvers.safeguard import SafeguardedProblem
-from nngames.solvers.solver import Budget, Ended, Problem, Solver, State
-from nngames.solvers.spectral import SpectralProblem, SweepProblem
+from nngames.solvers.solver import Ended, Problem, State
+from nngames.solvers.spectral import SweepProblem
 from nngames.solvers.stopping import Stretch
 
 #: A scheme whose residual exceeds this multiple of the smallest one so far is left.
 BLOW_UP = 1e6
 #: A profile is remembered where its residual is below this share of the smallest remembered one, and at each judgement.
 REMEMBERED = 0.01
-#: Schemes with which a run may begin although nothing was forecast: plain passes follow.
-UNFORECAST = ("spectral", "newton")
-#: The problems that begin at a state whose displacement is known, and those that begin with earlier displacements.
-RESUMING, REMEMBERING = (FixedPointProblem, SafeguardedProblem), (AndersonProblem, SpectralProblem)
-#: What a run has to spend before it is told, and the displacements that it knows.
-NOTHING, NO_ROWS = Budget(0.0, 0, None), np.empty((0, 0))
-#: Why a scheme was left, where an activation is not defined.
-CANNOT_START, OUTSIDE = "cannot start", "left the set where an activation is defined"
 
 
-class Course(Problem):
-    """The turns of one run, in the variables of whichever scheme has its turn.
-
-    Parameters
-    ----------
-    game : Game
-    rng : numpy.random.Generator
-
-    Attributes
-    ----------
-    target : float
-        The residual to reach.
-    budget : Budget
-        That of the whole run.
-    turn : Turn
-        The present one.
-    left : dict
-        Why each scheme was left, by name, as something that ``str`` makes a text of.
-    """
-
-    target: float = 0.0
-    budget: Budget = NOTHING
-    turn: Turn
-    _resorts: Iterator[Resort] | None = None
-    _suspended: tuple[Turn, State] | None = None
-    _refusal: DomainError | None = None
-    #: The scheme's problem, its variables and their displacement, where they are known.
-    _best: tuple[Problem | None, Array, Array | None]
-    _start: Array
-    #: The last copy of long variables that nobody else has.
-    _copy: Array | None = None
-
-    def __init__(self, game: Game, rng: np.random.Generator) -> None:
-        self.game, self.rng = game, rng
-        self.left: dict[str, object] = {}
-        self._rows, self._smallest = NO_ROWS, math.inf
-        self._compiled = False
-        self._costs: Costs | None = None
-        self._appointed: Judge | None = None
-
-    def costs(self) -> Costs:
-        """Return the estimates of what steps take, counted when they are first asked for."""
-        if self._costs is None:
-            self._costs = costs_of(self.game, self._compiled)
-        return self._costs
-
-    def _step_seconds(self, compiled: bool) -> float:
-        """Return the estimated seconds of a step that makes a pass: singly, unless it is one of ``compiled`` steps."""
-        return (self.costs() if compiled else costs_of(self.game, compiled=False)).plain
-
-    @property
-    def _judge(self) -> Judge:
-        """Who judges the schemes: short runs end before there is anything to judge."""
-        if self._appointed is None:
-            self._appointed = Judge(self.game, self.target, self.left, self.costs())
-        return self._appointed
-
-    def restrict(self, profile: Array) -> Array:
-        """Return the profile: each scheme restricts it itself, to an array of its own."""
-        return profile
-
-    def profile(self, x: Array) -> Array:
-        """Return the profile of the variables of the scheme whose turn it is."""
-        return self.turn.problem.profile(x)
-
-    def told(self, x: Array) -> tuple[Array, float, float] | None:
-        """Return what the scheme whose turn it is can tell by one pass."""
-        return self.turn.problem.told(x)
-
-    def passed(self, state: State) -> tuple[Array, float, float] | None:
-        """Return what the last pass of the scheme whose turn it is told."""
-        return self.turn.problem.passed(state)
+class Course(Changing):
+    """The turns of one run, in the variables of whichever scheme has its turn."""
 
     def begin(self, profile: Array) -> State:
         """Return the state of the first scheme that is defined at the profile. Raises DomainError if none is."""
@@ -146,7 +53,9 @@ class Course(Problem):
             # The run ends at the state of one pass.
             first = fast_scheme("picard")
         try:
-            state = self._enter(first, 0, DISPLACEMENTS, profile, first.name == "picard")
+            if first.name == "picard":
+                return self._begin_plainly(0, profile)
+            state = self._enter(first, 0, DISPLACEMENTS, profile)
         except DomainError as error:
             self._refusal, self.left[first.name] = error, CANNOT_START
             return self._resort(0)
@@ -155,21 +64,6 @@ class Course(Problem):
             if isinstance(self.turn.problem, SweepProblem) and not math.isfinite(state.residual):
                 return self._leave(state.evaluations, "left the finite numbers at once")
         return state
-
-    def _room(self, problem: Any) -> int:
-        """Return how many displacements of plain passes are kept."""
-        # Passes over long vectors are dear, and judged by then; only compiled dense ones are judged later.
-        early = problem.view.size >= LONG and ((fused := problem.fused) is None or fused.sparse)
-        return (JUDGED if early else DISPLACEMENTS) + 1
-
-    def _keep_displacements(self) -> None:
-        """Let the plain passes of this turn write each displacement beside the last one."""
-        problem: Any = self.turn.problem
-        difference = problem.difference
-        if self._rows is NO_ROWS:
-            self._rows = np.empty((self._room(problem), difference.size), difference.dtype)
-        self._rows[0] = difference
-        self.turn.displacements = 1
 
     def advance(self, state: State) -> State:
         """Return the next state of the scheme whose turn it is, or the first one of the next scheme."""
@@ -221,53 +115,60 @@ class Course(Problem):
         turn.displacements = kept + 1
         return self._next(following)
 
-    @property
-    def fused(self) -> FusedMap | None:
-        """The map for which the scheme whose turn it is makes compiled steps."""
-        return self.turn.problem.fused
-
     def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
         """Return the state after several steps, none beyond the one that is judged; see ``Problem.several_steps``."""
         if state.residual <= self.target:
             self._remember(state)
-        turn, kept, relaxed = self.turn, self.turn.displacements, 0
         if not self._compiled:
             self._compiled, self._costs = True, None
             if self._appointed is not None:
                 self._appointed.costs = self.costs()
-        if kept is not None:
-            costs = self.costs()
-            stretch.displacements = self._rows[kept:]
-            early = costs.dear and _is_sparse(turn.problem)
-            if early:
-                turn.check = turn.check if turn.count else passes_before_forecast(costs)
-            elif turn.count == 0:
-                turn.check, stretch.pause = uninterrupted(costs, self.target, state.residual)
-                # For half of what the loop lets it go at most, so that others have the rest if they end too late.
-                relaxed = min(costs.relaxed, max(0, stretch.steps - DISPLACEMENTS) // 2)
-                stretch.relaxed, stretch.caution = relaxed, RELAXED_CAUTION
-            else:
-                turn.check = DISPLACEMENTS
-        left = turn.check - turn.count
+        turn = self.turn
+        if turn.displacements is not None:
+            return self._several_plainly(kernels, state, stretch, turn.displacements)
+        self._limit(stretch)
+        following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
+        turn.count += len(residuals)
+        return self._next(following), residuals, evaluations
+
+    def _several_plainly(self, kernels: Kernels, state: State, stretch: Stretch, kept: int) -> tuple[State, Array, Any]:
+        """Return what follows several of the first plain passes, of which so many displacements are kept already."""
+        turn, costs, rows, relaxed = self.turn, self.costs(), self._rows, 0
+        stretch.displacements = rows[kept:]
+        early = costs.dear and _is_sparse(turn.problem)
+        if early:
+            turn.check = turn.check if turn.count else passes_before_forecast(costs)
+        elif turn.count == 0:
+            turn.check, stretch.pause = uninterrupted(costs, self.target, state.residual)
+            # For half of what the loop lets it go at most, so that others have the rest if they end too late.
+            half = (stretch.steps - DISPLACEMENTS) // 2
+            relaxed = costs.relaxed if costs.relaxed <= half else max(0, half)
+            stretch.relaxed, stretch.caution = relaxed, RELAXED_CAUTION
+        else:
+            turn.check = DISPLACEMENTS
+        self._limit(stretch)
+        following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
+        made = len(residuals)
+        turn.count += made
+        if stretch.relaxed:
+            return self._after_relaxed(following, residuals, relaxed), residuals, evaluations
+        if early:
+            turn.displacements = min(kept + made, len(rows))
+        elif turn.count > DISPLACEMENTS:
+            turn.displacements = None
+            if following.residual > self.target:
+                self._judge.learn(rows)
+        else:
+            turn.displacements, turn.check = kept + made, DISPLACEMENTS
+        return self._next(following), residuals, evaluations
+
+    def _limit(self, stretch: Stretch) -> None:
+        """Let the steps made at once end where the scheme is judged, or with a residual at which it is left."""
+        left = self.turn.check - self.turn.count
         if left < stretch.steps:
             stretch.steps = max(1, left)
         # The loop's own rule for divergence is for schemes that do not notice it themselves.
         stretch.bound = self._bound()
-        following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
-        turn.count += len(residuals)
-        if stretch.relaxed:
-            return self._after_relaxed(following, residuals, relaxed), residuals, evaluations
-        if kept is not None and stretch.displacements is not None:
-            if early:
-                turn.displacements = min(kept + len(residuals), len(self._rows))
-            elif turn.count > DISPLACEMENTS:
-                turn.displacements = None
-                if following.residual > self.target:
-                    self._judge.learn(self._rows)
-            else:
-                turn.displacements = kept + len(residuals)
-                turn.check = DISPLACEMENTS
-        return self._next(following), residuals, evaluations
 
     def _after_relaxed(self, state: State, residuals: Array, most: int) -> State:
         """Return what follows relaxed steps, at most so many, that followed the first plain passes without a pause.
@@ -347,158 +248,6 @@ class Course(Problem):
         problem, x, displacement = self._best
         self._best = problem, x, None if displacement is None else np.array(displacement)
         self._judge.known = None
-
-    # Turns
-
-    def _leave(self, evaluations: int, why: object, name: str | None = None) -> State:
-        """Return the first state of the scheme ``name``, of the most promising one, or of a last resort."""
-        self.left[self.turn.scheme.name] = why
-        if self._suspended is not None:
-            self.turn, state = self._suspended
-            self._suspended = None
-            state.evaluations = evaluations
-            return state
-        if self.turn.steps is not None:
-            return self._resort(evaluations)
-        begun = self.turn.scheme.name
-        if begun in UNFORECAST and (name is None or begun == "spectral") and "picard" not in self.left:
-            # The run began with it: nothing was forecast yet but Newton's method, of which nothing is known.
-            return self._enter_plainly(evaluations)
-        while True:
-            if name is None:
-                promised = self._judge.promises(self._smallest)
-                name = min(promised, key=lambda scheme: promised[scheme], default=None)
-                if name is None or math.isinf(promised[name]):
-                    return self._resort(evaluations)
-            try:
-                memory = kept_differences(self.game) if name == "anderson" else MEMORY
-                return self._enter(fast_scheme(name, memory), evaluations, self._judge.window(name))
-            except DomainError as error:
-                self._refusal, self.left[name], name = error, CANNOT_START, None
-
-    def _enter_plainly(self, evaluations: int) -> State:
-        """Return the first state of plain passes after the scheme with which the run began.
-
-        Sweeps of an expanding map may have led far away from the start, and what they show is no residual of the joint
-        map: the passes go from wherever that is smaller.
-        """
-        plain = fast_scheme("picard")
-        if not isinstance(self.turn.problem, SweepProblem):
-            return self._enter(plain, evaluations, DISPLACEMENTS, plain=True)
-        swept, smallest, self._smallest = self.best_profile(), self._smallest, math.inf
-        state = self._enter(plain, evaluations, DISPLACEMENTS, self._start, plain=True)
-        if not smallest < state.residual:
-            return state
-        begun, self._smallest = (self.turn, self._best, self._rows), math.inf
-        other = self._enter(plain, state.evaluations, DISPLACEMENTS, swept, plain=True)
-        if other.residual < state.residual:
-            return other
-        self.turn, self._best, self._rows = begun
-        self._smallest, state.evaluations = state.residual, other.evaluations
-        return state
-
-    def _enter(
-        self, scheme: Solver, evaluations: int, check: int, profile: Array | None = None, plain: bool = False
-    ) -> State:
-        """Return the first state of a scheme: at a profile, or where the residual is smallest so far.
-
-        ``plain`` says that its displacements are kept.
-        """
-        problem: Any = scheme.problem(self.game, self.rng)
-        scheme.prepare(problem, self.budget)
-        problem.refined = True
-        if plain:
-            problem.room = self._room(problem)
-        _, x, displacement = self._best
-        if profile is None and displacement is not None and isinstance(problem, RESUMING):
-            rows, known = self._rows, self._judge.known
-            if isinstance(problem, REMEMBERING) and known is not None:
-                if x.size >= LONG:
-                    # The rows become the scheme's own, so that nothing takes as much room again.
-                    if np.may_share_memory(displacement, problem.overwritten(rows)):
-                        displacement = np.array(displacement)
-                    self._best, self._judge.known, self._rows = (problem, x, None), None, NO_ROWS
-                problem.know(rows, len(known))
-            # The scheme may keep it.
-            self._copy = None
-            state = problem.resume(State(x, self._smallest, evaluations, displacement))
-        else:
-            profile = self.best_profile() if profile is None else profile
-            state = scheme.start(problem, problem.restrict(profile))
-            state.evaluations += evaluations
-        self.turn = Turn(scheme, problem, check, state.residual)
-        if plain:
-            self._rows, self.turn.displacements = problem.rows, 1
-            if state.residual < self._smallest:
-                # The steps write into the state, but not into the profile.
-                self._take(state.residual, problem.view.restrict(profile), problem.difference)
-        elif not self._smallest <= state.residual:
-            self._remember(state)
-        self.turn.before = self._smallest
-        return state
-
-    def best_profile(self) -> Array:
-        """Return the profile with the smallest residual so far."""
-        problem, x, _ = self._best
-        return np.array(x if problem is None else problem.profile(x))
-
-    def _remember(self, state: State) -> None:
-        """Keep the variables with the smallest residual so far; their profile may cost a pass."""
-        if state.residual < self._smallest:
-            problem, kept = self.turn.problem, self.turn.displacements
-            if kept is not None:
-                displacement = self._rows[kept - 1]
-            elif isinstance(problem, AndersonProblem) and state.x.size >= LONG:
-                # A pass more for the next scheme, if there is one, takes less than the room.
-                displacement = None
-            else:
-                displacement = known_displacement(problem, state)
-            self._take(state.residual, self._copied(state.x), displacement)
-
-    def _copied(self, x: Array) -> Array:
-        """Return a copy of x, in the room of the last copy where that is long and ends with it."""
-        last, place = self._copy, self._best[1]
-        if last is not None and last is place and last.shape == x.shape and last.dtype == x.dtype:
-            np.copyto(last, x)
-            return last
-        copy = np.array(x)
-        self._copy = copy if x.size >= LONG else None
-        return copy
-
-    def _take(self, residual: float, x: Array, displacement: Array | None) -> None:
-        """Take these variables, which nobody writes into, and their displacement, if it is known, for the best ones."""
-        # Of a residual below the target that did not end the run nothing is known but that.
-        self._smallest = residual if residual > self.target else self.target
-        self._best = self.turn.problem, x, displacement
-
-    # Last resorts
-
-    def _resort(self, evaluations: int) -> State:
-        """Return the first state of the next last resort.
-
-        Raises Ended where none is left, and DomainError where no scheme stayed where the activations are defined.
-        """
-        if self._resorts is None:
-            # Most of the schemes in a round go singly, whatever is compiled.
-            share = self._step_seconds(compiled=False) * DIRECTIONS / self.costs().newton
-            # One that held itself would keep its memory until cycles are collected.
-            run = proxy(self)
-            self._resorts = last_resorts(self.game, lambda: float(run._smallest), share)
-        for resort in self._resorts:
-            start = drawn_profile(self.best_profile(), self.rng) if resort.drawn else None
-            try:
-                state = self._enter(resort.scheme, evaluations, int(min(TRIAL, resort.steps)), start)
-            except NNGamesError as error:
-                if not resort.drawn:
-                    self.left[resort.scheme.name] = CANNOT_START
-                if isinstance(error, DomainError):
-                    self._refusal = self._refusal or error
-                continue
-            self.turn.steps, self.turn.strays = resort.steps, resort.strays
-            return state
-        if self._refusal is not None and {*self.left.values()} <= {CANNOT_START, OUTSIDE}:
-            raise self._refusal
-        raise Ended(Status.STALLED, "no scheme makes progress from here")
 
     def _judge_resort(self, state: State, steps: float) -> State:
         """Return the state after a decision: to go on, to try Newton's method, or to leave the resort."""
