@@ -216,9 +216,9 @@ def _actions(case: Case, profile: Array) -> dict[Any, Array]:
 
 def _made_row(task: Task, result: Result, call: str, host: str) -> Row:
     case = task.case
-    return Row(
-        case.game, task.label, task.repeat, result, case.seed, call, host, lambda x: case.bound(task.label, result, x)
-    )
+    # Rows can be pickled, which a function made here could not.
+    bound = partial(case.bound, task.label, result)
+    return Row(case.game, task.label, task.repeat, result, case.seed, call, host, bound)
 
 
 def _seeds(seeds: int | Sequence[int] | None, seed: Seed) -> list[int] | None:

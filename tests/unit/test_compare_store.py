@@ -520,16 +520,22 @@ def test_scenarios_of_one_name_are_told_apart() -> None:
     assert [row.game for row in nng.compare(pair, ["km"]).rows] == ["one", "one (2)"]
 
 
-def test_results_from_a_store_and_from_workers_can_be_pickled() -> None:
+def test_comparisons_can_be_pickled_wherever_their_runs_were_made() -> None:
     methods = ["picard", "complementarity"]
-    made = nng.compare(scenario(), methods, store="runs")
-    for rows in (
-        made.rows,
-        nng.compare(scenario(), methods, store="runs").rows,
-        nng.compare(scenario(), methods, workers=2).rows,
+    for made in (
+        nng.compare(scenario(), methods, store="runs"),
+        nng.compare(scenario(), methods, store="runs"),
+        nng.compare(scenario(), methods, workers=2),
+        nng.compare(scenario().game, methods),
     ):
-        for row in rows:
-            again = pickle.loads(pickle.dumps(row.result))
-            assert again.to_dict() == row.result.to_dict()
-            np.testing.assert_array_equal(again.profile, row.result.profile)
-            assert again.actions.keys() == row.result.actions.keys()
+        copied = pickle.loads(pickle.dumps(made))
+        assert copied.to_dict() == made.to_dict()
+        best = made.rows[0].result.profile
+        for row, again in zip(made.rows, copied.rows, strict=True):
+            assert again.result.to_dict() == row.result.to_dict()
+            np.testing.assert_array_equal(again.result.profile, row.result.profile)
+            assert again.result.actions.keys() == row.result.actions.keys()
+            curve, repeated = row.bound(best), again.bound(best)
+            assert (curve is None) == (repeated is None) == (row.method != "picard")
+            if curve is not None and repeated is not None:
+                np.testing.assert_array_equal(repeated.values, curve.values)
