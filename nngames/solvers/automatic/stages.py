@@ -123,52 +123,41 @@ class Course(Changing):
             self._compiled, self._costs = True, None
             if self._appointed is not None:
                 self._appointed.costs = self.costs()
-        turn = self.turn
-        if turn.displacements is not None:
-            return self._several_plainly(kernels, state, stretch, turn.displacements)
-        self._limit(stretch)
-        following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
-        turn.count += len(residuals)
-        return self._next(following), residuals, evaluations
-
-    def _several_plainly(self, kernels: Kernels, state: State, stretch: Stretch, kept: int) -> tuple[State, Array, Any]:
-        """Return what follows several of the first plain passes, of which so many displacements are kept already."""
-        turn, costs, rows, relaxed = self.turn, self.costs(), self._rows, 0
-        stretch.displacements = rows[kept:]
-        early = costs.dear and _is_sparse(turn.problem)
-        if early:
-            turn.check = turn.check if turn.count else passes_before_forecast(costs)
-        elif turn.count == 0:
-            turn.check, stretch.pause = uninterrupted(costs, self.target, state.residual)
-            # For half of what the loop lets it go at most, so that others have the rest if they end too late.
-            half = (stretch.steps - DISPLACEMENTS) // 2
-            relaxed = costs.relaxed if costs.relaxed <= half else max(0, half)
-            stretch.relaxed, stretch.caution = relaxed, RELAXED_CAUTION
-        else:
-            turn.check = DISPLACEMENTS
-        self._limit(stretch)
-        following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
-        made = len(residuals)
-        turn.count += made
-        if stretch.relaxed:
-            return self._after_relaxed(following, residuals, relaxed), residuals, evaluations
-        if early:
-            turn.displacements = min(kept + made, len(rows))
-        elif turn.count > DISPLACEMENTS:
-            turn.displacements = None
-            if following.residual > self.target:
-                self._judge.learn(rows)
-        else:
-            turn.displacements, turn.check = kept + made, DISPLACEMENTS
-        return self._next(following), residuals, evaluations
-
-    def _limit(self, stretch: Stretch) -> None:
-        """Let the steps made at once end where the scheme is judged, or with a residual at which it is left."""
-        left = self.turn.check - self.turn.count
+        turn, kept, early, relaxed = self.turn, self.turn.displacements, False, 0
+        if kept is not None:
+            costs = self.costs()
+            stretch.displacements = self._rows[kept:]
+            early = costs.dear and _is_sparse(turn.problem)
+            if early:
+                turn.check = turn.check if turn.count else passes_before_forecast(costs)
+            elif turn.count == 0:
+                turn.check, stretch.pause = uninterrupted(costs, self.target, state.residual)
+                # For half of what the loop lets it go at most, so that others have the rest if they end too late.
+                half = (stretch.steps - DISPLACEMENTS) // 2
+                relaxed = costs.relaxed if costs.relaxed <= half else max(0, half)
+                stretch.relaxed, stretch.caution = relaxed, RELAXED_CAUTION
+            else:
+                turn.check = DISPLACEMENTS
+        left = turn.check - turn.count
         if left < stretch.steps:
             stretch.steps = max(1, left)
         # The loop's own rule for divergence is for schemes that do not notice it themselves.
         stretch.bound = self._bound()
+        following, residuals, evaluations = turn.problem.several_steps(kernels, state, stretch)
+        turn.count += len(residuals)
+        if stretch.relaxed:
+            return self._after_relaxed(following, residuals, relaxed), residuals, evaluations
+        if kept is not None:
+            turn.displacements = kept + len(residuals)
+            if early:
+                turn.displacements = min(turn.displacements, len(self._rows))
+            elif turn.count <= DISPLACEMENTS:
+                turn.check = DISPLACEMENTS
+            else:
+                turn.displacements = None
+                if following.residual > self.target:
+                    self._judge.learn(self._rows)
+        return self._next(following), residuals, evaluations
 
     def _after_relaxed(self, state: State, residuals: Array, most: int) -> State:
         """Return what follows relaxed steps, at most so many, that followed the first plain passes without a pause.
