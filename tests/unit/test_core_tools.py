@@ -23,7 +23,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import nngames as nng
-from nngames.core import files, references
+from nngames.core import files, pieces, references
 from nngames.core.eigenvectors import eigenvector
 from nngames.core.errors import InputError, OptionError, ShapeError, UnknownNameError
 from nngames.core.files import write_atomic
@@ -407,3 +407,14 @@ def test_an_eigenvector_is_found_also_where_the_eigenvalues_lie_together(size: f
         assert np.linalg.norm(vector) == pytest.approx(1)
         value = np.linalg.eigvalsh(matrix)[place]
         np.testing.assert_allclose(matrix @ vector, value * vector, atol=1e-11)
+
+
+@pytest.mark.parametrize("size", [5, 20, 21])
+def test_inner_products_of_long_rows_are_summed_by_pieces(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "LONG", 20)
+    monkeypatch.setattr(pieces, "PIECE", 8)
+    rows = np.random.default_rng(size).standard_normal((4, size))
+    found = pieces.gram_matrix(rows)
+    np.testing.assert_allclose(found, rows @ rows.T, rtol=1e-13, atol=1e-14)
+    np.testing.assert_array_equal(found, found.T)
+    assert not pieces.gram_matrix(np.zeros((3, size))).any()

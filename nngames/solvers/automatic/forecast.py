@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from nngames.core.operators import DenseMap, SparseMap
-from nngames.core.pieces import LONG
+from nngames.core.pieces import LONG, gram_matrix
 from nngames.core.profiles import Array
 from nngames.games import CoupledGame, Game, NetworkGame
 from nngames.networks import Network
@@ -140,7 +140,7 @@ class Factors:
 
     def __init__(self, displacements: Array | Sequence[Array]) -> None:
         last = np.asarray(displacements[-JUDGED - 1 :])
-        self._gram = last.dot(last.T)
+        self._gram = gram_matrix(last)
         self._first, self._m = float(self._gram[0, 0]), len(last) - 1
 
     @cached_property
