@@ -46,11 +46,13 @@ class LongDifferences:
         self.size, self.keeps_gram = size, gram
         self.rows = np.empty((most, 2 * size), dtype=SINGLE)
         self.gram = np.zeros((most, most))
-        self._squares, self._products = np.zeros((2, most))
-        #: The displacement of which the products with the changes are known.
+        self._squares, self._products, self._before = np.zeros((3, most))
+        #: The displacement of which the products with the changes are known, and whether those of the one before are.
         self._known: Array | None = None
+        self._told = False
         width = min(size, division.PIECE)
-        self._changes, self._step = np.empty((most, width)), np.empty((2, width))
+        self._changes, self._step = np.empty((most, width)), np.empty(width)
+        self._combined = np.empty(width, dtype=SINGLE)
 
     def images(self, piece: slice) -> Array:
         """Return that piece of the differences of the map's values, (most, entries)."""
@@ -87,17 +89,18 @@ class LongDifferences:
         """Put after - before and new - old in front."""
         if not self.most:
             return
-        self._begin()
+        self._begin(old)
         for piece in pieces(self.size):
             self.images(piece)[self.head] = after[piece] - before[piece]
             self.take(piece, old, new)
         self.end(new)
 
-    def _begin(self) -> None:
-        """Give the newest difference a row."""
+    def _begin(self, g: Array) -> None:
+        """Give the newest difference a row, that of the displacements from g on."""
         self.head = (self.head or self.most) - 1
         self.count = min(self.count + 1, self.most)
-        self._known = None
+        self._told, self._known = self._known is g, None
+        self._before[:] = self._products
         self._squares[:], self._products[:] = 0.0, 0.0
 
     def take(self, piece: slice, old: Array, new: Array) -> None:
@@ -106,18 +109,28 @@ class LongDifferences:
             return
         used, g, kept = self.used, new[piece], self.changes(piece)
         changes, at = self._changes[: self.count, : g.size], self.head - used.start
-        np.subtract(g, old[piece], changes[at])
-        kept[self.head] = changes[at]
+        kept[self.head] = np.subtract(g, old[piece], changes[at])
         self.images(piece)[self.head] += kept[self.head]
         if self.keeps_gram:
-            kept = kept[used]
-            changes[:at], changes[at + 1 :] = kept[:at], kept[at + 1 :]
-            self._products[used] += changes.dot(g)
-            self._squares[used] += changes.dot(changes[at])
+            changes[...] = kept[used]
+            # For a few rows of a piece BLAS takes longer than for as many inner products.
+            self._products[used] += [change.dot(g) for change in changes]
+            if self._told:
+                self._squares[self.head] += changes[at].dot(changes[at])
+            else:
+                self._squares[used] += changes.dot(changes[at])
 
     def end(self, new: Array) -> None:
-        """Take the newest difference for whole; ``new`` is the displacement that led to it."""
+        """Take the newest difference for whole; ``new`` is the displacement that led to it.
+
+        Its products with the others are those of ``new`` less those of the displacement before, where these are known:
+        as far from exact as the difference itself, which is rounded at the size of the displacements.
+        """
         if self.keeps_gram and self.most:
+            if self._told:
+                square = self._squares[self.head]
+                np.subtract(self._products, self._before, self._squares)
+                self._squares[self.head] = square
             self.gram[self.head] = self._squares
             self.gram[:, self.head] = self._squares
             self._known = new
@@ -141,7 +154,8 @@ class LongDifferences:
             changes = np.subtract(newest[:known], newest[1:], self._changes[:known, : newest.shape[1]])
             self.images(piece)[used], self.changes(piece)[used] = newest[:known], changes
             if self.keeps_gram:
-                self.gram[used, used] += changes.dot(changes.T)
+                for row, change in zip(self.gram[used, used], changes, strict=True):
+                    row += changes.dot(change)
 
     def step(self, x: Array, g: Array, gamma: Array, beta: float, out: Array) -> float:
         """Write x + s into ``out``, s = beta g - (moves + beta changes)' gamma, put s in front and return |s|.
@@ -153,14 +167,14 @@ class LongDifferences:
         weights[self.order[: len(gamma)]] = gamma
         weights = weights[used]
         if self.most:
-            self._begin()
+            self._begin(g)
         for piece in pieces(self.size):
             images = self.images(piece)
-            step, other = self._step[:, : piece.stop - piece.start]
+            step = self._step[: piece.stop - piece.start]
             if len(gamma):
                 # With the images in place of the moves the changes count 1 - beta less.
-                other[...] = weights.dot(images[used])
-                np.subtract(g[piece], other, step)
+                step[...] = weights.dot(images[used], self._combined[: step.size])
+                np.subtract(g[piece], step, step)
                 if beta != 1.0:
                     step -= (1 - beta) * (g[piece] - weights.dot(self.changes(piece)[used]))
             else:

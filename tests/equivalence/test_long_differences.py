@@ -106,6 +106,34 @@ def test_a_step_and_the_difference_it_makes(beta: float, pushed: int) -> None:
 
 
 @pytest.mark.usefixtures("long")
+def test_products_with_the_newest_difference_follow_from_those_with_displacements(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that each old difference is multiplied once in a step; its own square is a product of its own."""
+    rng = np.random.default_rng(0)
+    known, x, g, out = LongDifferences(3, 20, gram=True), np.zeros(20), rng.standard_normal(20), np.empty(20)
+    for k in range(7):
+        # Differences much smaller than the displacements.
+        new = g + 1e-3 * rng.standard_normal(20)
+        gamma: Any = known.least_squares(g) if k != 4 else np.zeros(0)
+        if k == 4:
+            # Nothing was asked of this displacement.
+            known._known = None
+        known.step(x, g, gamma, 1.0, out)
+        for piece in pieces.pieces(20):
+            known.take(piece, g, new)
+        assert known._told == (k != 4)
+        known.end(new)
+        rows = known.newest_first(np.dtype(np.float64))[1]
+        sizes = np.linalg.norm(rows, axis=1)
+        found = known.gram[np.ix_(known.order, known.order)]
+        np.testing.assert_array_less(abs(found - rows @ rows.T), 2.0**-23 * np.outer(sizes, sizes))
+        np.testing.assert_allclose(known._products[known.order], rows @ new, rtol=1e-12, atol=1e-15)
+        np.testing.assert_array_equal(found, found.T)
+        x, g = out.copy(), new
+
+
+@pytest.mark.usefixtures("long")
 def test_rows_in_single_precision_are_taken_over_without_their_squares() -> None:
     """Squares of them would say too little about dependence."""
     game = nng.Network.recurrent(0.5 * np.eye(20), np.ones(20), "relu").game()
