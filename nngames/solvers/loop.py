@@ -134,6 +134,7 @@ class Run:
                 self.max_iterations,
                 self.solver.steered,
                 mixed=is_mixed(self.solver) and self.start.dtype == np.float64,
+                start=None if self.given else self.start,
             )
             budget = Budget(self._watch.target, self.max_iterations, self.max_seconds)
             self.solver.prepare(self._problem, budget)

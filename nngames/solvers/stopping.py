@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.networks.compiled.maps import RECURRENCE
 from nngames.results.result import Status
@@ -60,6 +61,8 @@ class Watch:
         Whether the scheme itself notices that it diverges or stalls, and does something about it.
     mixed : bool
         Whether the first states may be in single precision, until the scheme goes on in double.
+    start : ndarray or None
+        A start that nobody writes into.
     """
 
     def __init__(
@@ -70,11 +73,12 @@ class Watch:
         max_iterations: int,
         steered: bool = False,
         mixed: bool = False,
+        start: Array | None = None,
     ) -> None:
         self.target = target
         self.scale = scale
         self.max_iterations = max_iterations
-        self._steered = steered
+        self._steered, self._start = steered, start
         #: Whether the states are still in single precision, and the iteration from which the rules count.
         self._single, self._first = mixed, 0
         self.period: int | None = None
@@ -114,12 +118,20 @@ class Watch:
         if (iteration - self._first) % STALL_ITERATIONS:
             return None
         before, self._checkpoint = self._checkpoint, self._best
-        start, self._checkpoint_state = self._checkpoint_state, np.array(state.x)
+        start, self._checkpoint_state = self._checkpoint_state, self._whole(state.x, iteration)
         if start is None or self._best <= STALL_FACTOR * before:
             return None
         windows = (self.max_iterations - iteration) / STALL_ITERATIONS
         out_of_reach = self._best * (self._best / before) ** windows > self.target
         return Status.STALLED if out_of_reach and norm(state.x - start) < residual else None
+
+    def _whole(self, x: Array, iteration: int) -> Array:
+        """Return an array that holds x and that nobody writes into: a copy, or the start if that is long and x still.
+
+        Most runs end before another iterate is compared with it.
+        """
+        start = self._start if x.size >= LONG and not iteration else None
+        return start if start is not None and np.array_equal(start, x) else np.array(x)
 
     def stretch(self, state: State, iteration: int, steps: int) -> Stretch | None:
         """Return how far at most ``steps`` steps from this state may be made at once; None if it has to go singly."""

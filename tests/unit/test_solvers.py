@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import nngames as nng
 from nngames.core.errors import InputError, NotApplicableError, OptionError, ShapeError, UnknownNameError
 from nngames.networks.generators import generate
-from nngames.solvers import Interrupted, loop
+from nngames.solvers import Interrupted, loop, stopping
 from nngames.solvers.solver import State
 from nngames.solvers.stopping import Watch
 
@@ -278,6 +278,26 @@ def test_stalling_weighs_the_pace_against_the_budget(shrink: float) -> None:
 
     assert status(5000) == "stalled"
     assert status(int(40 / (1 - shrink))) is None
+
+
+def test_a_long_start_is_compared_with_later_iterates_without_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another first iterate is copied, and so are later ones: the steps may write into them."""
+    monkeypatch.setattr(stopping, "LONG", 3)
+    start = np.zeros(3)
+    for first, start_of, same in ((np.zeros(3), start, True), (np.ones(3), start, False), (np.zeros(3), None, False)):
+        watch = Watch(target=1e-9, scale=1.0, autonomous=False, max_iterations=9000, start=start_of)
+        assert watch.look(State(first, 1.0, 1), 0) is None
+        assert (watch._checkpoint_state is start) == same
+        np.testing.assert_array_equal(watch._checkpoint_state, first)
+        kept = first.copy()
+        first += 1e-9
+        np.testing.assert_array_equal(watch._checkpoint_state, kept)
+        for k in range(1, 1000):
+            assert watch.look(State(first, 1.0, k + 1), k) is None
+        # It moved by less than the residual, which did not fall.
+        assert watch.look(State(first, 1.0, 1001), 1000) == "stalled"
+        assert watch._checkpoint_state is not first
+        np.testing.assert_array_equal(watch._checkpoint_state, first)
 
 
 # Options and arguments
