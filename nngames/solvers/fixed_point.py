@@ -175,6 +175,10 @@ class FixedPointProblem(Problem):
         """Go on with the buffers of a problem on the same map, which made the last state."""
         self.difference, self._spare, self.refined = other.difference, other._spare, other.refined
 
+    def left_by(self, state: State) -> tuple[Array, ...]:
+        """Return the arrays of a run that ends at the state but for its iterate and the displacement there."""
+        return state.memory, self._spare
+
     def relax(self, state: State, relaxation: float | Array) -> State:
         """Return the state at x + relaxation (R(x) - x); x itself stays whole, should the step be interrupted.
 

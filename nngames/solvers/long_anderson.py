@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nngames.core.errors import DomainError
 from nngames.core.profiles import Array
-from nngames.games import FixedPoint
 from nngames.networks.compiled.maps import FusedMap
 from nngames.solvers.anderson_steps import AndersonProblem
 from nngames.solvers.long_differences import LongDifferences
 from nngames.solvers.multisecant import SINGLE_INDEPENDENCE, coefficients
 from nngames.solvers.reused_arrays import ReusedArrays
 from nngames.solvers.solver import State
-
-if TYPE_CHECKING:
-    from nngames.solvers.anderson import Anderson
 
 
 class LongAndersonProblem(ReusedArrays, AndersonProblem):
@@ -30,11 +25,7 @@ class LongAndersonProblem(ReusedArrays, AndersonProblem):
     """
 
     _differences: LongDifferences
-
-    def __init__(self, view: FixedPoint, scheme: Anderson) -> None:
-        super().__init__(view, scheme)
-        #: Rows that ``know`` took beside those of the differences, one of which may be the first displacement.
-        self._rows: Array = np.empty((0, 0))
+    lends = True
 
     def _room(self, most: int, gram: bool) -> LongDifferences:
         return LongDifferences(most, self.view.size, gram)
@@ -43,18 +34,43 @@ class LongAndersonProblem(ReusedArrays, AndersonProblem):
         """Begin a stretch of accelerated steps."""
         # In single precision squares say too little about dependence.
         self._differences.keeps_gram &= state.x.dtype == np.float64
-        self._take_over(self._rows, state)
-        return super().resume(state)
+        state = super().resume(state)
+        self._take_over(state)
+        return state
 
     def know(self, rows: Array, count: int) -> None:
         """Begin with the differences of plain passes, whose displacements are the first rows, which become its own."""
         self._differences.take_over(rows, count)
+        # One of those that are not the differences' may be the first displacement.
         self._rows = rows[self._differences.most :]
 
     @property
     def fused(self) -> FusedMap | None:
         """None: long iterates leave no room in the cache for compiled steps."""
         return None
+
+    def accelerate(self, state: State) -> State:
+        """Return the state after the accelerated step, or the relaxed one."""
+        orbit = self._orbit
+        return self._settled(state, orbit, super().accelerate(state))
+
+    def follow(self, state: State) -> State:
+        """Return the state after a pass of the plain orbit: the orbit's, or the old one where that stays behind."""
+        orbit = self._orbit
+        return self._settled(state, orbit, super().follow(state))
+
+    def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
+        """Return the state at x + step, or None where the map is undefined or not finite, and the passes so far."""
+        self._trial, evaluations = self.tried(np.add(state.x, step, self._array(state.x)), state.evaluations)
+        return self._trial, evaluations
+
+    def _settled(self, state: State, orbit: tuple[Array, Array] | None, following: State) -> State:
+        """Return the state that follows; what is no part of it, nor of the orbit, comes into use again."""
+        trial, self._trial = self._trial, None
+        tried = () if trial is None else (trial.x, trial.memory)
+        in_use = following.x, following.memory, *(self._orbit or ())
+        self._recycle((state.x, state.memory, *(orbit or ()), *tried), in_use)
+        return following
 
     def _advanced(self, state: State) -> State:
         x = self._array(state.x)
@@ -64,11 +80,6 @@ class LongAndersonProblem(ReusedArrays, AndersonProblem):
             self._trial, evaluations = self._tried_from(state, x)
             trial = self._trial
             if trial is not None and trial.residual <= self.growth * self._best:
-                if state.x is not self._given:
-                    self._spare += state.x, state.memory
-                elif np.may_share_memory(state.memory, self._rows):
-                    self._spare.append(state.memory)
-                self._given = None
                 return self.accept(trial)
         return self.relax(state, evaluations)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from nngames.core import pieces as division
-from nngames.core.pieces import pieces
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint
 from nngames.solvers.solver import State
@@ -19,13 +18,14 @@ class LongSpectralProblem(SpectralProblem):
     tenth of a pass.
     """
 
+    lends = True
+
     def __init__(self, view: FixedPoint, growth: float) -> None:
         super().__init__(view, growth)
         self._before: State | None = None
         #: -<y, g> and |y|^2 of the last pass.
         self._curvature, self._square = 0.0, 0.0
         self._change = np.empty(min(view.size, division.PIECE))
-        self._rows: Array = np.empty((0, 0))
 
     def know(self, rows: Array, count: int) -> None:
         """Begin with the length that the last two of the first rows show; all of them become its own."""
@@ -34,13 +34,13 @@ class LongSpectralProblem(SpectralProblem):
 
     def resume(self, state: State) -> State:
         """Begin at a state of which the displacement is known, its memory, and return it."""
-        self._take_over(self._rows, state)
-        self._rows = np.empty((0, 0))
-        return super().resume(state)
+        state = super().resume(state)
+        self._take_over(state)
+        return state
 
     def move(self, state: State) -> State:
         """Return the state after the step, or the relaxed one."""
-        used, following = self.length, None
+        used, following, trial = self.length, None, None
         self._before, evaluations = state, state.evaluations
         # A length is positive.
         if self.allowed(state, used * state.residual):
@@ -51,18 +51,10 @@ class LongSpectralProblem(SpectralProblem):
             used = self._relaxation
             following = self.relax(state, evaluations)
         self.length = length_by(used, state.residual, self._curvature, self._square)
-        if state.x is not self._given:
-            self._spare += state.x, state.memory
-        self._given = self._before = None
+        tried = () if trial is None else (trial.x, trial.memory)
+        self._recycle((state.x, state.memory, *tried), (following.x, following.memory))
+        self._before = None
         return following
-
-    def along(self, state: State, length: float) -> Array:
-        """Return x + length g."""
-        x = self._array(state.x)
-        for piece in pieces(x.size):
-            part = np.multiply(state.memory[piece], length, x[piece])
-            part += state.x[piece]
-        return x
 
     def _at(self, x: Array, evaluations: int) -> State:
         displacement, before = self._array(x), self._before

@@ -162,7 +162,7 @@ class SpectralProblem(ReusedArrays):
         following = self.advance(state, self.length * state.memory)
         used = relaxation if self.rejected else self.length
         self.length = spectral_length(used, state.residual, state.memory, following.memory)
-        self._given = None
+        self._kept = ()
         return following
 
     def know(self, rows: Array, count: int) -> None:
@@ -189,9 +189,7 @@ class SpectralProblem(ReusedArrays):
         Those then hold the last iterate or the one before. On long ones, new arrays would take as long as a pass.
         """
         fused: Any = self.fused
-        own = state.x, state.memory
-        if state.x is self._given:
-            own = state.x.copy(), state.memory.copy()
+        own = tuple(self._own(array) for array in (state.x, state.memory))
         pairs = own, (self._array(state.x), self._array(state.x))
         residuals, evaluations = np.empty(stretch.steps), np.empty(stretch.steps, dtype=np.int64)
         given = stretch.target, stretch.bound, self._initial, self.growth
@@ -209,7 +207,7 @@ class SpectralProblem(ReusedArrays):
         self._best, self._relaxation, self.length = numbers[4:].tolist()
         _, passes, self._accepted, place, _ = counts.tolist()
         x, g = pairs[place]
-        self._given = None
+        self._kept = ()
         self._spare += pairs[1 - place]
         return State(x, float(residuals[made - 1]), passes, g), residuals[:made], evaluations[:made]
 

@@ -14,7 +14,7 @@ import nngames as nng
 from nngames.core import pieces
 from nngames.networks import piecewise
 from nngames.networks.compiled import fused_sparse, single_pass
-from nngames.solvers import anderson, fixed_point, loop, safeguard, spectral
+from nngames.solvers import anderson, fixed_point, loop, reused_arrays, spectral
 from nngames.solvers.automatic import changes, forecast, remembered, stages, turns
 from nngames.solvers.long_spectral import LongSpectralProblem
 from nngames.solvers.solver import State
@@ -219,14 +219,17 @@ def test_long_spectral_steps_write_into_the_rows_of_the_plain_ones() -> None:
     problem: Any = nng.solver("spectral").problem(game, np.random.default_rng(0))
     assert not problem.overwritten(rows).size
     problem.know(rows, 4)
-    first, state = rows[3].copy(), problem.resume(State(np.zeros(50), np.linalg.norm(rows[3]), 4, rows[3]))
+    rest, given = rows[4].copy(), np.linspace(0, 1, 50)
+    kept, state = given.copy(), problem.resume(State(given, np.linalg.norm(rows[3]), 4, rows[3]))
     following = problem.move(state)
-    np.testing.assert_array_equal(rows[3], first)
+    np.testing.assert_array_equal(problem._spare[-1], rows[3])
     for _ in range(4):
         assert np.shares_memory(following.x, rows)
         assert np.shares_memory(following.memory, rows)
         following = problem.move(following)
-    np.testing.assert_array_equal(rows[3], first)
+    # They need no row into which nobody has written yet, and leave the iterate that others know.
+    np.testing.assert_array_equal(rows[4], rest)
+    np.testing.assert_array_equal(given, kept)
 
 
 @pytest.mark.usefixtures("long")
@@ -281,34 +284,114 @@ def test_compiled_spectral_steps_leave_what_others_know(compiled: Any) -> None:
 
 
 @pytest.mark.usefixtures("long")
+def test_a_lent_iterate_stays_whole_until_another_takes_its_place() -> None:
+    """Where the residual rises in between, the steps take a third array for iterates."""
+    for method, options in (("spectral", {}), ("anderson", {"memory": 2})):
+        game = layer(50, "arctan")
+        scheme: Any = nng.solver(method, **options)
+        problem = scheme.problem(game, np.random.default_rng(0))
+        state = problem.begin(np.linspace(0, 1, 50))
+        problem.lend(state.x, None)
+        lent, copy, iterates = state.x, state.x.copy(), []
+        for _ in range(4):
+            state = scheme.step(problem, state)
+            np.testing.assert_array_equal(lent, copy)
+            iterates.append(id(state.x))
+        problem.lend(state.x, lent)
+        assert any(array is lent for array in problem._spare)
+        last, copy = state.x, state.x.copy()
+        for _ in range(4):
+            state = scheme.step(problem, state)
+            np.testing.assert_array_equal(last, copy)
+            iterates.append(id(state.x))
+        arrays = {id(state.x), id(state.memory), id(last), *(id(array) for array in problem._spare)}
+        # Two displacements and three iterates.
+        assert len(arrays) == 5
+        assert len({id(array) for array in problem._spare}) == len(problem._spare)
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize("memory", [2, 4])
+def test_accelerated_steps_use_their_arrays_again(memory: int) -> None:
+    """Also where proposals fail, and where a plain orbit goes on apart from the iterate."""
+    game = layer(50, "relu", norm=3.0, symmetric=False)
+    problem: Any = nng.solver("anderson", memory=memory, growth=1.0).problem(game, np.random.default_rng(0))
+    state, apart, rejected = problem.begin(np.linspace(-1, 1, 50)), 0, 0
+    for _ in range(40):
+        state = problem.follow(state) if problem.behind else problem.accelerate(state)
+        np.testing.assert_allclose(state.memory, game.residuals(state.x), atol=1e-9)
+        in_use = [state.x, state.memory, *(problem._orbit or ())]
+        assert not {id(array) for array in in_use} & {id(array) for array in problem._spare}
+        if problem._orbit is not None:
+            x, g = problem._orbit
+            np.testing.assert_allclose(g, game.residuals(x), atol=1e-9)
+        apart, rejected = apart + (problem._orbit is not None), rejected + problem.rejected
+    assert apart
+    assert rejected
+    # An iterate, what is tried, what a relaxed step leads to, and the orbit.
+    assert len(problem._spare) + len(in_use) <= 8
+
+
+@pytest.mark.usefixtures("long")
 @pytest.mark.parametrize(("name", "method"), [("clearing", "anderson"), ("public_goods", "spectral")])
-def test_the_best_profile_has_one_copy(monkeypatch: pytest.MonkeyPatch, name: str, method: str) -> None:
-    """Each takes the place of the last, but not of what a scheme began with, nor of the start."""
+def test_the_best_profile_is_lent_and_not_copied(monkeypatch: pytest.MonkeyPatch, name: str, method: str) -> None:
+    """It stays whole as long as it is the best, and no scheme writes into the start."""
     accelerated = 1.05e-2 if method == "anderson" else 1.0
     monkeypatch.setattr(changes, "costs_of", lambda game, compiled: forecast.Costs(1e-2, accelerated, 1e3, 1.01e-2))
     monkeypatch.setattr(turns, "SHORT_PASSES", 0.0)
     game = nng.Network.generate(name, 1, size=500).game()
     start = np.linspace(0.1, 0.9, 500)
-    given, best, resumed = start.copy(), [], []
-    take, resume = stages.Course._take, safeguard.SafeguardedProblem.resume
+    given, rises, fresh = start.copy(), [], []
+    advance, array = stages.Course.advance, reused_arrays.ReusedArrays._array
 
-    def taken(self: stages.Course, residual: float, x: Any, displacement: Any) -> None:
-        take(self, residual, x, displacement)
-        best.append(x)
-        assert game.residual(x) == pytest.approx(residual, rel=1e-6)
+    def advanced(self: stages.Course, state: State) -> State:
+        following = advance(self, state)
+        _, x, displacement = self._best
+        assert game.residual(x) == pytest.approx(self._smallest, rel=1e-6)
+        if displacement is not None:
+            np.testing.assert_allclose(displacement, game.residuals(x), atol=1e-12)
+        # It is the state's own where that is the best one, but for what the first plain passes do not look at.
+        plain = self.turn.displacements is not None
+        assert x is following.x or plain or self._smallest < following.residual or following.residual <= self.target
+        rises.append(following.residual > state.residual)
+        return following
 
-    def begun(self: Any, state: State) -> State:
-        resumed.append((state.x, state.x.copy()))
-        return resume(self, state)
+    def counted_array(self: Any, like: Any) -> Any:
+        fresh.append(not self._spare)
+        return array(self, like)
 
-    monkeypatch.setattr(stages.Course, "_take", taken)
-    monkeypatch.setattr(safeguard.SafeguardedProblem, "resume", begun)
+    monkeypatch.setattr(stages.Course, "advance", advanced)
+    monkeypatch.setattr(reused_arrays.ReusedArrays, "_array", counted_array)
     result = nng.solve(game, start=start)
     assert result.converged
     assert result.method == f"auto:{method}"
-    assert np.shares_memory(best[0], start)
     np.testing.assert_array_equal(start, given)
-    assert resumed
-    for x, copied in resumed:
-        np.testing.assert_array_equal(x, copied)
-    assert len({id(x) for x in best}) < len(best)
+    # The arrays of the plain passes serve all steps, with one more for an iterate that is not the best.
+    assert sum(fresh) <= any(rises)
+
+
+@pytest.mark.usefixtures("long")
+def test_plain_passes_that_raise_the_residual_leave_a_copy_of_the_best_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first ones lower it here, so that the run goes on with them after a forecast."""
+    monkeypatch.setattr(changes, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1e3, 1e3, 1e3))
+    monkeypatch.setattr(turns, "SHORT_PASSES", 0.0)
+    # A signal that shrinks on its way and is amplified at its end.
+    factors = np.concatenate((np.full(5, 0.9), np.full(14, 1.3), np.full(20, 0.2)))
+    chain = sparse.diags_array(factors, offsets=-1, shape=(40, 40)) + sparse.coo_array(([1e-3], ([0], [39])), (40, 40))
+    game = nng.Network.recurrent(chain.tocsr(), np.eye(40)[0], "identity").game()
+    advance, kept, copies = stages.Course.advance, [], []
+
+    def advanced(self: stages.Course, state: State) -> State:
+        following = advance(self, state)
+        _, x, displacement = self._best
+        assert game.residual(x) == pytest.approx(self._smallest, rel=1e-9)
+        if displacement is not None:
+            np.testing.assert_allclose(displacement, game.residuals(x), atol=1e-14)
+        kept.append(self.turn.displacements is not None)
+        copies.append(x is not following.x and x is not state.x)
+        return following
+
+    monkeypatch.setattr(stages.Course, "advance", advanced)
+    nng.solve(game, max_iterations=12)
+    assert sum(kept) > 5
+    assert any(copies[4:])

@@ -17,8 +17,8 @@ from nngames.solvers.anderson_steps import AndersonProblem
 from nngames.solvers.automatic.forecast import DIRECTIONS, DISPLACEMENTS, Costs, costs_of
 from nngames.solvers.automatic.judging import Judge
 from nngames.solvers.automatic.last_resorts import Resort, drawn_profile, last_resorts
-from nngames.solvers.automatic.remembered import NO_ROWS, Remembering
-from nngames.solvers.automatic.turns import MEMORY, TRIAL, Turn, fast_scheme, kept_differences
+from nngames.solvers.automatic.remembered import NO_ROWS, Remembering, copied
+from nngames.solvers.automatic.turns import MEMORY, TRIAL, Turn, fast_scheme, kept_differences, lends
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.safeguard import SafeguardedProblem
 from nngames.solvers.solver import Budget, Ended, Solver, State
@@ -132,6 +132,8 @@ class Changing(Remembering):
         if argument is not None and state.residual < self._smallest:
             # The steps write into the state, but not into the argument.
             self._take(state.residual, argument, problem.difference)
+            # That may be the user's.
+            self._own = None
         self.turn.before = self._smallest
         return state
 
@@ -146,7 +148,7 @@ class Changing(Remembering):
             profile = self.best_profile() if profile is None else profile
             state = scheme.start(problem, problem.restrict(profile))
             state.evaluations += evaluations
-        self.turn = Turn(scheme, problem, check, state.residual)
+        self.turn, self._left_over = Turn(scheme, problem, check, state.residual), ()
         if not self._smallest <= state.residual:
             self._remember(state)
         self.turn.before = self._smallest
@@ -154,18 +156,24 @@ class Changing(Remembering):
 
     def _resume(self, problem: Any, evaluations: int) -> State:
         """Return the first state of a problem at the best variables, whose displacement is known."""
-        _, x, displacement = self._best
+        x: Array = self._best[1]
+        displacement: Any = self._best[2]
         if isinstance(problem, REMEMBERING) and (known := self._judge.known) is not None:
             rows = self._rows
             if x.size >= LONG:
                 # The rows become the scheme's own, so that nothing takes as much room again.
-                if np.may_share_memory(displacement, problem.overwritten(rows)):
-                    displacement = np.array(displacement)
+                if np.may_share_memory(displacement, overwritten := problem.overwritten(rows)):
+                    others = rows[len(overwritten) :]
+                    displacement = copied(displacement, others[-1] if len(others) else None)
                 self._best, self._judge.known, self._rows = (problem, x, None), None, NO_ROWS
             problem.know(rows, len(known))
-        # The scheme may keep it.
-        self._copy = None
-        return problem.resume(State(x, self._smallest, evaluations, displacement))
+        state: State = problem.resume(State(x, self._smallest, evaluations, displacement))
+        if lends(problem):
+            problem.use(array for array in self._left_over if array.dtype == x.dtype)
+        else:
+            # The scheme may keep it.
+            self._own = None
+        return state
 
     def _resort(self, evaluations: int) -> State:
         """Return the first state of the next last resort.

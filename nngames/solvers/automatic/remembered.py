@@ -11,9 +11,8 @@ from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game
 from nngames.networks.compiled.maps import FusedMap
-from nngames.solvers.anderson_steps import AndersonProblem
 from nngames.solvers.automatic.forecast import DISPLACEMENTS, JUDGED
-from nngames.solvers.automatic.turns import Turn, known_displacement
+from nngames.solvers.automatic.turns import Turn, known_displacement, lends
 from nngames.solvers.solver import Problem, State
 
 #: The displacements that a run knows before its first pass.
@@ -45,8 +44,10 @@ class Remembering(Problem):
     _rows: Array = NO_ROWS
     #: The scheme's problem, its variables and their displacement, where they are known.
     _best: tuple[Problem | None, Array, Array | None]
-    #: The last copy of long variables that nobody else has.
-    _copy: Array | None = None
+    #: The last of the best variables that nobody else refers to but, as long as it has its turn, the scheme.
+    _own: Array | None = None
+    #: Arrays of plain passes that were left.
+    _left_over: tuple[Array, ...] = ()
 
     def __init__(self, game: Game, rng: np.random.Generator) -> None:
         self.game, self.rng = game, rng
@@ -83,29 +84,38 @@ class Remembering(Problem):
         if state.residual < self._smallest:
             problem, kept = self.turn.problem, self.turn.displacements
             if kept is not None:
-                displacement = self._rows[kept - 1]
-            elif isinstance(problem, AndersonProblem) and state.x.size >= LONG:
-                # A pass more for the next scheme, if there is one, takes less than the room.
-                displacement = None
+                # Plain passes leave it whole for a while: see ``_secure``.
+                self._take(state.residual, state.x, self._rows[kept - 1])
+            elif lends(problem):
+                problem.lend(state.x, self._replaced(state.x))
+                # A pass more for the next scheme, if there is one, takes less than the room of the displacement.
+                self._take(state.residual, state.x, None)
             else:
                 displacement = known_displacement(problem, state)
-            self._take(state.residual, self._copied(state.x), displacement)
+                self._take(state.residual, copied(state.x, self._replaced(state.x)), displacement)
 
-    def _copied(self, x: Array) -> Array:
-        """Return a copy of x, in the room of the last copy where that is long and ends with it."""
-        last, place = self._copy, self._best[1]
-        if last is not None and last is place and last.shape == x.shape and last.dtype == x.dtype:
-            np.copyto(last, x)
-            return last
-        copy = np.array(x)
-        self._copy = copy if x.size >= LONG else None
-        return copy
+    def _replaced(self, x: Array) -> Array | None:
+        """Return the array of the best variables if long ones take their place and nobody refers to it."""
+        own = self._own
+        if x.size < LONG or own is None or own is not self._best[1]:
+            return None
+        return own if (own.shape, own.dtype) == (x.shape, x.dtype) else None
+
+    def _secure(self, state: State) -> None:
+        """Copy the best variables if they are the state's, into which plain passes are going to write."""
+        problem, x, displacement = self._best
+        if x is state.x:
+            self._own = np.array(x)
+            self._best = problem, self._own, displacement
 
     def _take(self, residual: float, x: Array, displacement: Array | None) -> None:
-        """Take these variables, which nobody writes into, and their displacement, if it is known, for the best ones."""
+        """Take these variables, which nobody writes into, and their displacement, if it is known, for the best ones.
+
+        Nobody but a scheme refers to them.
+        """
         # Of a residual below the target that did not end the run nothing is known but that.
         self._smallest = residual if residual > self.target else self.target
-        self._best = self.turn.problem, x, displacement
+        self._best, self._own = (self.turn.problem, x, displacement), x
 
     def _room(self, view: FixedPoint) -> int:
         """Return how many displacements of plain passes are kept."""
@@ -121,3 +131,19 @@ class Remembering(Problem):
             self._rows = np.empty((self._room(problem.view), difference.size), difference.dtype)
         self._rows[0] = difference
         self.turn.displacements = 1
+
+    def _keep_others(self, state: State) -> None:
+        """Keep the displacements from this state on in the rows of those before, of which only the best one remains."""
+        problem, x, displacement = self._best
+        if x is not state.x and displacement is not None:
+            displacement = np.array(displacement)
+        self._keep_displacements()
+        self._best = problem, x, self._rows[0] if x is state.x else displacement
+
+
+def copied(x: Array, place: Array | None) -> Array:
+    """Return a copy of x, in that place if there is one."""
+    if place is None:
+        return np.array(x)
+    np.copyto(place, x)
+    return place

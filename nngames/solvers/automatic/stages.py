@@ -29,6 +29,7 @@ from nngames.solvers.automatic.turns import (
     Turn,
     fast_scheme,
     first_scheme,
+    lends,
 )
 from nngames.solvers.mixed_precision import MixedProblem
 from nngames.solvers.solver import Ended, Problem, State
@@ -37,7 +38,8 @@ from nngames.solvers.stopping import Stretch
 
 #: A scheme whose residual exceeds this multiple of the smallest one so far is left.
 BLOW_UP = 1e6
-#: A profile is remembered where its residual is below this share of the smallest remembered one, and at each judgement.
+#: A profile is remembered where its residual is below this share of the smallest remembered one, and at each judgement;
+#: any better one that its scheme lends, since that takes no copy.
 REMEMBERED = 0.01
 
 
@@ -85,6 +87,8 @@ class Course(Changing):
                 raise
             return self._leave(state.evaluations, "came to no end")
         turn.count += 1
+        if self.target < following.residual < self._smallest and lends(turn.problem):
+            self._remember(following)
         if turn.count < turn.check and REMEMBERED * self._smallest <= following.residual <= BLOW_UP * self._smallest:
             return following
         return self._next(following)
@@ -106,12 +110,15 @@ class Course(Changing):
             return self._leave(state.evaluations, OUTSIDE)
         turn.count += 1
         falls = following.residual <= state.residual
+        # The state is whole until the step after the next one.
+        if not falls:
+            self._remember(state)
+            self._secure(state)
+        elif self._best[1] is state.x:
+            self._take(following.residual, following.x, self._rows[kept])
         if falls and turn.count < turn.check:
             turn.displacements = kept + 1
             return following
-        if not falls:
-            # It is whole until the step after the next one.
-            self._remember(state)
         turn.displacements = kept + 1
         return self._next(following)
 
@@ -208,18 +215,22 @@ class Course(Changing):
         why, follower, watched, single = self._judge.judge(turn, state.residual, self._smallest, displacements)
         if why is not None:
             evaluations = state.evaluations
-            if follower == "newton" and displacements is not None and self.costs().extrapolated:
-                evaluations = self._extrapolate(state, displacements)
+            if displacements is not None:
+                self._left_over = turn.problem.left_by(state)  # type: ignore[attr-defined]
+                if follower == "newton" and self.costs().extrapolated:
+                    evaluations = self._extrapolate(state, displacements)
             return self._leave(evaluations, why, follower)
         if single:
+            self._secure(state)
             turn.problem = mixed = MixedProblem(self.game.fixed_point(), Constant(1.0))
             return mixed.continued(state)
         if watched and (turn.problem.fused is None or _is_sparse(turn.problem)):
             # A new forecast follows after a few more dear passes: the first ones often tell little.
-            self._release_rows()
-            self._keep_displacements()
+            self._judge.known = None
+            self._keep_others(state)
             turn.check = turn.count + JUDGED
         elif displacements is not None:
+            self._secure(state)
             # The next steps shall not write into the last one.
             turn.problem.difference = np.array(turn.problem.difference)  # type: ignore[attr-defined]
         return state
@@ -232,12 +243,6 @@ class Course(Changing):
             self._take(trial.residual, trial.x, trial.memory)
         return evaluations
 
-    def _release_rows(self) -> None:
-        """Let nothing but the last forecast remain of the displacements."""
-        problem, x, displacement = self._best
-        self._best = problem, x, None if displacement is None else np.array(displacement)
-        self._judge.known = None
-
     def _judge_resort(self, state: State, steps: float) -> State:
         """Return the state after a decision: to go on, to try Newton's method, or to leave the resort."""
         turn = self.turn
@@ -249,7 +254,8 @@ class Course(Changing):
         if elapsed < self.costs().newton / 4:
             return state
         profile = np.array(turn.problem.profile(state.x))
-        self._suspended = (turn, state)
+        # What its scheme lent may be its state.
+        self._suspended, self._own = (turn, state), None
         try:
             return self._enter(fast_scheme("newton"), state.evaluations, NEWTON_WINDOW, profile)
         except NNGamesError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeGuard
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,6 +19,7 @@ from nngames.solvers.automatic.forecast import FORECAST, pass_seconds
 from nngames.solvers.differences import LARGEST_GRAM
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.newton import keeps_factors
+from nngames.solvers.reused_arrays import ReusedArrays
 from nngames.solvers.safeguard import SafeguardedProblem
 from nngames.solvers.solver import Problem, Solver, State, registry
 from nngames.solvers.spectral import SpectralProblem, SweepProblem
@@ -56,6 +57,11 @@ class Turn:
     count: int = 0
     checked: int = 0
     displacements: int | None = None
+
+
+def lends(problem: Problem) -> TypeGuard[ReusedArrays]:
+    """Whether a scheme leaves an iterate whole where it is asked to, and goes on in other arrays."""
+    return isinstance(problem, ReusedArrays) and problem.lends
 
 
 def known_displacement(problem: Problem, state: State) -> Array | None:
