@@ -53,6 +53,11 @@ class ReusedArrays(SafeguardedProblem):
         self._spare.clear()
         return super().profile(x)
 
+    def told(self, x: Array) -> tuple[Array, float, float] | None:
+        """Return the profile of the map's argument and the game's residual, which take the place of spare arrays."""
+        self._spare.clear()
+        return super().told(x)
+
     def along(self, state: State, length: float) -> Array:
         """Return x + length g."""
         x = self._array(state.x)

@@ -66,6 +66,10 @@ class DisplacementProblem(Problem):
         """Return the profile of the map's argument."""
         return self.view.profile(x)
 
+    def told(self, x: Array) -> tuple[Array, float, float] | None:
+        """Return a fresh profile of the map's argument and the game's residual with its rounding, if one pass tells."""
+        return self.view.told(x)
+
     def passed(self, state: State) -> tuple[Array, float, float] | None:
         """Return the profile of the iterate, and the length of its displacement, with its rounding."""
         return displaced(self, state.x, state.memory)

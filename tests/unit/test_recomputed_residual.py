@@ -118,6 +118,23 @@ def test_one_pass_tells_the_profile_and_its_residual(sizes: tuple[int, ...], ord
     assert residual == pytest.approx(np.linalg.norm(network.game().residuals(profile)), rel=1e-14)
 
 
+@pytest.mark.parametrize("method", ["picard", "km", "anderson", "broyden", "newton", "spectral", "supermann"])
+def test_one_pass_ends_a_run_on_a_ring(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells the profile and its residual, so that neither takes a pass of its own."""
+    rng = np.random.default_rng(3)
+    weights = [0.5 * np.linalg.qr(rng.standard_normal((4, 4)))[0] for _ in range(3)]
+    ring = nng.Network.ring(weights, list(rng.standard_normal((3, 4))), ["tanh"] * 3).game()
+    assert ring.scale >= 1
+    apart: list[str] = []
+    with monkeypatch.context() as watched:
+        watched.setattr(nng.NetworkGame, "residuals", lambda self, profile: apart.append("residuals"))
+        watched.setattr(network_game.CompositeMap, "profile", lambda self, x: apart.append("profile"))
+        result = nng.solve(ring, method)
+    assert not apart
+    assert result.converged
+    assert result.residual == pytest.approx(ring.residual(result.profile), rel=1e-6, abs=1e-15)
+
+
 def test_the_game_decides_where_two_routes_may_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is a hair below the target may be a hair above it: the residual of the game counts."""
     told = network_game.CompositeMap.told
