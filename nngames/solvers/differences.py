@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nngames.core.profiles import Array
-from nngames.solvers.multisecant import solve_gram
+from nngames.solvers.multisecant import solve_gram, solve_unrepeated
 
 #: Up to this many differences the Gram matrix is kept.
 LARGEST_GRAM = 32
@@ -103,4 +103,6 @@ class Differences:
         if not self.keeps_gram:
             return None
         used = self.used
-        return solve_gram(self.gram[used, used], self.changes[used].dot(g))
+        gram, products = self.gram[used, used], self.changes[used].dot(g)
+        gamma = solve_gram(gram, products)
+        return solve_unrepeated(gram, products) if gamma is None else gamma

@@ -12,6 +12,8 @@ from nngames.networks.compiled.maps import GRAM_INDEPENDENCE
 
 #: A difference is dropped if newer ones explain all but this share of it.
 INDEPENDENCE = 1e-7
+#: What a diagonal is raised by, relative, where a row may repeat others up to rounding.
+RIDGE = 1e-15
 #: The same of differences that were rounded to single precision: what is less may be rounding.
 SINGLE_INDEPENDENCE = 1e-5
 
@@ -38,6 +40,24 @@ def solve_gram(gram: Array, right: Array) -> Array | None:
         if not pivot * pivot > GRAM_INDEPENDENCE * square:
             return None
     return solution(gram, right)
+
+
+def solve_unrepeated(gram: Array, right: Array) -> Array | None:
+    """Return the solution without the rows that repeat those before them, 0 there; None where it does not tell which.
+
+    A row repeats them if they explain all but ``INDEPENDENCE`` of it, whose square is still above rounding. What is
+    left of the square of each other row has to be enough for ``solve_gram``. A diagonal that is larger by rounding
+    keeps the factor real.
+    """
+    ridged, squares = gram.copy(), gram.diagonal()
+    ridged.flat[:: len(gram) + 1] += RIDGE * squares
+    left = _cholesky(ridged).diagonal() ** 2
+    independent = left > GRAM_INDEPENDENCE * squares
+    if not (independent | (left <= INDEPENDENCE**2 * squares)).all():
+        return None
+    result = np.zeros_like(right)
+    result[independent] = solution(gram[independent][:, independent], right[independent])
+    return result
 
 
 def solve_independent(gram: Array, right: Array) -> Array:

@@ -17,7 +17,7 @@ from nngames.core.errors import DomainError
 from nngames.games import FixedPoint
 from nngames.networks.elimination import Elimination
 from nngames.solvers import Interrupted, anderson, anderson_steps, newton, safeguard
-from nngames.solvers.multisecant import coefficients
+from nngames.solvers.multisecant import coefficients, solve_gram, solve_unrepeated
 from nngames.solvers.safeguard import Turns
 from nngames.solvers.solver import State
 
@@ -318,6 +318,27 @@ def test_dependent_differences_are_dropped_not_amplified() -> None:
     chosen, gamma = coefficients(changes, changes, g, 0.0)
     assert chosen.tolist() == [True, True, True, False]
     np.testing.assert_allclose(gamma, np.linalg.lstsq(changes[:3].T, g, rcond=None)[0], rtol=1e-10)
+
+
+@np.errstate(invalid="ignore")
+@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
+def test_the_gram_matrix_tells_which_differences_repeat_others(scale: float) -> None:
+    """With the coefficients of the QR factorisation; it leaves to that what is neither a repetition nor clear of it."""
+    rng = np.random.default_rng(2)
+    a, b, c = scale * rng.standard_normal((3, 20))
+    changes, g = np.array([a, b, a + b, c, b - c, 3 * a]), rng.standard_normal(20)
+    chosen, gamma = coefficients(changes, changes, g, 0.0)
+    assert chosen.tolist() == [True, True, False, True, False, False]
+    gram, products = changes @ changes.T, changes @ g
+    assert solve_gram(gram, products) is None
+    found = solve_unrepeated(gram, products)
+    assert found is not None
+    assert not found[~chosen].any()
+    np.testing.assert_allclose(found[chosen], gamma, rtol=1e-12)
+    for nearly in (1e-5, 1e-6):
+        changes[2] = a + b + nearly * rng.standard_normal(20) * scale
+        assert solve_unrepeated(changes @ changes.T, changes @ g) is None
+    assert solve_unrepeated(np.full((2, 2), np.nan), np.ones(2)) is None
 
 
 @pytest.mark.parametrize("scale", [1e-150, 1e-9, 1.0, 1e100])
