@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -107,13 +107,19 @@ def bound_composite(stages: Sequence[Stage]) -> BoundPass:
 
 def in_place(activation: Activation, size: int) -> Callable[[Array, Array], Any]:
     """Return r as a function (v, out) of vectors (size,) for which ``activation`` was accepted; ``out`` may be v."""
-    if isinstance(activation, ScalarActivation) and activation.defined_everywhere and size <= BLOCK:
+    if _elementwise(activation) and size <= BLOCK:
         return activation._response
     return lambda v, out: activation(v, out=out)
 
 
 def slopes_of(activation: Activation, size: int) -> Callable[[Array, None], Array]:
     """Return r' as a function (v, None) of vectors (size,) for which ``activation`` was accepted."""
-    if isinstance(activation, ScalarActivation) and activation.defined_everywhere and size <= BLOCK:
+    if _elementwise(activation) and size <= BLOCK:
         return activation._slope
     return activation.derivative
+
+
+def _elementwise(activation: Activation) -> TypeGuard[ScalarActivation]:
+    """Whether r is one function of each coordinate, defined on the line."""
+    # To learn that a class is not a scalar one Python asks all of these, which takes as long as some passes.
+    return activation.separable and isinstance(activation, ScalarActivation) and activation.defined_everywhere

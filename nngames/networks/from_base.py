@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from nngames.core.operators import DenseMap
 from nngames.core.profiles import Array
 from nngames.networks.bound_passes import Stage, dense_coupling, dense_stages
 from nngames.networks.compiled.maps import FROM_BASE, LARGEST_MOVE, LARGEST_SINGLE, ROUNDINGS
@@ -38,8 +39,8 @@ def near_stages(layers: Callable[[Any], list[Layer]]) -> list[NearStage] | None:
     for single precision.
     """
     double = layers(np.dtype(np.float64))
-    stages = dense_stages(double)
-    if stages is None or not all(_fits(matrix) for matrix in _matrices(double)):
+    stages = dense_stages(double) if all(map(_fits, double)) else None
+    if stages is None:
         return None
     return [NearStage(*pair) for pair in zip(stages, _matrices(layers(np.dtype(np.float32))), strict=True)]
 
@@ -48,10 +49,11 @@ def _matrices(layers: Sequence[Layer]) -> list[Array]:
     return [found[0] for layer in layers if (found := dense_coupling(layer)) is not None]
 
 
-def _fits(matrix: Array) -> bool:
-    if matrix.size < LARGE_PRODUCT:
+def _fits(layer: Layer) -> bool:
+    weight = layer.single
+    if not isinstance(weight, DenseMap) or weight.matrix.size < LARGE_PRODUCT:
         return False
-    largest = max(float(matrix.max()), -float(matrix.min()))
+    largest = max(float(weight.matrix.max()), -float(weight.matrix.min()))
     return 1 / LARGEST_SINGLE <= largest <= LARGEST_SINGLE
 
 

@@ -139,10 +139,10 @@ class Anderson(SafeguardedSolver):
 
     def start(self, problem: AndersonProblem | FixedPointProblem, x0: Array) -> State:
         """Return the state at x0."""
-        return problem.start(x0) if isinstance(problem, FixedPointProblem) else problem.begin(x0)
+        return problem.begin(x0) if isinstance(problem, AndersonProblem) else problem.start(x0)
 
     def step(self, problem: AndersonProblem | FixedPointProblem, state: State) -> State:
         """Return the state after the accelerated step, or the plain or relaxed one."""
-        if isinstance(problem, FixedPointProblem):
-            return problem.relax(state, 1.0)
-        return problem.follow(state) if problem.behind else problem.accelerate(state)
+        if isinstance(problem, AndersonProblem):
+            return problem.follow(state) if problem.behind else problem.accelerate(state)
+        return problem.relax(state, 1.0)

@@ -21,6 +21,8 @@ from nngames.core.errors import NotApplicableError
 
 #: Seconds that loading the kernels from disk takes, and compiling them.
 LOADING, COMPILING = 0.5, 30.0
+#: Whether Numba is there. A solve that looked for it would take as long as some short ones.
+INSTALLED = find_spec("numba") is not None
 
 
 class Kernels(NamedTuple):
@@ -43,7 +45,7 @@ class _Process:
     """What this process has of the kernels, and the time that runs without them have taken."""
 
     def __init__(self) -> None:
-        self.installed = find_spec("numba") is not None
+        self.installed = INSTALLED
         self.kernels: Kernels | None = None
         self.spent = 0.0
         self._loading = Lock()

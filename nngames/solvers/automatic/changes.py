@@ -27,7 +27,7 @@ from nngames.solvers.spectral import SpectralProblem, SweepProblem
 #: Schemes with which a run may begin although nothing was forecast: plain passes follow.
 UNFORECAST = ("spectral", "newton")
 #: The problems that begin at a state whose displacement is known, and those that begin with earlier displacements.
-RESUMING, REMEMBERING = (FixedPointProblem, SafeguardedProblem), (AndersonProblem, SpectralProblem)
+RESUMING, REMEMBERING = (SafeguardedProblem, FixedPointProblem), (AndersonProblem, SpectralProblem)
 #: What a run has to spend before it is told.
 NOTHING = Budget(0.0, 0, None)
 #: Why a scheme was left, where an activation is not defined.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -128,6 +128,10 @@ class Costs:
     def extrapolated(self) -> bool:
         """Whether Newton's method had better start from where the plain passes extrapolate to."""
         return not self.affine and self.newton > DIRECTIONS * EXTRAPOLATION
+
+
+#: The weights 2^-m binom(m, j) of ``_averaged``, by m.
+_WEIGHTS = [np.array([math.comb(m, j) / 2.0**m for j in range(m + 1)]) for m in range(JUDGED + 1)]
 
 
 class Factors:
@@ -319,13 +323,8 @@ def steps_to(target: float, residual: float, factor: float) -> float:
 
 def _averaged(gram: Array) -> float:
     """Return the square of the norm of 2^-m sum_j binom(m, j) g_j, from the Gram matrix of the g_j."""
-    weights = _weights(len(gram) - 1)
+    weights = _WEIGHTS[len(gram) - 1]
     return float(weights.dot(gram).dot(weights))
-
-
-@cache
-def _weights(m: int) -> Array:
-    return np.array([math.comb(m, j) for j in range(m + 1)]) / 2.0**m
 
 
 def _least(gram: Array) -> list[float]:

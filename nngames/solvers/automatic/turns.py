@@ -99,7 +99,7 @@ def first_scheme(game: Game, single: bool = False) -> Solver:
         elif loaded and view.size == game.size and _sweeps(game):
             first = registry.create("spectral", order="sequential")
         else:
-            first = registry.create("spectral" if pass_seconds(game) <= SHORT_PASSES and mutual(game) else "picard")
+            first = fast_scheme("spectral" if pass_seconds(game) <= SHORT_PASSES and mutual(game) else "picard")
         _first[loaded][game] = first
     return first
 
@@ -165,6 +165,7 @@ def fast_scheme(name: str, memory: int = MEMORY) -> Solver:
         "anderson": {"memory": memory},
         "km": {"relaxation": Constant(0.5)},
     }
-    options = known.get(name, {})
-    solver: Solver = registry.create(name, **options)
+    # Whose options are known needs no look at them.
+    kind: Any = registry[name]
+    solver: Solver = kind(**known.get(name, {}))
     return solver
