@@ -36,14 +36,25 @@ class _OneThread(AbstractContextManager[None]):
             library.set_num_threads(threads)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _libraries(scipy_linalg_loaded: bool) -> tuple[Any, ...]:
-    # A controller sees the libraries loaded when it is made; SciPy brings its own BLAS, loaded later.
+    """Return the libraries there are, which are looked for again once ``scipy.linalg`` is loaded if it brings one.
+
+    A look takes milliseconds, and the library of SciPy's wheels is mostly there before, for special functions.
+    """
+    if scipy_linalg_loaded and any(map(_came_with_scipy, _libraries(False))):
+        return _libraries(False)
     from threadpoolctl import ThreadpoolController
 
     # A library that does not tell its number of threads cannot be set back.
     found = ThreadpoolController().select(user_api="blas").lib_controllers
     return tuple(library for library in found if library.num_threads is not None)
+
+
+def _came_with_scipy(library: Any) -> bool:
+    """Whether a library is in a folder of the package ``scipy``, as its wheels have one, or beside it."""
+    _, packages, path = library.filepath.rpartition("site-packages")
+    return bool(packages) and path[1:].startswith("scipy")
 
 
 def blas_threads(multiplications: int, size: int | None = None) -> AbstractContextManager[Any]:
