@@ -18,7 +18,7 @@ from nngames.core.profiles import Array
 from nngames.core.seeds import LateGenerator, Seed, check_seed, generator
 from nngames.core.threads import blas_threads
 from nngames.games import Game
-from nngames.networks.compiled.loading import installed, kernels, ran_without
+from nngames.networks.compiled.loading import installed, kernels, kernels_come, ran_without
 from nngames.results.comparison import Comparison
 from nngames.results.result import Result, Status, Trace
 from nngames.solvers.advice import (
@@ -95,7 +95,7 @@ class Run:
         self._seconds: list[float] = []
         self._gaps: list[float] = []
         self._excluded = 0.0
-        self._fusible = False
+        self._compilable = False
         self._kernels: Any = None
 
     def run(self) -> Result:
@@ -201,13 +201,17 @@ class Run:
 
     def _compiled(self, state: State) -> Any:
         """Return the compiled kernels if the run may and can use them; None else."""
-        if not (installed() and self._unwatched and state.x.dtype == np.float64):
-            return None
+        limited = self.max_seconds is not None
+        self._compilable = installed() and self._unwatched and state.x.dtype == np.float64
+        # A map is not packed before it is known that there are kernels for it.
+        return kernels(limited) if self._compilable and kernels_come(limited) and self._fusible() else None
+
+    def _fusible(self) -> bool:
+        """Whether there is a map for compiled steps."""
+        if self._problem.fused is not None:
+            return True
         # A steered run changes its problems on the way.
-        self._fusible = self._problem.fused is not None or (
-            self.solver.steered and self.game.fixed_point().fused is not None
-        )
-        return kernels(limited=self.max_seconds is not None) if self._fusible else None
+        return self.solver.steered and self.game.fixed_point().fused is not None
 
     def _stretch(self, state: State, iteration: int) -> Stretch | None:
         """Return how many steps may be made at once; None if the next one is made alone."""
@@ -331,7 +335,7 @@ class Run:
         game, solver = self.game, self.solver
         # The message may prove things about the game; that is not the scheme's time.
         seconds = time.perf_counter() - self._began - self._excluded
-        if self._fusible and self._kernels is None:
+        if self._compilable and self._kernels is None and self._fusible():
             ran_without(seconds)
         iterations = max(0, len(self._residuals) - 1)
         # A run that could not start has no state.

@@ -20,4 +20,5 @@ def dense_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
         newton_steps=fused_newton.newton_steps,
     )
     monkeypatch.setattr(loop, "installed", lambda: True)
+    monkeypatch.setattr(loop, "kernels_come", lambda limited: True)
     monkeypatch.setattr(loop, "kernels", lambda limited: kernels)

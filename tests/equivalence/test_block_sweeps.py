@@ -33,6 +33,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         spectral_steps=fused_sparse.spectral_steps,
     )
     monkeypatch.setattr(loop, "installed", lambda: True)
+    monkeypatch.setattr(loop, "kernels_come", lambda limited: True)
     for module in (loop, turns, block_sweep, compiled_pass):
         monkeypatch.setattr(module, "kernels", lambda limited: kernels)
     with np.errstate(all="ignore"):

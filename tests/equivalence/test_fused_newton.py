@@ -46,6 +46,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
     kernels: Any = type("Kernels", (), {"newton_steps": staticmethod(newton_steps)})
     monkeypatch.setattr(loop, "installed", lambda: True)
+    monkeypatch.setattr(loop, "kernels_come", lambda limited: True)
     monkeypatch.setattr(loop, "kernels", lambda limited: kernels)
     with np.errstate(all="ignore"):
         yield made

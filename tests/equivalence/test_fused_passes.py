@@ -22,7 +22,7 @@ from scipy import sparse
 
 import nngames as nng
 from nngames.compare import execution
-from nngames.networks import column_passes, forms
+from nngames.networks import column_passes, composite_pass, forms
 from nngames.networks.compiled import (
     fused_anderson,
     fused_columns,
@@ -98,6 +98,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The kernels in use: compiled with Numba, interpreted without."""
     kernels = _kernels()
     monkeypatch.setattr(loop, "installed", lambda: True)
+    monkeypatch.setattr(loop, "kernels_come", lambda limited: True)
     monkeypatch.setattr(loop, "kernels", lambda limited: kernels)
     # Where nothing is compiled, the kernels warn of overflow as any function of NumPy's numbers does.
     with np.errstate(all="ignore"):
@@ -742,6 +743,30 @@ class TestPolicy:
         batch = nng.solve_batch(game, np.zeros((2, game.size)), "picard")
         # Of a batch only what they would have saved.
         assert 0 < process.spent - spent < 0.2 * batch.seconds
+
+    @pytest.mark.parametrize("loaded", [False, True])
+    def test_a_map_is_packed_before_a_run_only_if_there_are_kernels(
+        self, process: loading._Process, monkeypatch: pytest.MonkeyPatch, loaded: bool
+    ) -> None:
+        order: list[str] = []
+        pack, advance = composite_pass.fused_map, stages.Course.advance
+
+        def packed(*given: Any, **options: Any) -> Any:
+            order.append("packed")
+            return pack(*given, **options)
+
+        def advanced(course: stages.Course, state: Any) -> Any:
+            order.append("step")
+            return advance(course, state)
+
+        monkeypatch.setattr(composite_pass, "fused_map", packed)
+        monkeypatch.setattr(stages.Course, "advance", advanced)
+        if loaded:
+            process.load()
+        assert nng.solve(ring([4, 4], ["tanh", "tanh"], 0.5)).converged
+        assert order[-1 if not loaded else 0] == "packed"
+        assert order.count("packed") == 1
+        assert loaded or "step" in order[:-1]
 
     @pytest.mark.parametrize("given", ["game", "scenario"])
     def test_a_comparison_loads_them_between_first_calls_and_warm_runs(

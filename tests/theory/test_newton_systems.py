@@ -267,6 +267,7 @@ def test_the_first_solve_of_an_affine_ring_makes_no_copy_of_its_weights_that_sta
     for module in (loop, turns, single_pass):
         monkeypatch.setattr(module, "kernels", lambda limited: kernels)
     monkeypatch.setattr(loop, "installed", lambda: True)
+    monkeypatch.setattr(loop, "kernels_come", lambda limited: True)
     game = ring((200,) * layers, "identity")
     result = nng.solve(game, method)
     assert result.converged

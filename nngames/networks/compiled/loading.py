@@ -114,9 +114,15 @@ def kernels(limited: bool) -> Kernels | None:
     ``limited`` says whether the run that asks has a limit of time, which loading them would use up.
     """
     process = _process()
-    if process.kernels is None and not limited and process.wanted():
+    if process.kernels is None and kernels_come(limited):
         process.load()
     return process.kernels
+
+
+def kernels_come(limited: bool) -> bool:
+    """Whether ``kernels`` returns them, or loads them first."""
+    process = _process()
+    return process.kernels is not None or (not limited and process.wanted())
 
 
 def installed() -> bool:
