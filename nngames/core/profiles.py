@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class ProfileSpace:
     @cached_property
     def slices(self) -> dict[Player, slice]:
         """Where each player's action stands in a profile."""
-        stops = np.cumsum(self.sizes).tolist()
+        stops = accumulate(self.sizes)
         return {p: slice(stop - n, stop) for p, n, stop in zip(self.players, self.sizes, stops, strict=True)}
 
     def slice(self, player: Player) -> slice:

@@ -79,7 +79,7 @@ class Differences:
         np.subtract(newest[:known], newest[1 : known + 1], out=self.changes[self.used])
         if self.keeps_gram:
             newest = self.changes[self.used]
-            self.gram[self.used, self.used] = newest @ newest.T
+            self.gram[self.used, self.used] = newest.dot(newest.T)
 
     def make_room(self, like: Array) -> None:
         """Move the block that stays to the end of the arrays, which grow with it up to twice ``most`` rows."""

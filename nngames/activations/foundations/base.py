@@ -93,8 +93,10 @@ class Activation(ABC):
     @property
     def has_one_slope(self) -> bool:
         """Whether r is affine in each coordinate, with the same slope in all."""
+        if not self.separable:
+            return False
         least, most = self.slope_range
-        return self.separable and least == most
+        return least == most
 
     @property
     def lipschitz(self) -> float:
