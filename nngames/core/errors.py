@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
@@ -92,10 +93,26 @@ def check_choice(what: str, value: object, valid: Sequence[str]) -> None:
 
 
 def check_positive(what: str, value: object) -> None:
-    """Raise OptionError unless ``value`` is a positive real number of Python or NumPy."""
-    number: Any = value
-    if isinstance(value, bool) or not isinstance(value, Real) or not number > 0:
-        raise OptionError(f"{what} must be a positive number; got {value!r}")
+    """Raise OptionError unless ``value`` is a positive real number of Python or NumPy that a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not as_float(value) > 0:
+        raise OptionError(f"{what} must be a positive number; got {written(value)}")
+
+
+def as_float(number: Any) -> float:
+    """Return a number as a float, NaN where it is too large for one."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.nan
+
+
+def written(value: object) -> str:
+    """Return how a value that a user gave is written in a message."""
+    try:
+        return repr(value)
+    except ValueError:
+        # Python writes no integer of more than some thousand digits.
+        return "an integer of thousands of digits"
 
 
 def suggestion(name: str, valid: Sequence[str]) -> str:

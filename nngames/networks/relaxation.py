@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.errors import OptionError, unknown_option
+from nngames.core.errors import OptionError, as_float, unknown_option, written
 from nngames.core.verdicts import Decision, Verdict
 
 
@@ -68,7 +69,11 @@ class Diminishing(Relaxation):
 
     def __call__(self, step: int) -> float:
         """Return initial / (step + 1)^power."""
-        return self.initial / (step + 1) ** self.power
+        try:
+            return self.initial / (step + 1) ** self.power
+        except OverflowError:
+            # The power is beyond the floats, so the quotient is below the smallest of them.
+            return 0.0
 
     def satisfies(self, averagedness: float) -> bool:
         """Decide the condition: the first term must be at most 1/gamma, and the power at most 1; below 1/gamma if 0."""
@@ -144,7 +149,9 @@ def as_relaxation(value: Any) -> Relaxation:
         )
     if callable(value):
         return Given(value)
-    if isinstance(value, Sequence) or (isinstance(value, np.ndarray) and value.ndim):
+    # Bytes are sequences of integers, but no one's relaxations.
+    listed = isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview)
+    if listed or (isinstance(value, np.ndarray) and value.ndim):
         if len(value) == 0:
             raise OptionError("relaxation is an empty list; give at least one value")
         return Given(tuple(_nonnegative(v, f"relaxation[{i}]") for i, v in enumerate(value)))
@@ -152,12 +159,9 @@ def as_relaxation(value: Any) -> Relaxation:
 
 
 def _nonnegative(value: Any, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise OptionError(f"{what} must be a nonnegative number; got {value!r}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = float("inf")
-    if not np.isfinite(number) or number < 0:
-        raise OptionError(f"{what} must be finite and nonnegative; got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise OptionError(f"{what} must be a nonnegative number; got {written(value)}")
+    number = as_float(value)
+    if not math.isfinite(number) or number < 0:
+        raise OptionError(f"{what} must be finite and nonnegative; got {written(value)}")
     return number

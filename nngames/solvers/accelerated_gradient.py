@@ -11,6 +11,7 @@ from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import Game
 from nngames.solvers.minimisation import MinimisationProblem
+from nngames.solvers.options import check_switch
 from nngames.solvers.solver import Guarantee, Solver, State, no_guarantee, solver_named
 
 
@@ -42,6 +43,9 @@ class AcceleratedGradient(Solver):
     """
 
     restart: bool = True
+
+    def __post_init__(self) -> None:
+        check_switch("accelerated_gradient", "restart", self.restart)
 
     @property
     def autonomous(self) -> bool:

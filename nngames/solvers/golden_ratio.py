@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nngames.certificates import verdict_of
-from nngames.core.errors import OptionError
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Decision
 from nngames.games import Game
@@ -23,6 +22,7 @@ from nngames.solvers.inclusion import (
     proved_modulus,
     start_growth,
 )
+from nngames.solvers.options import check_switch
 from nngames.solvers.solver import Guarantee, State, no_guarantee, norm, solver_named
 
 PHI = (1 + math.sqrt(5)) / 2
@@ -90,8 +90,7 @@ class GoldenRatio(InclusionSolver):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.adaptive, bool):
-            raise OptionError(f"golden_ratio: adaptive must be true or false; got {self.adaptive!r}")
+        check_switch("golden_ratio", "adaptive", self.adaptive)
 
     @property
     def rowwise(self) -> bool:

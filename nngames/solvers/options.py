@@ -1,4 +1,4 @@
-"""The numbers among a solver's options: read as floats and integers of Python, or refused by name."""
+"""The numbers and switches among a solver's options: read as floats and integers of Python, or refused by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nngames.core.errors import OptionError
+from nngames.core.errors import OptionError, as_float, written
 
 
 def number_that(owner: str, name: str, value: object, must: str, holds: Callable[[float], bool]) -> float:
@@ -29,13 +29,10 @@ def number_that(owner: str, name: str, value: object, must: str, holds: Callable
         If ``value`` is no such number, is too large for a float, or ``holds`` denies it.
     """
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
+        number = as_float(value)
         if math.isfinite(number) and holds(number):
             return number
-    raise OptionError(f"{owner}: {name} must {must}; got {_text(value)}")
+    raise OptionError(f"{owner}: {name} must {must}; got {written(value)}")
 
 
 def positive_number(owner: str, name: str, value: object) -> float:
@@ -51,7 +48,7 @@ def share(owner: str, name: str, value: object) -> float:
 def nonnegative_integer(owner: str, name: str, value: object) -> int:
     """Return ``value`` as an integer of Python, or raise OptionError unless it is a nonnegative integer."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-        raise OptionError(f"{owner}: {name} must be a nonnegative integer; got {_text(value)}")
+        raise OptionError(f"{owner}: {name} must be a nonnegative integer; got {written(value)}")
     return int(value)
 
 
@@ -63,9 +60,7 @@ def integer_from(owner: str, name: str, value: object, least: int) -> int:
     return number
 
 
-def _text(value: object) -> str:
-    try:
-        return repr(value)
-    except ValueError:
-        # Python writes no integer of more than some thousand digits.
-        return "an integer of thousands of digits"
+def check_switch(owner: str, name: str, value: object) -> None:
+    """Raise OptionError unless ``value`` is true or false."""
+    if not isinstance(value, bool):
+        raise OptionError(f"{owner}: {name} must be true or false; got {written(value)}")

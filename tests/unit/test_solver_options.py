@@ -52,6 +52,36 @@ def test_a_single_precision_step_does_not_round_the_proof() -> None:
     assert found.margin == same.margin
 
 
+@pytest.mark.parametrize("name", ["tolerance", "max_iterations", "max_seconds"])
+def test_limits_that_are_no_real_numbers_are_refused(name: str) -> None:
+    wrong = (-HUGE, -(10**5000), np.nan, 1j, np.complex128(0.5), True, "1", [1.0])
+    # Any number of iterations is one.
+    for value in wrong if name == "max_iterations" else (*wrong, HUGE, 10**5000):
+        with pytest.raises(nng.OptionError, match=f"^{name} must be a .*; got "):
+            nng.solve(pair(0.5), "km", **{name: value})
+
+
+def test_relaxations_that_are_no_real_numbers_are_refused() -> None:
+    for value in (HUGE, 10**5000, np.nan, -1.0, 1j, np.complex128(0.5), True, b"x", bytearray(b"x"), memoryview(b"x")):
+        for given in (value, [0.5, value], {"initial": value}, {"power": value}):
+            with pytest.raises(nng.OptionError, match=r"^relaxation"):
+                nng.solver("km", relaxation=given)
+        with pytest.raises(nng.OptionError, match=r"^the relaxation at step 0 "):
+            nng.solve(pair(0.5), "km", relaxation=lambda step, value=value: value)
+
+
+def test_a_relaxation_that_falls_below_the_floats_stands_still() -> None:
+    result = nng.solve(pair(0.5), "km", relaxation={"initial": 0.5, "power": 1e300}, max_iterations=20)
+    assert result.status == "max_iterations"
+
+
+@pytest.mark.parametrize(("method", "name"), [("golden_ratio", "adaptive"), ("accelerated_gradient", "restart")])
+@pytest.mark.parametrize("value", [1, 0.0, np.True_, "no", None, [], np.nan])
+def test_switches_are_true_or_false(method: str, name: str, value: Any) -> None:
+    with pytest.raises(nng.OptionError, match=f"^{method}: {name} must be true or false; got "):
+        nng.solver(method, **{name: value})
+
+
 @pytest.mark.parametrize("method", ["anderson", "broyden"])
 @pytest.mark.parametrize("memory", [np.int64(3), np.uint8(3), 10**30])
 def test_every_memory_runs(method: str, memory: Any) -> None:
