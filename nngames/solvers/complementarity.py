@@ -42,10 +42,10 @@ class Complementarity(Solver):
 
     A step takes all pieces from the last v at once and solves the cell's system (block principal pivoting, the
     semismooth Newton method); on a ring the other layers then follow one by a pass. Once 8 steps in a row fail to lower
-    the number of pieces that were wrong, or the system is singular, Lemke's method takes over: it follows the path of
-    v - W r(v) - b + t d = 0 from a covering ray towards t = 0, a step being 1 + N/64 pivots, ties broken
-    lexicographically. A path that ends on another ray ends the run; where a multiplier proves in exact arithmetic that
-    there is no equilibrium, the message says so.
+    the number of pieces that were wrong, the system is singular, or steps stay on a cell that holds no solution,
+    Lemke's method takes over: it follows the path of v - W r(v) - b + t d = 0 from a covering ray towards t = 0, a step
+    being 1 + N/64 pivots, ties broken lexicographically. A path that ends on another ray ends the run; where a
+    multiplier proves in exact arithmetic that there is no equilibrium, the message says so.
 
     Evaluations count passes over the game; the linear systems are not passes: compare seconds.
 
@@ -202,23 +202,34 @@ class PivotingProblem(Problem):
         self.pivots += wrong
         self._cell = cell
         if wrong == 0:
-            self._end_after_refinements(state, cell)
-            return True
+            # On a ring the cell that v was solved on may be that of the settled v, and not of v itself: no solution.
+            return self._refines(state, cell)
         self._failures = 0 if wrong < self._fewest else self._failures + 1
         self._fewest = min(self._fewest, wrong)
         return self._failures <= PATIENCE
 
-    def _end_after_refinements(self, state: State, cell: Cell) -> None:
+    def _refines(self, state: State, cell: Cell) -> bool:
+        """Count a step to the same cell; return whether it may have been one towards a solution.
+
+        Raises
+        ------
+        Ended
+            If such steps have nothing left to gain, or it is proved that there is no equilibrium.
+        """
         self._refined += 1
-        if self._refined > REFINEMENTS:
-            if state.residual > _UNSOLVED * max(1.0, norm(self.equation.bias)):
-                found = prove_absence(self.equation, cell, None)
-                raise _absent(found) if found is not None else _singular()
-            raise Ended(
-                Status.FAILED,
-                "complementarity found the equilibrium's cell, and on it the linear system up to rounding: ask for a "
-                "larger tolerance, nng.solve(game, 'complementarity', tolerance=...)",
-            )
+        if self._refined <= REFINEMENTS:
+            return True
+        if state.residual > _UNSOLVED * max(1.0, norm(self.equation.bias)):
+            found = prove_absence(self.equation, cell, None)
+            if found is not None:
+                raise _absent(found)
+            self._refined = 0
+            return False
+        raise Ended(
+            Status.FAILED,
+            "complementarity found the equilibrium's cell, and on it the linear system up to rounding: ask for a "
+            "larger tolerance, nng.solve(game, 'complementarity', tolerance=...)",
+        )
 
     def _follow(self, state: State) -> State:
         """Return the state after some pivots along Lemke's path."""
@@ -239,7 +250,8 @@ class PivotingProblem(Problem):
             return self._at(path.v, state)
         if path.end is not End.SOLVED:
             raise self._no_end(path)
-        self._end_after_refinements(state, path.cell)
+        if not self._refines(state, path.cell):
+            raise _singular()
         solved = equation.solve(path.cell)
         close = solved is not None and np.abs(solved - path.v).max() <= 1e-6 * max(1.0, float(np.abs(path.v).max()))
         return self._at(solved if close and solved is not None else path.v, state)
@@ -256,7 +268,8 @@ class PivotingProblem(Problem):
 
     def _minimise(self, state: State) -> State:
         equation = self.equation
-        self._end_after_refinements(state, self._cell)
+        if not self._refines(state, self._cell):
+            raise _singular()
         matrix = np.eye(equation.size) - equation.weight
         lower, upper = _box(equation)
         x = minimise_quadratic((matrix + matrix.T) / 2, equation.bias, np.eye(equation.size), lower, upper)

@@ -436,3 +436,30 @@ def test_the_shifted_identity_has_no_equilibrium() -> None:
         result = nng.solve(game, method)
         assert result.message.startswith("no equilibrium exists: with y = (1, 1)")
         assert result.evaluations < 100
+
+
+def test_a_settled_cell_that_is_not_the_solutions_is_left() -> None:
+    # Solving with pieces (0, 1) gives v = (9, -2), whose settled v = (-18, 7) has those pieces too; x = (9/4, 1/4).
+    game = nng.Network.ring([[[-3.0]], [[1.0]]], [[3.0], [-2.0]], ["relu", "relu"]).game()
+    solver = nng.solver("complementarity")
+    assert solver.guarantee(game).proved
+    result = nng.solve(game, solver)
+    assert result.converged, result.message
+    np.testing.assert_allclose(result.profile, [2.25, 0.25], rtol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["relu", "hard_tanh"])
+def test_proved_rings_end_at_their_equilibrium(activation: str) -> None:
+    rng = np.random.default_rng(7)
+    proved = 0
+    for _ in range(80):
+        sizes = rng.integers(1, 4, size=int(rng.integers(2, 5)))
+        weights = [np.round(4 * rng.standard_normal((sizes[i], sizes[i - 1]))) / 2 for i in range(len(sizes))]
+        biases = [np.round(2 * rng.standard_normal(n)) for n in sizes]
+        game = nng.Network.ring(weights, biases, [activation] * len(sizes)).game()
+        if nng.solver("complementarity").guarantee(game).proved:
+            proved += 1
+            result = nng.solve(game, "complementarity")
+            assert result.converged, (weights, biases, result.message)
+            assert game.residual(result.profile) <= 1e-9 * game.scale
+    assert proved >= 10
