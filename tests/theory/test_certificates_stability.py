@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from nngames.certificates import diagonal_stability, verdict_of
+from nngames.certificates import diagonal_stability, sectors, verdict_of
 from nngames.core.exact import is_positive_semidefinite, rational
 from nngames.games import QuadraticGame
 from nngames.networks import Network
@@ -267,3 +267,12 @@ def test_unbounded_slopes_and_jumps():
     assert not verdict_of("diagonal_stability", steep).refuted
     jump = Network.graph({(1, 2): [[-1.0]], (2, 1): [[1.0]]}, {1: [0.0], 2: [0.0]}, "hardshrink").game()
     assert verdict_of("diagonal_stability", jump).statement.startswith("not applicable")
+
+
+def test_a_response_that_is_no_gradient_turns_either_way():
+    # Of a Lipschitz constant c alone, |dr| <= c |dv| is all that is known, with one multiplier for the block.
+    network = Network.ring([np.eye(2), np.eye(2)], [np.zeros(2)] * 2, ["attention_gaussian", "relu"])
+    found, c = sectors.sectors(network.game()), network.activations[1].lipschitz
+    np.testing.assert_array_equal(found.lower, [-c, -c, 0.0, 0.0])
+    np.testing.assert_array_equal(found.tau, [c, c, 1.0, 1.0])
+    np.testing.assert_array_equal(found.groups, [0, 0, 1, 2])

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import nngames as nng
+from nngames.solvers.inclusion import residual_factor
 
 PHI = (1 + math.sqrt(5)) / 2
 DISTANCE = 2.5
@@ -246,3 +247,20 @@ def test_krasnoselskii_mann_and_halpern() -> None:
         return share
 
     check(nng.solver("halpern").guarantee(contracting).rate, "distance", shares)
+
+
+@pytest.mark.parametrize("known", [*STRONG, *MERELY])
+@pytest.mark.parametrize("tau", [0.02, 0.3, 0.45, 1.5, 40.0])
+def test_the_factor_from_one_residual_to_the_other(known: Known, tau: float) -> None:
+    assert residual_factor(known.game, tau) == pytest.approx(known.factor(tau), rel=1e-9)
+
+
+def test_the_error_factor_of_strong_monotonicity() -> None:
+    # (|Q - k| + |M|)/mu: Q = diag(1/2, 4), 1 and k = 0; a network's Q = 1, with k = 1/2 for slopes up to 2.
+    steep = nng.Network.ring([[[2.0]], [[-2.0]]], [[1.0]] * 2, [{"name": "tanh", "scale": 2.0}] * 2).game()
+    cases = ((UNEVEN.game, 4.0, UNEVEN.norm, 0.5), (SKEW.game, 1.0, SKEW.norm, 1.0), (steep, 0.5, math.sqrt(4.25), 0.5))
+    for game, own, size, modulus in cases:
+        witness = nng.certify(game)["monotone"].witness
+        assert witness["modulus"] == pytest.approx(modulus, rel=1e-9)
+        assert witness["error_factor"] == pytest.approx((own + size) / modulus, rel=1e-9)
+        assert witness["error_factor"] >= (own + size) / modulus * (1 - 1e-15)
