@@ -204,3 +204,12 @@ def test_an_input_that_cancels_is_no_positive_bias():
     game = nng.Network.chain([[[1e9, -1e9]]], [[1e-9]], ["relu"], input=[1 / 3, 1 / 3]).game(players="neurons")
     reason = nng.certify(game)["nonnegative"].statement
     assert "is not concave from its bias on" in reason
+
+
+@pytest.mark.parametrize(("weight", "activation"), [(2.0, "tanh"), (1.0, "relu")])
+def test_where_nothing_becomes_positive_nothing_is_claimed(weight, activation):
+    # Two of the three solutions of x = tanh(2x) are nonnegative; every x >= 0 solves x = max(0, x).
+    game = nng.Network.ring([[[weight]], [[1.0]]], [[0.0]] * 2, [activation, "relu"]).game()
+    verdict = verdict_of("nonnegative", game)
+    assert verdict.status == "UNDECIDED"
+    assert "never positive" in verdict.statement

@@ -257,3 +257,20 @@ def test_bad_arguments_are_refused():
         error_bounds("game", [0.0])
     with pytest.raises(nng.ShapeError):
         error_bounds(game, [0.0])
+
+
+def test_a_layer_that_magnifies_is_further_off_than_the_last_one():
+    # x_1 = 4 x_2 + 1, x_2 = x_1/10: with x_1 = 4 x_2 + 1 at a wrong x_2 the first layer is off by 4 times as much.
+    game = nng.Network.ring([[[4.0]], [[0.1]]], [[1.0], [0.0]], ["identity"] * 2).game()
+    equilibrium = np.array([5 / 3, 1 / 6])
+    profile = equilibrium + np.array([4.0, 1.0])
+    bounds = error_bounds(game, profile)
+    for name in ("composite_contraction", "composite_lipschitz"):
+        assert bounds[name].value == pytest.approx(1.0, rel=1e-6)
+        assert bounds[name].euclidean == pytest.approx(np.sqrt(17), rel=1e-6)
+
+
+def test_the_bound_of_nonnegative_networks_is_for_nonnegative_profiles():
+    game = nng.Network.ring([[[0.5]], [[0.5]]], [[1.0]] * 2, ["tanh"] * 2).game()
+    assert "nonnegative" in error_bounds(game, [0.5, 0.0])
+    assert "nonnegative" not in error_bounds(game, [0.5, -0.1])
