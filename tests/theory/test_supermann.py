@@ -385,3 +385,19 @@ def test_wrong_options_are_refused_exactly(options: dict[str, Any], message: str
     with pytest.raises(nng.OptionError) as caught:
         nng.solver("supermann", **options)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("weights", "kind", "least"),
+    [
+        # |T(x) - T(y)| = 3/4 |x - y|, so T is (1 + 3/4)/2-averaged, and no certificate tells of less.
+        ((0.75, -0.75), "joint", 0.875),
+        # O is minus the identity, nonexpansive and nothing more.
+        ((1.0, -1.0), "composite", 1.0),
+    ],
+)
+def test_no_averagedness_is_taken_that_is_not_proved(weights: tuple[float, float], kind: str, least: float) -> None:
+    game = nng.Network.ring([[[w]] for w in weights], [[1.0]] * 2, ["identity"] * 2).game()
+    assert nng.solver("supermann", map=kind, averagedness=least).guarantee(game).proved
+    for alpha in (0.6, 0.8, least - 1e-12):
+        assert nng.solver("supermann", map=kind, averagedness=alpha).guarantee(game).status == "UNDECIDED"
