@@ -401,3 +401,19 @@ def test_no_averagedness_is_taken_that_is_not_proved(weights: tuple[float, float
     assert nng.solver("supermann", map=kind, averagedness=least).guarantee(game).proved
     for alpha in (0.6, 0.8, least - 1e-12):
         assert nng.solver("supermann", map=kind, averagedness=alpha).guarantee(game).status == "UNDECIDED"
+
+
+def test_educated_updates_leave_a_limit_with_a_summable_slack() -> None:
+    rng = np.random.default_rng(3)
+    weights = [np.linalg.qr(rng.standard_normal((6, 6)))[0] for _ in range(2)]
+    game = nng.Network.ring(weights, [rng.standard_normal(6) for _ in range(2)], ["tanh"] * 2).game()
+    method = nng.solver("supermann")
+    problem = method.problem(game, rng)
+    state = method.start(problem, problem.restrict(np.ones(12)))
+    initial, educated = state.residual, 0
+    for k in range(1, 16):
+        state = method.step(problem, state)
+        if problem.kind == "educated":
+            educated += 1
+            assert problem._limit == pytest.approx(state.residual + 0.99**k * initial, rel=1e-12)
+    assert educated >= 3
