@@ -15,7 +15,7 @@ from nngames.core import pieces
 from nngames.networks import piecewise
 from nngames.networks.compiled import fused_sparse, single_pass
 from nngames.solvers import anderson, fixed_point, loop, reused_arrays, spectral
-from nngames.solvers.automatic import changes, forecast, remembered, stages, turns
+from nngames.solvers.automatic import changes, costs, remembered, stages, turns
 from nngames.solvers.long_spectral import LongSpectralProblem
 from nngames.solvers.solver import State
 from nngames.solvers.stopping import Stretch
@@ -338,7 +338,7 @@ def test_accelerated_steps_use_their_arrays_again(memory: int) -> None:
 def test_the_best_profile_is_lent_and_not_copied(monkeypatch: pytest.MonkeyPatch, name: str, method: str) -> None:
     """It stays whole as long as it is the best, and no scheme writes into the start."""
     accelerated = 1.05e-2 if method == "anderson" else 1.0
-    monkeypatch.setattr(changes, "costs_of", lambda game, compiled: forecast.Costs(1e-2, accelerated, 1e3, 1.01e-2))
+    monkeypatch.setattr(changes, "costs_of", lambda game, compiled: costs.Costs(1e-2, accelerated, 1e3, 1.01e-2))
     monkeypatch.setattr(turns, "SHORT_PASSES", 0.0)
     game = nng.Network.generate(name, 1, size=500).game()
     start = np.linspace(0.1, 0.9, 500)
@@ -374,7 +374,7 @@ def test_the_best_profile_is_lent_and_not_copied(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.usefixtures("long")
 def test_plain_passes_that_raise_the_residual_leave_a_copy_of_the_best_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first ones lower it here, so that the run goes on with them after a forecast."""
-    monkeypatch.setattr(changes, "costs_of", lambda game, compiled: forecast.Costs(1e-2, 1e3, 1e3, 1e3))
+    monkeypatch.setattr(changes, "costs_of", lambda game, compiled: costs.Costs(1e-2, 1e3, 1e3, 1e3))
     monkeypatch.setattr(turns, "SHORT_PASSES", 0.0)
     # A signal that shrinks on its way and is amplified at its end.
     factors = np.concatenate((np.full(5, 0.9), np.full(14, 1.3), np.full(20, 0.2)))

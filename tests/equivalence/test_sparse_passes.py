@@ -18,7 +18,7 @@ from nngames.core.operators import SparseMap
 from nngames.networks.compiled import fused_sparse
 from nngames.networks.compiled.sparse_map import PIECE
 from nngames.solvers import loop, safeguard, spectral
-from nngames.solvers.automatic.forecast import DISPLACEMENTS, EARLY, Costs
+from nngames.solvers.automatic.costs import DISPLACEMENTS, EARLY, Costs
 from nngames.solvers.automatic.judging import Judge
 from nngames.solvers.stopping import Stretch
 

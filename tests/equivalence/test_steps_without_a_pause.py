@@ -8,7 +8,7 @@ import pytest
 import nngames as nng
 from nngames.networks.compiled import fused_promises
 from nngames.results.result import Status
-from nngames.solvers.automatic import forecast, stages
+from nngames.solvers.automatic import costs, forecast, stages
 
 pytestmark = pytest.mark.usefixtures("dense_kernels")
 
@@ -83,7 +83,7 @@ def test_a_rotation_is_solved_without_a_pause(size: int, layers: int) -> None:
     for k in range(result.iterations + 1):
         g = view.evaluate(x, np.empty_like(x)) - x
         residuals.append(np.linalg.norm(g))
-        x = x + (1.0 if k < forecast.DISPLACEMENTS else 0.5) * g
+        x = x + (1.0 if k < costs.DISPLACEMENTS else 0.5) * g
     np.testing.assert_allclose(result.trace.residual, residuals, rtol=1e-6, atol=1e-13)
 
 
@@ -108,7 +108,7 @@ def test_steps_that_would_end_just_below_the_budget_are_not_begun() -> None:
 
 def test_steps_that_break_their_promise_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """As those of a map that only seems to be nonexpansive do: here they promise to fall twelve times as fast."""
-    monkeypatch.setattr(stages, "RELAXED_CAUTION", 12 * forecast.RELAXED_CAUTION)
+    monkeypatch.setattr(stages, "RELAXED_CAUTION", 12 * costs.RELAXED_CAUTION)
     result = nng.solve(iso(0, 20))
     assert (result.status, result.method) == (Status.CONVERGED, "auto:newton")
     assert f"after {fused_promises.WATCHED} steps" in result.message
@@ -117,15 +117,15 @@ def test_steps_that_break_their_promise_are_left(monkeypatch: pytest.MonkeyPatch
 def test_steps_that_keep_their_pace_go_on_beyond_what_they_promised(monkeypatch: pytest.MonkeyPatch) -> None:
     game, most = iso(0, 20), 106
     monkeypatch.setattr(stages, "RELAXED_CAUTION", 0.765)
-    object.__setattr__(forecast.costs_of(game, compiled=True), "relaxed", most)
+    object.__setattr__(costs.costs_of(game, compiled=True), "relaxed", most)
     result = nng.solve(game)
     assert (result.status, result.method) == (Status.CONVERGED, "auto:km")
-    assert forecast.DISPLACEMENTS + most < result.iterations < forecast.DISPLACEMENTS + 1.25 * most
+    assert costs.DISPLACEMENTS + most < result.iterations < costs.DISPLACEMENTS + 1.25 * most
     assert result.evaluations == result.iterations + 1
 
 
 def test_acyclic_networks_have_plain_passes_only() -> None:
     rng = np.random.default_rng(0)
     chain = nng.Network.recurrent(np.tril(rng.standard_normal((6, 6)), -1), rng.standard_normal(6), "tanh")
-    assert forecast.costs_of(chain.game(players="neurons"), compiled=True).relaxed == 0
-    assert forecast.costs_of(iso(0, 6), compiled=True).relaxed > 0
+    assert costs.costs_of(chain.game(players="neurons"), compiled=True).relaxed == 0
+    assert costs.costs_of(iso(0, 6), compiled=True).relaxed > 0

@@ -15,7 +15,7 @@ import nngames as nng
 from nngames.activations import activation, activations
 from nngames.core.errors import OptionError
 from nngames.results.result import Status
-from nngames.solvers.automatic.forecast import (
+from nngames.solvers.automatic.costs import (
     ALGORITHM,
     BEGINNING,
     ENTRY,
@@ -23,8 +23,8 @@ from nngames.solvers.automatic.forecast import (
     SPARSE_PRODUCT,
     costs_of,
     shared_pass_seconds,
-    steps_to,
 )
+from nngames.solvers.automatic.forecast import steps_to
 from nngames.solvers.batches import automatic
 from nngames.solvers.batches.automatic import FIRST, LONGEST, PayingWatch, worthwhile_passes
 from nngames.solvers.batches.run import BatchRun

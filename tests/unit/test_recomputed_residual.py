@@ -15,7 +15,7 @@ import nngames as nng
 from nngames.core.profiles import Array
 from nngames.games import network_game
 from nngames.solvers import fixed_point
-from nngames.solvers.automatic.forecast import DISPLACEMENTS, EARLY, costs_of, passes_before_forecast
+from nngames.solvers.automatic.costs import DISPLACEMENTS, EARLY, costs_of, passes_before_forecast
 from nngames.solvers.picard import Picard
 from nngames.solvers.solver import State
 

@@ -14,7 +14,7 @@ from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.results.result import Status
 from nngames.solvers.anderson_steps import AndersonProblem
-from nngames.solvers.automatic.forecast import DIRECTIONS, DISPLACEMENTS, Costs, costs_of
+from nngames.solvers.automatic.costs import DIRECTIONS, DISPLACEMENTS, Costs, costs_of
 from nngames.solvers.automatic.judging import Judge
 from nngames.solvers.automatic.last_resorts import Resort, drawn_profile, last_resorts
 from nngames.solvers.automatic.remembered import NO_ROWS, Remembering, copied

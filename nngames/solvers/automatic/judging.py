@@ -9,20 +9,8 @@ from typing import NamedTuple
 from nngames.core.profiles import Array
 from nngames.games import Game, NetworkGame
 from nngames.networks.order import is_acyclic
-from nngames.solvers.automatic.forecast import (
-    BEGINNING,
-    CAUTION,
-    DISPLACEMENTS,
-    FORECAST,
-    LOOK,
-    QUICK,
-    SHORT,
-    SHORT_PASS,
-    Costs,
-    Factors,
-    plain_factor,
-    steps_to,
-)
+from nngames.solvers.automatic.costs import BEGINNING, DISPLACEMENTS, FORECAST, LOOK, QUICK, SHORT, SHORT_PASS, Costs
+from nngames.solvers.automatic.forecast import CAUTION, Factors, plain_factor, steps_to
 from nngames.solvers.automatic.turns import Turn
 from nngames.solvers.mixed_precision import MixedProblem
 

@@ -11,7 +11,8 @@ from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.games import FixedPoint, Game
 from nngames.networks.compiled.maps import FusedMap
-from nngames.solvers.automatic.forecast import DISPLACEMENTS, JUDGED
+from nngames.solvers.automatic.costs import DISPLACEMENTS
+from nngames.solvers.automatic.forecast import JUDGED
 from nngames.solvers.automatic.turns import Turn, known_displacement, lends
 from nngames.solvers.solver import Problem, State
 

@@ -15,15 +15,9 @@ from nngames.networks import Constant
 from nngames.networks.compiled.loading import Kernels
 from nngames.results.result import Status
 from nngames.solvers.automatic.changes import CANNOT_START, OUTSIDE, UNFORECAST, Changing
+from nngames.solvers.automatic.costs import DISPLACEMENTS, RELAXED_CAUTION, SHORT, passes_before_forecast
 from nngames.solvers.automatic.extrapolation import state_ahead
-from nngames.solvers.automatic.forecast import (
-    DISPLACEMENTS,
-    JUDGED,
-    RELAXED_CAUTION,
-    SHORT,
-    passes_before_forecast,
-    steps_to,
-)
+from nngames.solvers.automatic.forecast import JUDGED, steps_to
 from nngames.solvers.automatic.judging import NEWTON_WINDOW, Promise, uninterrupted
 from nngames.solvers.automatic.turns import (
     Turn,

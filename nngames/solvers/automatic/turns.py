@@ -15,7 +15,7 @@ from nngames.games import Game, NetworkGame
 from nngames.networks import Constant
 from nngames.networks.block_sweep import block_sweep
 from nngames.networks.compiled.loading import kernels
-from nngames.solvers.automatic.forecast import FORECAST, pass_seconds
+from nngames.solvers.automatic.costs import FORECAST, pass_seconds
 from nngames.solvers.differences import LARGEST_GRAM
 from nngames.solvers.fixed_point import FixedPointProblem
 from nngames.solvers.newton import keeps_factors

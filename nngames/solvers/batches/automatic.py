@@ -21,7 +21,7 @@ from nngames.networks.compiled.loading import kernels
 from nngames.results.batch import batch_message
 from nngames.results.result import Result, Status
 from nngames.solvers.automatic.auto import Auto, AutoRun
-from nngames.solvers.automatic.forecast import BEGINNING, costs_of, shared_pass_seconds
+from nngames.solvers.automatic.costs import BEGINNING, costs_of, shared_pass_seconds
 from nngames.solvers.batches.mixed import MixedBatchRun
 from nngames.solvers.batches.run import BatchRun
 from nngames.solvers.batches.stopping import BatchWatch
