@@ -236,7 +236,7 @@ class SweepProblem(SpectralProblem):
 
     def _begun(self, x: Array, evaluations: int) -> State:
         state = super().resume(self._at(x, evaluations))
-        self._given = None
+        self._kept = ()
         return state
 
     def know(self, rows: Array, count: int) -> None:

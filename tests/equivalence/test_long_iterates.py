@@ -261,7 +261,8 @@ def test_compiled_spectral_steps_take_turns_in_two_pairs_of_arrays(compiled: Any
     game = layer(50)
     scheme: Any = nng.solver("spectral", order=order)
     problem = scheme.problem(game, np.random.default_rng(0))
-    state, arrays, kept = problem.begin(np.linspace(0, 1, 50)), [], []
+    state, kept = problem.begin(np.linspace(0, 1, 50)), []
+    arrays = [state.x, state.memory]
     for steps in (3, 2, 1, 4):
         stretch = Stretch(steps, 0, 0.0, np.inf, 1.0)
         # What was remembered of a state stays whole.
