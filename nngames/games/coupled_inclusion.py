@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Up to this many blocks the matrix of block norms is worth its cost.
 _MOST_BLOCKS = 100
+#: Below this share of Q the difference Q - B has lost six digits, and long steps multiply rounding of M x + q, which
+#: is relative to Q x.
+_FLAT = 2.0**-20
 
 
 class CoupledInclusion(Inclusion):
@@ -84,6 +87,7 @@ class CoupledInclusion(Inclusion):
         """A safe upper bound on |M|: an enclosure where M can be stored, inf otherwise.
 
         A large M also gets the norm of the matrix of its blocks' norms, which is tighter where the blocks are dense.
+        Where Q - B nearly vanishes it is no less than a share of Q: steps of 0.9 / |M| would multiply rounding.
         Raises TimeUpError in a run that has to end before.
         """
         if not self.game.linear:
@@ -93,8 +97,13 @@ class CoupledInclusion(Inclusion):
         if self.size > TIGHT_SIDE and len(self._parts) <= _MOST_BLOCKS:
             bound = min(bound, _block_norm(self.matrix, [where for where, _, _ in self._parts]))
         rounding = self._diagonal_rounding()
-        # A sum is rounded to the nearest float.
-        return math.nextafter(bound + rounding, math.inf) if rounding > 0 else bound
+        if rounding > 0:
+            # A sum is rounded to the nearest float.
+            bound = math.nextafter(bound + rounding, math.inf)
+        if bound == 0:
+            return 0.0
+        _, metrics, _ = self.curvatures()
+        return max(bound, _FLAT * max(float(np.abs(metric).max()) for metric in metrics))
 
     def _diagonal_rounding(self) -> float:
         """Bound how far the computed diagonal of M is from Q - k - W, entry by entry."""

@@ -5,6 +5,7 @@ A bound that holds along every run may still be too large or rest on a weaker pr
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -264,3 +265,22 @@ def test_the_error_factor_of_strong_monotonicity() -> None:
         assert witness["modulus"] == pytest.approx(modulus, rel=1e-9)
         assert witness["error_factor"] == pytest.approx((own + size) / modulus, rel=1e-9)
         assert witness["error_factor"] >= (own + size) / modulus * (1 - 1e-15)
+
+
+@pytest.mark.parametrize(("activation", "players"), [("softsign", "neurons"), ("softmax", "layers")])
+@pytest.mark.parametrize("name", ["extragradient", "forward_backward_forward", "popov", "golden_ratio"])
+def test_bounds_hold_where_weights_are_the_identity_up_to_rounding(name: str, activation: str, players: str) -> None:
+    """Steps of a share of 1/|M| would be 1e15 there, and multiply the rounding of M x."""
+    game = nng.Network.recurrent((1 - 2**-53) * np.eye(3), [0.06, -0.15, 0.05], activation).game(players=players)
+    equilibrium = nng.solve(game, tolerance=1e-12).profile
+    scheme = nng.solver(name)
+    guarantee = scheme.guarantee(game)
+    assert guarantee.proved
+    rng, rate = np.random.default_rng(0), guarantee.rate
+    assert rate is not None
+    for size in (1.0, 100.0):
+        start, best = equilibrium + size * rng.standard_normal(3), np.inf
+        for iterate in itertools.islice(scheme.iterate(game, start=start), 200):
+            best = min(best, iterate.residual)
+            bound = rate.bound(iterate.iteration, rate.norm(start - equilibrium))
+            assert best <= bound * (1 + 1e-9) + 1e-9
