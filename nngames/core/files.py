@@ -22,8 +22,8 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> Path:
     try:
         return _write(path, content.encode("utf-8") if isinstance(content, str) else content)
     except OSError as error:
-        if error.errno is not None and error.filename is None:
-            # A full disk does not say which file it has no room for.
+        if error.errno is not None:
+            # A full disk names no file, and a folder that takes none the temporary one.
             error.filename = os.fspath(path)
         raise
 

@@ -387,8 +387,11 @@ def test_a_link_is_followed_and_a_pipe_is_written_into(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_an_error_and_nothing_is_written(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        write_atomic(tmp_path / "no" / "file", "x")
+    target = tmp_path / "no" / "file"
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomic(target, "x")
+    # Not the temporary file, of which nobody has heard.
+    assert caught.value.filename == str(target)
     assert list(tmp_path.iterdir()) == []
 
 
