@@ -30,7 +30,12 @@ _BOUNDED = {
     "best_residual": "proved bound on the best residual so far",
     "distance": "proved bound on the distance to x*, not on the residual",
 }
-_DASHED = (0, (4, 2.5))
+#: How it is drawn: a picture of several games may hold a bound of each kind.
+_DASHES = {
+    "residual": (0, (4, 2.5)),
+    "best_residual": (0, (4, 2, 1, 2)),
+    "distance": (0, (7, 2, 1, 2, 1, 2)),
+}
 
 
 def draw_convergence(
@@ -187,7 +192,7 @@ def _draw_bounds(axes: Any, bounds: Mapping[str, BoundCurve], numbers: Mapping[s
             label=f"_bound of {literal(label)}",
             color=colour,
             linewidth=1.1,
-            linestyle=_DASHED,
+            linestyle=_DASHES[curve.quantity],
             alpha=0.9,
         )
 
@@ -198,7 +203,7 @@ def _bound_handle(number: int | None, curve: BoundCurve, label: str) -> Any:
     colour = GREY if number is None else line_style(number)["color"]
     formula = "" if number is None else f", {curve.description}"
     text = literal(f"{label}: {_BOUNDED[curve.quantity]}{formula}")
-    return Line2D([], [], linewidth=1.1, linestyle=_DASHED, color=colour, label=text)
+    return Line2D([], [], linewidth=1.1, linestyle=_DASHES[curve.quantity], color=colour, label=text)
 
 
 def _target_handles(bounds: Mapping[str, BoundCurve]) -> list[Any]:

@@ -492,6 +492,21 @@ def test_bounds_are_those_of_the_guarantee_and_hold(method: str) -> None:
     assert any(text.startswith(f"{method}: proved bound") and text.endswith(curve.description) for text in legend)
 
 
+def test_bounds_on_different_quantities_look_different() -> None:
+    """A bound on the distance may lie below residuals: it is not to be taken for one on them."""
+    comparison = nng.compare({"a": nonexpansive(), "b": contraction()}, ["km"], start=[3.0, 1.0], max_iterations=200)
+    figure = comparison.plot()
+    handles = {handle.get_label(): handle for handle in figure.legends[0].get_lines()}
+    of_kinds = [
+        handles["dashed in a method's colour: proved bound"],
+        handles["dashed in a method's colour: proved bound on the distance to x*, not on the residual"],
+    ]
+    drawn = [line for axes in figure.axes for line in axes.get_lines() if line.get_label().startswith("_bound of ")]
+    looks = [[line._unscaled_dash_pattern for line in lines] for lines in (of_kinds, drawn)]
+    assert looks[0] == looks[1]
+    assert looks[0][0] != looks[0][1]
+
+
 def test_what_is_not_proved_has_no_bound() -> None:
     comparison = nng.compare(nonexpansive(), ["picard", "auto"], start=[3.0, 1.0], max_iterations=100)
     assert [row.bound(np.array([0.05, 0.45])) for row in comparison.rows] == [None, None]
