@@ -249,6 +249,13 @@ def test_a_large_network_holds_little_more_than_its_sparse_matrix(name):
     assert held <= 1.15 * data
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_projections_in_few_dimensions_have_sets_with_points(size: int) -> None:
+    for seed in range(12):
+        game = nng.Network.generate("projections", seed, size=size).game()
+        assert nng.solve(game).converged
+
+
 @pytest.mark.parametrize("layers", [2, 4])
 def test_projections_are_on_polyhedra_away_from_the_box(layers):
     network = nng.Network.generate("projections", seed=1, size=6, layers=layers, faces=4, distance=2.0)

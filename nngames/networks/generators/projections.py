@@ -16,11 +16,12 @@ from nngames.networks.network import Network
 class Projections(Generator):
     """A ring of projections, one after the other, on polyhedra without a common point.
 
-    Every weight is the identity and every bias 0. The last set is the box [-1, 1]^n / sqrt(n), inside the unit ball;
-    each other one is {z: A z <= -``distance``} with ``faces`` rows of length 1 around a random direction, and keeps
-    that distance from the origin. A projection is firmly nonexpansive and one of the sets is bounded, so that a cycle
-    exists and plain iteration of the composite map converges to one (Bauschke and Combettes 2017, chapter 5); for
-    three sets or more the cycles minimise no functional (Baillon, Combettes and Cominetti 2012).
+    Every weight is the identity and every bias 0. The last set is the box [-1, 1]^n / sqrt(n), inside the unit
+    ball; each other one is {z: A z <= -``distance``} with ``faces`` rows of length 1 around a random direction and
+    on its side, so that there are such points, and keeps that distance from the origin. A projection is firmly
+    nonexpansive and one of the sets is bounded, so that a cycle exists and plain iteration of the composite map
+    converges to one (Bauschke and Combettes 2017, chapter 5); for three sets or more the cycles minimise no
+    functional (Baillon, Combettes and Cominetti 2012).
 
     Parameters
     ----------
@@ -59,5 +60,7 @@ class Projections(Generator):
     def _polyhedron(self, rng: np.random.Generator) -> Activation:
         direction = rng.standard_normal(self.size)
         rows = direction + rng.standard_normal((self.faces, self.size))
+        # Rows that all have a positive part along one direction leave points far on the other side of it.
+        rows[rows @ direction < 0] *= -1
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return activation("polyhedron", matrix=rows.tolist(), offset=[-self.distance] * self.faces)
