@@ -18,7 +18,7 @@ from nngames.checks.existing.contraction import Contraction, NewtonMap, Singular
 from nngames.checks.existing.equation import MOST_COORDINATES, EquilibriumEquation, equation_reason
 from nngames.checks.existing.exact import is_exact_equilibrium
 from nngames.checks.existing.whole_map import CONTRACTIONS, METHOD, by_contraction
-from nngames.core.errors import DomainError, InputError, NotApplicableError
+from nngames.core.errors import DomainError, InputError, NotApplicableError, is_real
 from nngames.core.plain import plain
 from nngames.core.profiles import Array, Profile
 from nngames.core.seeds import Seed
@@ -93,8 +93,7 @@ def certify_equilibrium(game: Game, profile: Profile, radius: float | None = Non
 def _checked_radius(radius: Any) -> float | None:
     if radius is None:
         return None
-    real = isinstance(radius, int | float | np.integer | np.floating) and not isinstance(radius, bool)
-    if not (real and 0 <= radius < math.inf):
+    if not (is_real(radius) and 0 <= radius < math.inf):
         raise InputError(f"radius must be a finite number that is not negative; got {radius!r}")
     return float(radius)
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 #: Names that a message lists; a network can have a hundred thousand players.
 LISTED = 50
 
@@ -96,6 +98,11 @@ def check_positive(what: str, value: object) -> None:
     """Raise OptionError unless ``value`` is a positive real number of Python or NumPy that a float can hold."""
     if isinstance(value, bool) or not isinstance(value, Real) or not as_float(value) > 0:
         raise OptionError(f"{what} must be a positive number; got {written(value)}")
+
+
+def is_real(value: object) -> bool:
+    """Whether ``value`` is a real number of Python or NumPy, and no truth value."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def as_float(number: Any) -> float:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from nngames.core.bounds import spectral_norm
-from nngames.core.errors import DomainError, InputError, OptionError, as_float, written
+from nngames.core.errors import DomainError, InputError, OptionError, as_float, is_real, written
 from nngames.core.profiles import Array
 from nngames.core.threads import blas_threads
 from nngames.core.verdicts import Verdict
@@ -68,8 +68,7 @@ def feed(
     relaxed = _relaxation(rule, relaxation)
     if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
         raise OptionError(f"steps must be a positive integer; got {steps!r}")
-    real = isinstance(tolerance, int | float | np.integer | np.floating) and not isinstance(tolerance, bool)
-    if not real or not 0 < as_float(tolerance) < 1:
+    if not is_real(tolerance) or not 0 < as_float(tolerance) < 1:
         raise OptionError(f"tolerance must lie between 0 and 1; got {written(tolerance)}")
     if schedule is not None and not callable(schedule) and not isinstance(schedule, Perturbation):
         raise OptionError(f"schedule must be a function of the step or a Perturbation; got {schedule!r}")

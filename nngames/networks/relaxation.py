@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.errors import OptionError, as_float, unknown_option, written
+from nngames.core.errors import OptionError, as_float, is_real, unknown_option, written
 from nngames.core.verdicts import Decision, Verdict
 
 
@@ -159,7 +159,7 @@ def as_relaxation(value: Any) -> Relaxation:
 
 
 def _nonnegative(value: Any, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+    if not is_real(value):
         raise OptionError(f"{what} must be a nonnegative number; got {written(value)}")
     number = as_float(value)
     if not math.isfinite(number) or number < 0:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nngames.certificates.error_bounds import error_bound
 from nngames.core.deadlines import TimeUpError, called_within, ends_within, postpone
-from nngames.core.errors import DomainError, NotApplicableError, OptionError, as_float, check_positive, written
+from nngames.core.errors import DomainError, NotApplicableError, OptionError, as_float, check_positive, is_real, written
 from nngames.core.norms import euclidean_length
 from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
@@ -394,8 +394,7 @@ def _error_bound(game: Game, profile: Array) -> Any:
 
 def check_stopping(tolerance: Any, max_iterations: Any, max_seconds: Any) -> None:
     """Raise OptionError unless the stopping values are usable."""
-    real = isinstance(tolerance, int | float | np.integer | np.floating) and not isinstance(tolerance, bool)
-    if not real or not 0 < as_float(tolerance) < 1:
+    if not is_real(tolerance) or not 0 < as_float(tolerance) < 1:
         raise OptionError(f"tolerance must be a number between 0 and 1; got {written(tolerance)}")
     if isinstance(max_iterations, bool) or not isinstance(max_iterations, int | np.integer) or max_iterations < 0:
         raise OptionError(f"max_iterations must be a nonnegative integer; got {written(max_iterations)}")

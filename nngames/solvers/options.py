@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nngames.core.errors import OptionError, as_float, written
+from nngames.core.errors import OptionError, as_float, is_real, written
 
 
 def number_that(owner: str, name: str, value: object, must: str, holds: Callable[[float], bool]) -> float:
@@ -28,7 +28,7 @@ def number_that(owner: str, name: str, value: object, must: str, holds: Callable
     OptionError
         If ``value`` is no such number, is too large for a float, or ``holds`` denies it.
     """
-    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+    if is_real(value):
         number = as_float(value)
         if math.isfinite(number) and holds(number):
             return number
