@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.errors import DomainError
+from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
 from nngames.core.threads import blas_threads
 from nngames.games import NetworkGame
@@ -135,7 +136,7 @@ def settle(
         Of time.monotonic: feeds that go on then stay undecided, and are marked late.
     """
     with blas_threads(multiplications), np.errstate(over="ignore", invalid="ignore"):
-        scale = unit_of(lambda: fed.advance(np.zeros(fed.size)))
+        scale = unit_of(lambda: euclidean_length(fed.advance(np.zeros(fed.size))))
         bounds = DIVERGENCE * np.maximum(scale, np.linalg.norm(starts, axis=1))
         states, made = _advance(fed, starts, relaxation, steps, bounds, multiplications, deadline)
         rows = zip(states, bounds, made.tolist(), strict=True)
@@ -167,7 +168,7 @@ def basins(
     labels = np.full(len(starts), -1)
     ends: list[Settled] = []
     with blas_threads(multiplications), np.errstate(over="ignore", invalid="ignore"):
-        scale = unit_of(lambda: fed.advance(np.zeros(fed.size)))
+        scale = unit_of(lambda: euclidean_length(fed.advance(np.zeros(fed.size))))
         bounds = DIVERGENCE * np.maximum(scale, np.linalg.norm(starts, axis=1))
         states, made = _advance(fed, starts, relaxation, steps, bounds, multiplications)
         radius = 4 * np.sqrt(tolerance) * scale

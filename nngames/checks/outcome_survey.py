@@ -16,6 +16,7 @@ from nngames.checks.outcome_verdicts import equilibria_are_outcomes, limits_are_
 from nngames.checks.second_route import largest_improvement
 from nngames.core.deadlines import TimeUpError
 from nngames.core.errors import OptionError
+from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Verdict
 from nngames.games import Game
@@ -51,7 +52,7 @@ class OutcomeSurvey:
         self.game, self.rng, self.steps, self.tolerance = game, rng, steps, tolerance
         self.fed: FedMap = fed_map(game)
         # A game without such a map says so here, however little time there is.
-        unit_of(lambda: self.fed.advance(np.zeros(self.fed.size)))
+        unit_of(lambda: euclidean_length(self.fed.advance(np.zeros(self.fed.size))))
         if starts > max(1, MAX_ENTRIES // self.fed.size):
             most = f"at most {MAX_ENTRIES // self.fed.size} for states of {self.fed.size} coordinates"
             raise OptionError(f"starts must be {most}; got {starts!r}")

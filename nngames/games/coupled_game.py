@@ -254,6 +254,10 @@ class ResponseMap(ProfileMap):
         out[...] = self._respond(x)
         return out
 
+    def apart(self, x: Array) -> float | None:
+        """Return 0: the game's residual is that of this map."""
+        return 0.0
+
     def linearise(self, x: Array) -> Callable[[Array], Array]:
         """Return d -> J(x) d, J an element of the generalised Jacobian."""
         return self._linearise(x)

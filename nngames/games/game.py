@@ -81,6 +81,10 @@ class Game(ABC):
     def residuals(self, profile: Profile) -> Array:
         """Return the vector R(x) - x (N,), R the map that the game's residual is about."""
 
+    def distance(self, profile: Array) -> float:
+        """Return |R(x) - x|_2 of one profile (N,), which is not looked at."""
+        return euclidean_length(self.residuals(profile))
+
     @abstractmethod
     def fixed_point(self, kind: str = "auto") -> FixedPoint:
         """Return the fixed-point view: ``"joint"``, ``"composite"`` (rings only), or ``"auto"``.
@@ -180,7 +184,7 @@ class Game(ABC):
     def residual(self, profile: Profile) -> Any:
         """Return |R(x) - x|_2: zero exactly at equilibria. A batch gives an array."""
         x = self.space.array(profile, batch=True)
-        return euclidean_length(self.residuals(x)) if x.ndim == 1 else np.linalg.norm(self.residuals(x), axis=-1)
+        return self.distance(x) if x.ndim == 1 else np.linalg.norm(self.residuals(x), axis=-1)
 
     @np.errstate(over="ignore", invalid="ignore")
     def regrets(self, profile: Profile) -> dict[Player, Any]:
@@ -195,7 +199,7 @@ class Game(ABC):
     def scale(self) -> float:
         """max(1, |R(0)|_2), the unit of the solvers' tolerance; 1 where R is not defined at 0."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return unit_of(lambda: self.residuals(np.zeros(self.size)))
+            return unit_of(lambda: self.distance(np.zeros(self.size)))
 
 
 def required_game(value: Any, taker: str) -> Game:

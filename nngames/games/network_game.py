@@ -78,6 +78,10 @@ class NetworkGame(Game):
         image -= x
         return image
 
+    def distance(self, profile: Array) -> float:
+        """Return |T(x) - x|_2 of one profile (N,)."""
+        return self.network.joint.distance(profile)
+
     def fixed_point(self, kind: str = "auto") -> FixedPoint:
         """Return the view of the composite map O (a ring's default) or of the joint map T."""
         if kind == "auto":

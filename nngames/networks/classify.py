@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 
 from nngames.core.errors import DomainError
-from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
 
 #: A norm this many times the scale counts as divergence.
@@ -40,10 +39,13 @@ _RATIO_STEPS = 8
 _GROWTH_STEPS = 16
 
 
-def unit_of(at_zero: Callable[[], Array]) -> float:
-    """Return max(1, |R(0)|), the unit of tolerances; 1 where R is not defined at 0."""
+def unit_of(at_zero: Callable[[], float]) -> float:
+    """Return max(1, |R(0)|), the unit of tolerances; 1 where R is not defined at 0.
+
+    ``at_zero`` returns |R(0)|.
+    """
     try:
-        return min(max(1.0, euclidean_length(at_zero())), sys.float_info.max)
+        return min(max(1.0, at_zero()), sys.float_info.max)
     except DomainError:
         return 1.0
 

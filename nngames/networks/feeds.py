@@ -12,6 +12,7 @@ import numpy as np
 
 from nngames.core.bounds import spectral_norm
 from nngames.core.errors import DomainError, InputError, OptionError, as_float, is_real, written
+from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
 from nngames.core.threads import blas_threads
 from nngames.core.verdicts import Verdict
@@ -76,7 +77,7 @@ def feed(
     if isinstance(schedule, Perturbation):
         schedule = schedule.schedule(network)
     with blas_threads(network.joint.multiplications), np.errstate(over="ignore", invalid="ignore"):
-        scale = unit_of(lambda: advance(np.zeros_like(state)))
+        scale = unit_of(lambda: euclidean_length(advance(np.zeros_like(state))))
         return _run(network, advance, lift, state, relaxed, int(steps), Classifier(scale, tolerance, state), schedule)
 
 

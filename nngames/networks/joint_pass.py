@@ -14,6 +14,7 @@ import numpy as np
 
 from nngames.activations import Activation
 from nngames.core.errors import DomainError
+from nngames.core.norms import LEAST, euclidean_length
 from nngames.core.operators import SparseMap
 from nngames.core.profiles import Array, Player
 from nngames.networks.assembly import activation_runs, assembled_weight, is_assembled
@@ -25,7 +26,7 @@ from nngames.networks.couplings import Coupling
 from nngames.networks.from_base import NearStage, near_stages
 from nngames.networks.layers import Layer, fused_layer, located, refusal
 from nngames.networks.linearisation import JointLinearisation, response_change, stored
-from nngames.networks.piecewise import answer_by_pieces
+from nngames.networks.piecewise import answer_by_pieces, displacement_by_pieces, is_zero
 
 if TYPE_CHECKING:
     from nngames.networks.forward import ForwardPass
@@ -104,6 +105,24 @@ class JointPass(Compilable):
             except DomainError as error:
                 raise located(layer.player, error) from None
         return out
+
+    def distance(self, x: Array) -> float:
+        """Return |T(x) - x|_2 of a single profile (N,), of long layers without room for T(x)."""
+        layers = [] if self.assembled or not x.flags.c_contiguous else self.layers(x.dtype)
+        # Compiled passes need that room, but take less time, unless there is nothing to multiply.
+        if layers and all(layer.by_pieces for layer in layers) and (self.compiled(x.dtype) is None or is_zero(x)):
+            length = math.hypot(*(self._displacement(layer, x) for layer in layers))
+            if LEAST[x.dtype] <= length < math.inf:
+                return length
+        image = self(x)
+        image -= x
+        return euclidean_length(image)
+
+    def _displacement(self, layer: Layer, x: Array) -> float:
+        try:
+            return displacement_by_pieces(layer, x[layer.source], x[layer.where])
+        except DomainError as error:
+            raise located(layer.player, error) from None
 
     def preactivations(self, x: Array, out: Array | None = None) -> Array:
         """Return v(x) = (v_1(x), ..., v_L(x)); ``out`` must not be x."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from nngames.core import pieces as division
 from nngames.core.operators import SparseMap
@@ -44,13 +47,33 @@ def answer_by_pieces(layer: Layer, x: Array, out: Array, visit: Visit | None = N
 
     Raises DomainError with ``out`` half written.
     """
+    answer = _answer(layer, x)
+    for piece in pieces(out.size):
+        answer(piece, out[piece])
+        if visit is not None:
+            visit(piece)
+
+
+def displacement_by_pieces(layer: Layer, x: Array, before: Array) -> float:
+    """Return |r(b + W x) - before|_2 of such a layer, without room for the whole answer; all are contiguous vectors."""
+    answer, room, square = _answer(layer, x), np.empty(division.PIECE, before.dtype), 0.0
+    for piece in pieces(before.size):
+        v = room[: piece.stop - piece.start]
+        answer(piece, v)
+        v -= before[piece]
+        square += float(v.dot(v))
+    return math.sqrt(square)
+
+
+def _answer(layer: Layer, x: Array) -> Callable[[slice, Array], None]:
+    """Return what writes a piece of r(b + W x) into an array of its size."""
     weight, bias, respond = layer.single, layer.bias, in_place(layer.activation, division.PIECE)
     moved = not is_zero(x)
-    for piece in pieces(out.size):
-        v = out[piece]
+
+    def answer(piece: slice, v: Array) -> None:
         v[...] = bias[piece]
         if moved:
             weight.add_rows(piece, x, v)  # type: ignore[union-attr]
         respond(v, v)
-        if visit is not None:
-            visit(piece)
+
+    return answer

@@ -215,10 +215,11 @@ class FixedPointProblem(Problem):
 def displaced(problem: Any, x: Array, displacement: Array) -> tuple[Array, float, float] | None:
     """Return the profile of x, |R(x) - x| and how far the game's residual may be from it.
 
-    None where the argument of R is not the profile, or in single precision.
+    None where the argument of R is not the profile, or in single precision. x itself is the profile: a run that ends
+    there needs it no more, and one that goes on has no use for the profile.
     """
     rounding = problem.view.apart(x) if x.dtype == np.float64 else None
-    return None if rounding is None else (np.array(problem.profile(x)), euclidean_length(displacement), rounding)
+    return None if rounding is None else (problem.view.profile(x), euclidean_length(displacement), rounding)
 
 
 class Accumulated:

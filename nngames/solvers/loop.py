@@ -12,7 +12,6 @@ import numpy as np
 from nngames.certificates.error_bounds import error_bound
 from nngames.core.deadlines import TimeUpError, called_within, ends_within, postpone
 from nngames.core.errors import DomainError, NotApplicableError, OptionError, as_float, check_positive, is_real, written
-from nngames.core.norms import euclidean_length
 from nngames.core.pieces import LONG
 from nngames.core.profiles import Array
 from nngames.core.seeds import LateGenerator, Seed, check_seed, generator
@@ -295,7 +294,7 @@ class Run:
 
     def _residual_at(self, profile: Array) -> float:
         try:
-            return euclidean_length(self.game.residuals(profile))
+            return self.game.distance(profile)
         except DomainError:
             return float("nan")
 
@@ -317,12 +316,12 @@ class Run:
         told, target = self._problem.told(state.x), self._watch.target
         if told is None:
             profile = np.array(self._problem.profile(state.x))
-            residual = euclidean_length(self.game.residuals(profile))
+            residual = self.game.distance(profile)
         else:
             profile, residual, rounding = told
             # The last bits of two routes differ, and those of the game's own residual decide.
             if not abs(residual - target) > CLOSE * target + rounding:
-                residual = euclidean_length(self.game.residuals(profile))
+                residual = self.game.distance(profile)
         return (profile, residual) if residual <= target else self._better(profile, residual)
 
     def _better(self, profile: Array, residual: float) -> tuple[Array, float]:

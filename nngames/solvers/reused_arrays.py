@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nngames.core.pieces import pieces
+from nngames.core.pieces import LONG, pieces
 from nngames.core.profiles import Array
 from nngames.solvers.safeguard import SafeguardedProblem
 from nngames.solvers.solver import State
@@ -54,9 +54,18 @@ class ReusedArrays(SafeguardedProblem):
         return super().profile(x)
 
     def told(self, x: Array) -> tuple[Array, float, float] | None:
-        """Return the profile of the map's argument and the game's residual, which take the place of spare arrays."""
-        self._spare.clear()
-        return super().told(x)
+        """Return the profile of the map's argument and the game's residual; the pass takes the place of spare arrays.
+
+        A long argument that is the profile itself is not copied: what follows writes into other arrays.
+        """
+        rounding = self.view.apart(x) if x.size >= LONG and x.dtype == np.float64 else None
+        if rounding is None:
+            self._spare.clear()
+            return super().told(x)
+        room = self._array(x)
+        residual = self.view.displaced_by_pieces(x, room, room)
+        self._spare.append(room)
+        return self.view.profile(x), residual, rounding
 
     def along(self, state: State, length: float) -> Array:
         """Return x + length g."""
@@ -83,13 +92,16 @@ class ReusedArrays(SafeguardedProblem):
         self._spare += {id(array): array for array in arrays if id(array) not in rest}.values()
         self._kept = tuple(array for array in self._kept if id(array) in used)
 
+    def _writable(self, array: Array) -> Array:
+        """Return the array, or another one of its size if it is to stay whole."""
+        return array if all(array is not kept for kept in self._kept) else self._array(array)
+
     def _own(self, array: Array) -> Array:
         """Return the array, or a copy of one that is to stay whole."""
-        if all(array is not kept for kept in self._kept):
-            return array
-        copy = self._array(array)
-        np.copyto(copy, array)
-        return copy
+        own = self._writable(array)
+        if own is not array:
+            np.copyto(own, array)
+        return own
 
     def _array(self, like: Array) -> Array:
         return self._spare.pop() if self._spare else np.empty_like(like)

@@ -213,7 +213,10 @@ class Problem(ABC):
         """Return the profile of the scheme's variables."""
 
     def told(self, x: Array) -> tuple[Array, float, float] | None:
-        """Return a fresh profile of the variables and the game's residual with its rounding, where one pass tells."""
+        """Return a profile of the variables and the game's residual with its rounding, where one pass tells.
+
+        The profile stays as it is until the next step.
+        """
         return None
 
     def passed(self, state: State) -> tuple[Array, float, float] | None:

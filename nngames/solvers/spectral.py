@@ -184,20 +184,19 @@ class SpectralProblem(ReusedArrays):
     in_turn = False
 
     def several_steps(self, kernels: Kernels, state: State, stretch: Stretch) -> tuple[State, Array, Any]:
-        """Return the state after compiled steps, which write into the arrays of the old one.
+        """Return the state after compiled steps, which write into the arrays of the old one unless others know them.
 
         Those then hold the last iterate or the one before. On long ones, new arrays would take as long as a pass.
         """
         fused: Any = self.fused
-        own = tuple(self._own(array) for array in (state.x, state.memory))
-        pairs = own, (self._array(state.x), self._array(state.x))
+        pairs = (self._writable(state.x), self._own(state.memory)), (self._array(state.x), self._array(state.x))
         residuals, evaluations = np.empty(stretch.steps), np.empty(stretch.steps, dtype=np.int64)
         given = stretch.target, stretch.bound, self._initial, self.growth
         numbers = np.array((*given, self._best, self._relaxation, self.length))
         counts = np.array((stretch.steps, state.evaluations, self._accepted, 0, self.in_turn), dtype=np.int64)
         made = kernels.spectral_steps(
             *fused.arguments(),
-            *(array.reshape(fused.shape) for pair in pairs for array in pair),
+            *(array.reshape(fused.shape) for array in (state.x, *pairs[0], *pairs[1])),
             _RULES,
             numbers,
             counts,

@@ -266,7 +266,7 @@ def test_the_last_digits_do_not_hang_on_where_arrays_lie(n: int) -> None:
         numbers = np.array((0.0, np.inf, 1.0, 100.0, 1.0, 0.5, 1.0))
         counts, rest = np.array((6, 1, 0, 0, 1)), (np.empty(6), np.empty(6, dtype=np.int64))
         made = fused_sparse.spectral_steps(
-            *fused.arguments(), here, there, spare, other, spectral._RULES, numbers, counts, *rest
+            *fused.arguments(), here, here, there, spare, other, spectral._RULES, numbers, counts, *rest
         )
         seen.add((made, residual, numbers.tobytes(), rest[0].tobytes()))
     assert len(seen) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -340,3 +342,52 @@ def test_a_refused_argument_names_the_player() -> None:
     for evaluate in (network.joint, network.composite):
         with pytest.raises(nng.core.errors.DomainError, match="player 1"):
             evaluate(x)
+
+
+def long_networks() -> dict[str, nng.Network]:
+    """Return networks whose layers answer by pieces, and one with a layer that does not."""
+    rng = np.random.default_rng(1)
+    a, b = (sparse.random_array((30, 30), density=0.2, rng=rng, format="csr") for _ in range(2))
+    ring = nng.Network.ring([a, b], [np.ones(30), rng.standard_normal(30)], ["tanh", "relu"])
+    return {
+        "layer": nng.Network.recurrent(a, rng.standard_normal(30), "relu"),
+        "ring": ring,
+        "softmax": nng.Network.recurrent(0.1 * (a + a.T), rng.standard_normal(30), "softmax"),
+    }
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("network", long_networks().values(), ids=long_networks())
+def test_the_distance_from_the_answers_is_that_of_the_joint_map(network: nng.Network, dtype: Any) -> None:
+    x = np.random.default_rng(2).standard_normal(network.size).astype(dtype)
+    game = network.game()
+    for profile in (x, np.zeros_like(x), np.repeat(x, 2)[::2], 1e200 * x.astype(np.float64), 1e-200 * x):
+        expected = game.residuals(profile)
+        with np.errstate(over="ignore"):
+            distance = game.distance(profile)
+        assert distance == pytest.approx(math.hypot(*expected.tolist()), rel=30 * float(np.finfo(dtype).eps))
+    assert game.residual(x) == game.distance(x)
+    assert math.isnan(game.distance(np.full_like(x, np.nan)))
+
+
+@pytest.mark.usefixtures("long")
+def test_the_distance_of_long_layers_takes_no_room_for_their_answers() -> None:
+    size = 50_000
+    game = nng.Network.recurrent(sparse.eye_array(size, format="csr") * 0.5, np.ones(size), "relu").game()
+    x = np.linspace(0, 1, size)
+    assert game.distance(x) == pytest.approx(np.linalg.norm(1 - 0.5 * x))
+    tracemalloc.start()
+    game.distance(x)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < x.nbytes / 4
+
+
+@pytest.mark.usefixtures("long")
+def test_the_distance_of_a_refused_argument_names_the_player() -> None:
+    network = nng.Network.recurrent(sparse.eye_array(30, format="csr") * 0.1, np.full(30, 0.5), "softsign_probit")
+    x = np.zeros(30)
+    x[20] = 100.0
+    with pytest.raises(nng.core.errors.DomainError, match="player 1"):
+        network.joint.distance(x)

@@ -211,6 +211,7 @@ def spectral_steps(
     work: Array,
     answers: Array,
     x: Array,
+    room: Array,
     g: Array,
     spare: Array,
     other: Array,
@@ -229,8 +230,10 @@ def spectral_steps(
     ----------
     indptr, indices, data, bias, parameters, pieces, order, work, answers
         The map and its work space.
-    x, g, spare, other : ndarray (n,)
-        All overwritten: the last iterate and its displacement are x and g, or ``spare`` and ``other``.
+    x : ndarray (n,)
+        Left whole, unless it is ``room`` too.
+    room, g, spare, other : ndarray (n,)
+        All overwritten: the last iterate and its displacement are ``room`` and g, or ``spare`` and ``other``.
     rules : ndarray (6,)
         The constants of the safeguard: the limits of a step and of a residual, the decay, the largest and the smallest
         relaxation; and the ratio of the two step lengths below which the short one is taken.
@@ -277,7 +280,7 @@ def spectral_steps(
         if sums[1] > 0.0 and sums[2] > 0.0:
             long, short = used * residual * residual / sums[1], used * sums[1] / sums[2]
             length = short if short < rules[5] * long else long
-        x, spare = spare, x
+        x, spare, room = spare, room, spare
         g, other = other, g
         counts[3] = 1 - counts[3]
         residual = following
@@ -299,5 +302,5 @@ def signatures() -> list[tuple[Any, Any]]:
     return [
         (evaluate, (*network, vector, vector)),
         (relaxed_steps, (*network, *3 * (vector,), vector, integers, vector, matrix)),
-        (spectral_steps, (*network, *4 * (vector,), vector, vector, integers, vector, integers)),
+        (spectral_steps, (*network, *5 * (vector,), vector, vector, integers, vector, integers)),
     ]

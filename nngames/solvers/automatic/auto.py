@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
 from nngames.games import Game
 from nngames.results.result import Status
@@ -98,7 +97,7 @@ class AutoRun(Run):
     def _better(self, profile: Array, residual: float) -> tuple[Array, float]:
         course: Course = self._problem  # type: ignore[assignment]
         best = course.best_profile()
-        smaller = euclidean_length(self.game.residuals(best))
+        smaller = self.game.distance(best)
         return (best, smaller) if smaller < residual else (profile, residual)
 
     def _told(self, status: Status, message: str) -> tuple[str, str]:
