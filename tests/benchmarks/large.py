@@ -3,21 +3,21 @@
 The data are the CSR arrays of the weights, about ten entries a player, and the bias. Memory is the most that the
 process grows by from the moment it has them: in building the network and its game, which keep a copy of their own, and
 in the solve. ``owned`` hands the weights over as a SparseMap, of which no copy is made; ``compiled`` has loaded the
-compiled passes before, where Numba is installed. Time is the processor's, that of the solve over that of the bare
-scipy.sparse products, one for each of its passes; a second figure leaves out the system's time, in which it finds pages
-of memory: on a virtual machine that has to ask for them, as long as a product for each vector. Linux only: it reads
-/proc.
+compiled passes before, where Numba is installed. Time is the processor's, that of a solve over that of the bare
+scipy.sparse products, one for each of its passes: medians of solves and blocks of products that take turns, and the
+first solve of the process, part of which are pages of memory that the system has to find: on a virtual machine, as long
+as a product for each vector. Linux only: it reads /proc.
 
 Run it with one BLAS thread: OPENBLAS_NUM_THREADS=1 python tests/benchmarks/large.py [SIZE]
 """
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -42,10 +42,21 @@ WAYS = {"picard": ("owned", "compiled"), "anderson": ("compiled",), "auto": ("co
 GAMES: dict[str, Any] = {"clearing": {"name": "box", "lower": 0.0, "upper": 1.0}, "public_goods": "relu"}
 
 
+#: Solves and blocks of products that take turns.
+ROUNDS = 5
+
+
 def megabytes(what: str) -> float:
     """Return a line of the process's memory figures, such as VmRSS, the present one, or VmHWM, the most so far."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the processor's seconds of a call and its value."""
+    began = time.process_time()
+    value = call()
+    return time.process_time() - began, value
 
 
 def measure(path: Path, name: str, method: str, how: str) -> None:
@@ -58,25 +69,29 @@ def measure(path: Path, name: str, method: str, how: str) -> None:
         nng.compile_passes()
     before = megabytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
-    began = time.process_time()
-    game = nng.Network.recurrent(SparseMap(weight) if how == "owned" else weight, bias, GAMES[name]).game()
-    built = time.process_time() - began
-    before_user = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-    began = time.process_time()
-    result = nng.solve(game, method, max_iterations=100_000, **METHODS[method])
-    solved = time.process_time() - began
-    user = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before_user
+    matrix = SparseMap(weight) if how == "owned" else weight
+    built, game = timed(lambda: nng.Network.recurrent(matrix, bias, GAMES[name]).game())
+
+    def solve() -> nng.Result:
+        return nng.solve(game, method, max_iterations=100_000, **METHODS[method])
+
+    first, result = timed(solve)
     grown = megabytes("VmHWM") - before
-    bare = []
-    for _ in range(15):
-        began = time.process_time()
-        weight @ result.profile
-        bare.append(time.process_time() - began)
-    products = median(bare) * result.evaluations
+    passes, x = result.evaluations, result.profile
+
+    def multiply() -> None:
+        for _ in range(passes):
+            weight @ x
+
+    bare, solved = [], []
+    for _ in range(ROUNDS):
+        bare.append(timed(multiply)[0])
+        solved.append(timed(solve)[0])
+    products = median(bare)
     print(
-        f"{name:12} {method:13} {how:8} {result.status}  {result.evaluations:4} passes  "
-        f"built in {built:5.2f} s  solved in {solved:6.2f} s = {solved / products:.2f} times the products, "
-        f"{user / products:.2f} without the system's time  "
+        f"{name:12} {method:13} {how:8} {result.status}  {passes:4} passes  built in {built:5.2f} s  "
+        f"solved in {median(solved):6.2f} s = {median(solved) / products:.2f} times the products, "
+        f"at first in {first:6.2f} s = {first / products:.2f}  "
         f"data {size:4.0f} MB  grown by {grown:4.0f} MB = {grown / size:.2f} times the data",
         flush=True,
     )
