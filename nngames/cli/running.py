@@ -129,7 +129,14 @@ def _loaded(
 
 def names_of(given: list[str] | None) -> list[str] | None:
     """Return the names in an option that may be given several times, each time with several of them."""
-    return [name.strip() for names in given for name in names.split(",")] if given else None
+    from nngames.core.errors import OptionError
+
+    if not given:
+        return None
+    for names in given:
+        if not all(name.strip() for name in names.split(",")):
+            raise OptionError(f"a name is missing in {names!r}; give one, or several with commas between them")
+    return [name.strip() for names in given for name in names.split(",")]
 
 
 def check_picture(plot: str, option: str) -> None:

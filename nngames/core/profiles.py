@@ -168,6 +168,13 @@ class CoordinateSpace(ProfileSpace):
         return self.size
 
 
+def refuse_masked(value: Any, what: str) -> None:
+    """Raise InputError if an array, or one in a list of them, has masked entries: nobody gave what stands there."""
+    arrays = value if isinstance(value, list | tuple) and value and isinstance(value[0], np.ndarray) else [value]
+    if any(isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array) for array in arrays):
+        raise InputError(f"{what} has masked entries; fill them, as with array.filled(0.0)")
+
+
 def float_array(value: ArrayLike, what: str) -> Array:
     """Return ``value`` as a float array: float32 stays, everything else becomes float64.
 
@@ -176,6 +183,7 @@ def float_array(value: ArrayLike, what: str) -> Array:
     InputError
         If it is not an array of real numbers.
     """
+    refuse_masked(value, what)
     try:
         array = np.asarray(value)
         if array.dtype == object and not any(isinstance(item, str | bytes) for item in array.flat):

@@ -24,7 +24,8 @@ def _distinct_labels(methods: list[Chosen]) -> list[Chosen]:
     findings = []
     for i, method in enumerate(methods):
         if method.label in seen:
-            message = f"the label {method.label!r} is taken by methods[{seen[method.label]}]; give it a label"
+            taken = f"the label {method.label!r} is taken by methods[{seen[method.label]}]"
+            message = f"{taken}; give it a label, or leave it out"
             findings.append(((i,), message))
         seen.setdefault(method.label, i)
     if findings:

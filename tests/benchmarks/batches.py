@@ -11,6 +11,7 @@ Run it with one BLAS thread: OPENBLAS_NUM_THREADS=1 python tests/benchmarks/batc
 
 from __future__ import annotations
 
+import argparse
 import os
 
 # Before anything that reads them.
@@ -121,6 +122,7 @@ def report(name: str, norm: float, spread: float) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     if find_spec("numba") is not None:
         nng.compile_passes()
     for name in RESPONSES:

@@ -13,6 +13,7 @@ Run it with one BLAS thread: OPENBLAS_NUM_THREADS=1 python tests/benchmarks/larg
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -116,5 +117,8 @@ if __name__ == "__main__":
     if len(sys.argv) == 5:
         measure(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4])
     else:
+        parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+        parser.add_argument("size", nargs="?", type=int, default=1_000_000, help="players")
+        players = parser.parse_args().size
         for game in GAMES:
-            report(game, int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+            report(game, players)

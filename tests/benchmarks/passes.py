@@ -10,6 +10,7 @@ Times are those of the thread, so that what else runs on the machine counts as l
 
 from __future__ import annotations
 
+import argparse
 import math
 import time
 from collections.abc import Callable
@@ -150,6 +151,7 @@ def report_solve(n: int, layers: int, label: str) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     with threadpool_limits(limits=1):
         for size, repetitions in ((1000, 3), (200, 30), (20, 300)):
             for depth in (1, 3):

@@ -106,7 +106,11 @@ def test_every_verb_is_in_the_help_with_a_whole_sentence(command):
         (["run", "x.yaml"], "x.yaml:1:1: there is no such file\n"),
         (["compare", "gallery:nothing"], "gallery:nothing:1:1: the gallery has no scenario 'nothing'; "),
         (["run", "r.yaml", "--method", "picrd"], "unknown method 'picrd'; did you mean 'picard'? valid: "),
-        (["run", "r.yaml", "--methods", "km,km"], "the label 'km' is taken by methods[0]; give it a label\n"),
+        (
+            ["run", "r.yaml", "--methods", "km,km"],
+            "the label 'km' is taken by methods[0]; give it a label, or leave it",
+        ),
+        (["run", "r.yaml", "--methods", "km,"], "a name is missing in 'km,'; give one, or several with commas"),
         (["run", "r.yaml", "--tolerance", "2"], "tolerance must be less than 1; got 2.0\n"),
         (["run", "r.yaml", "--max-iterations", "0"], "max_iterations must be at least 1; got 0\n"),
         (["run", "r.yaml", "--seed", "-1"], "seed must be at least 0; got -1\n"),

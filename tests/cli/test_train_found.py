@@ -270,7 +270,7 @@ def test_a_report_of_both_is_saved_and_verified(command, folder):
             "newton_descent does not apply: a game with the lifted loss cost is not given as the minimum of one "
             "function; alternating and backpropagation train where hidden targets are found",
         ),
-        (["--method", "down,down"], "the label 'down' is taken by methods[0]; give it a label"),
+        (["--method", "down,down"], "the label 'down' is taken by methods[0]; give it a label, or leave it out"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_runs(command, arguments, message):

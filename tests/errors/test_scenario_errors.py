@@ -145,7 +145,7 @@ def test_many_problems_are_counted():
         ),
         (
             RING + "solve: {methods: [km, picard, {method: km}]}\n",
-            "<text>:6:31: solve.methods[2]: the label 'km' is taken by methods[0]; give it a label",
+            "<text>:6:31: solve.methods[2]: the label 'km' is taken by methods[0]; give it a label, or leave it out",
         ),
         (
             RING + "solve: {methods: [{method: km, relaxatio: 1}]}\n",

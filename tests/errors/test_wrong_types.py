@@ -26,6 +26,11 @@ NO_NUMBERS = {
 }
 
 
+def masked(shape: Any) -> Any:
+    """Return an array whose first entry is masked."""
+    return np.ma.masked_less(np.arange(float(np.prod(shape))).reshape(shape), 1)
+
+
 def network() -> nng.Network:
     """Return a ring of two layers of size 2."""
     return nng.Network.ring([np.eye(2) / 2, np.eye(2) / 3], [[1, 1], [0, 1]], ["tanh", "relu"])
@@ -67,6 +72,15 @@ def test_a_message_does_not_list_every_player_of_a_large_game() -> None:
         (lambda: nng.activation("tanh")("x"), "the argument is not an array of real numbers"),
         (lambda: nng.activation("relu").prox([1.0], "x"), "prox of 'relu': the step is not an array of real numbers"),
         (lambda: nng.activation("leaky_relu", slope=[1, [2]]), "slope must be a finite number; got"),
+        (
+            lambda: nng.activation("box", lower=masked(2), upper=1),
+            "activation 'box': lower must be a number or a nonempty",
+        ),
+        (
+            lambda: nng.Network.recurrent(masked((2, 2)), [1, 1], "relu"),
+            "the weight of the edge 1 -> 1 has masked",
+        ),
+        (lambda: nng.FiniteGame([masked((2, 2)), np.ones((2, 2))]), "costs has masked entries; fill them"),
         (lambda: nng.activation("softmax")([]), "acts on a layer; got an empty one"),
         (lambda: nng.certify(network()), "a certificate takes a game, not a network: pass network.game()"),
         (lambda: nng.certify({}), "a certificate takes a game; got dict"),

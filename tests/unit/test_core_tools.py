@@ -66,6 +66,9 @@ def test_a_profile_of_numbers_and_exact_numbers() -> None:
     assert space.array(np.zeros(2, np.int8)).dtype == np.float64
 
 
+MASKED = "has masked entries; fill them, as with array.filled(0.0)"
+
+
 @pytest.mark.parametrize(
     ("profile", "error", "message"),
     [
@@ -79,6 +82,8 @@ def test_a_profile_of_numbers_and_exact_numbers() -> None:
         ([1j, 0, 0], InputError, "profile is not an array of real numbers: it holds complex numbers"),
         (np.array([1j, 0, 0]), InputError, "profile is not an array of real numbers: it holds complex numbers"),
         (["1", "2", "3"], InputError, "profile is not an array of real numbers: it holds texts"),
+        (np.ma.array([1, 2, 3], mask=[0, 1, 0]), InputError, f"profile {MASKED}"),
+        ({"a": 1, "b": np.ma.array([1, 2], mask=[0, 1])}, InputError, f"profile, action of b {MASKED}"),
     ],
 )
 def test_wrong_profiles_are_refused_exactly(profile: Any, error: type[Exception], message: str) -> None:

@@ -100,7 +100,8 @@ def _array(owner: Any, parameter: str, valid: str, *, finite: bool) -> Any:
     value = getattr(owner, parameter)
     try:
         array = np.asarray(value)
-        if array.dtype.kind not in "iufO" or _has_other_entries(value, array):
+        masked = isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
+        if masked or array.dtype.kind not in "iufO" or _has_other_entries(value, array):
             raise TypeError
         array = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError):

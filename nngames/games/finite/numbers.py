@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.errors import InputError, ShapeError
+from nngames.core.profiles import refuse_masked
 
 #: Floats above this in size are refused: differences and sums of them would leave the range.
 LARGEST = 1e300
@@ -94,6 +95,7 @@ def as_numbers(given: Any, what: str) -> Numbers:
     ShapeError
         If nested lists are ragged.
     """
+    refuse_masked(given, what)
     try:
         array = np.asarray(given)
     except ValueError:
