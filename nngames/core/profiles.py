@@ -170,6 +170,8 @@ class CoordinateSpace(ProfileSpace):
 
 def refuse_masked(value: Any, what: str) -> None:
     """Raise InputError if an array, or one in a list of them, has masked entries: nobody gave what stands there."""
+    if type(value) is np.ndarray:
+        return
     arrays = value if isinstance(value, list | tuple) and value and isinstance(value[0], np.ndarray) else [value]
     if any(isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array) for array in arrays):
         raise InputError(f"{what} has masked entries; fill them, as with array.filled(0.0)")
