@@ -7,7 +7,7 @@ import queue
 import re
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
@@ -21,20 +21,24 @@ from nngames.results.result import Status
 
 #: Seconds in which the scheduler must answer and have a worker.
 PATIENCE = 10.0
+#: Seconds after which it looks which workers there are, where no run has ended.
+LOOK = 1.0
 #: Seconds that a cluster may be without any worker before its runs are given up.
 DESERTED = 60.0
-#: How often a run whose call raised an error is tried again; how often one whose node died is the scheduler's setting.
+#: How often a run is tried again whose call raised an error, or whose node died when there was no other one; how often
+#: one is that moved to another node is the scheduler's setting.
 RETRIES = 2
 #: What an address looks like. A client to any other one hangs at its end, or begins a cluster of its own.
 _ADDRESS = re.compile(r"(\w+://)?[^\s/]+:\d{1,5}/?")
 
 
 class _Call(NamedTuple):
-    """A run that a worker makes, with the runs that come after it."""
+    """A run that a worker makes, with the runs that come after it, and how often it was given to a worker again."""
 
     task: Task
     tasks: deque[Task]
     future: Any
+    again: int = 0
 
 
 class Cluster:
@@ -75,24 +79,28 @@ class Cluster:
         running: dict[str, _Call] = {}
         seen = time.monotonic()
 
-        def begin(worker: str, tasks: deque[Task]) -> None:
-            task = tasks.popleft()
-            watch.began(task)
+        def submit(worker: str, task: Task, tasks: deque[Task], again: int = 0) -> None:
             future = self._client.submit(
                 perform, task.payload(), workers=[worker], allow_other_workers=True, pure=False, retries=RETRIES
             )
-            running[worker] = _Call(task, tasks, future)
-            future.add_done_callback(lambda done: ended.put((worker, done)))
+            running[worker] = _Call(task, tasks, future, again)
+            future.add_done_callback(lambda done: ended.put((worker, future)))
+
+        def begin(worker: str, tasks: deque[Task]) -> None:
+            task = tasks.popleft()
+            watch.began(task)
+            submit(worker, task, tasks)
 
         try:
             self._fill(running, waiting, begin)
-            while running:
+            while running or waiting:
                 try:
-                    worker, future = ended.get(timeout=1.0)
+                    worker, future = ended.get(timeout=LOOK)
                 except queue.Empty:
                     if self._client.status == "closed":
                         self._desert("its scheduler has gone", running, waiting, watch)
                         return
+                    self._place_again(running, waiting, submit, watch)
                     # Workers that have come meanwhile get work too.
                     self._fill(running, waiting, begin)
                     if self._workers():
@@ -102,6 +110,9 @@ class Cluster:
                         return
                     continue
                 seen = time.monotonic()
+                if worker not in running or running[worker].future is not future:
+                    # It was given up.
+                    continue
                 task, tasks = running.pop(worker)[:2]
                 self._note(task, future, watch)
                 if tasks:
@@ -116,14 +127,38 @@ class Cluster:
                     call.future.cancel()
             self._client.close()
 
-    def _fill(self, running: dict[str, _Call], waiting: deque[deque[Task]], begin: Any, first: str = "") -> None:
+    def _fill(
+        self, running: dict[str, _Call], waiting: deque[deque[Task]], begin: Callable[..., None], first: str = ""
+    ) -> None:
         """Give every worker without a run one, and ``first`` the queue that it has worked on."""
         for worker in sorted(self._workers(), key=lambda address: address != first):
             if waiting and worker not in running:
                 begin(worker, waiting.popleft())
-        if waiting and not running:
-            # Every worker has gone; the scheduler keeps the run until one comes.
-            begin(first or "none", waiting.popleft())
+
+    def _place_again(
+        self, running: dict[str, _Call], waiting: deque[deque[Task]], submit: Callable[..., None], watch: Watch
+    ) -> None:
+        """Give runs whose worker has gone to free workers where the scheduler has not done so.
+
+        It forgets what it was asked to give to one worker, if possible, when no other one was there as that one went.
+        """
+        workers = self._workers()
+        for gone in [worker for worker in running if worker not in workers]:
+            call, free = running[gone], [worker for worker in workers if worker not in running]
+            if not free or call.future.status != "pending" or call.future.key in self._placed():
+                continue
+            del running[gone]
+            call.future.cancel()
+            if call.again < RETRIES:
+                submit(free[0], call.task, call.tasks, call.again + 1)
+                continue
+            _lost(call.task, f"its node died {call.again + 1} times", watch)
+            if call.tasks:
+                waiting.appendleft(call.tasks)
+
+    def _placed(self) -> set[str]:
+        """Return the calls that are at a worker."""
+        return set(chain(*self._client.processing().values()))
 
     def _workers(self) -> list[str]:
         try:

@@ -355,6 +355,7 @@ class Client:
 
     submitted: list[tuple[str, str]]
     status = "running"
+    lost = "km"
 
     def __init__(self, address: str, **options: Any) -> None:
         if address != "tcp://here:8786":
@@ -372,7 +373,7 @@ class Client:
     def submit(self, function: Any, payload: str, workers: list[str], **options: Any) -> Future:
         method = json.loads(payload)["method"]
         self.submitted.append((workers[0], method))
-        if [name for _, name in self.submitted].count("km") == 2 and method == "km":
+        if [name for _, name in self.submitted].count(method) == 2 and method == self.lost:
             return Future("error", RuntimeError("all its nodes died. More words"))
         return Future("finished", function(payload))
 
@@ -447,6 +448,65 @@ def test_a_cluster_that_goes_away_leaves_the_finished_runs_and_a_reason_for_the_
     again, lines = compared(pair, repeat=2, store="runs")
     assert len(lines) == len(messages)
     assert "failed" not in {row.result.status for row in again.rows}
+
+
+class Reborn(Client):
+    """Stands for a cluster of one node that dies in its third call, and so often that it has come again after it.
+
+    The scheduler keeps such a call without a node, as Dask's does, unless it has ``moved`` it.
+    """
+
+    deaths = 1
+    moved = False
+    lost = ""
+
+    def scheduler_info(self, n_workers: int) -> dict[str, Any]:
+        died = min(max(0, len(self.submitted) - 2), self.deaths)
+        return {"workers": {f"node-{died}": {}}}
+
+    def submit(self, function: Any, payload: str, workers: list[str], **options: Any) -> Future:
+        if 2 <= len(self.submitted) < 2 + self.deaths:
+            self.submitted.append((workers[0], json.loads(payload)["method"]))
+            self.dead = Lost("pending", function(payload) if self.moved else None)
+            self.dead.key = f"call-{len(self.submitted)}"
+            self.dead.cancel = lambda: None
+            self.dead.add_done_callback = lambda call: setattr(self, "tell", call)
+            return self.dead
+        return super().submit(function, payload, workers, **options)
+
+    def processing(self) -> dict[str, tuple[str, ...]]:
+        if not self.moved:
+            return {"node-1": ()}
+        if self.dead.status == "pending":
+            # It is there, and ends soon.
+            self.dead.status = "finished"
+            self.tell(self.dead)
+        return {"node-1": (self.dead.key,)}
+
+
+@pytest.mark.parametrize(("deaths", "moved"), [(1, False), (2, False), (1, True), (3, False)])
+def test_a_run_whose_node_died_without_another_one_is_given_to_the_next(
+    deaths: int, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As often as a run is tried again; one that the scheduler has moved is not made twice."""
+    from nngames.compare import cluster
+
+    monkeypatch.setattr(cluster, "LOOK", 0.01)
+    monkeypatch.setattr(Reborn, "deaths", deaths)
+    monkeypatch.setattr(Reborn, "moved", moved)
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=Reborn))
+    here, _ = compared([scenario()], repeat=2)
+    there, began = compared([scenario()], repeat=2, cluster="tcp://here:8786")
+    runs = len(here.rows)
+    assert len(there.rows) == len(began) == runs
+    messages = [row.result.message for row in there.rows if row.result.status == "failed"]
+    lost = deaths > cluster.RETRIES
+    assert len(Client.last.submitted) == runs + (0 if moved else deaths - lost)
+    assert (
+        messages == ["the cluster lost the run (its node died 3 times); the same command makes this run again"] * lost
+    )
+    if not lost:
+        assert what(there) == what(here)
 
 
 def test_a_cluster_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
