@@ -192,6 +192,24 @@ class Result:
         return plot_results({self.method: self}, path)
 
 
+#: What ``Result.to_dict`` tells beside the trace.
+REPORTED = (
+    "method",
+    "status",
+    "message",
+    "iterations",
+    "evaluations",
+    "seconds",
+    "residual",
+    "scale",
+    "tolerance",
+    "nash_gap",
+    "profile",
+    "guarantee",
+    "provenance",
+)
+
+
 def without_proofs(result: Any) -> dict[str, Any]:
     """Return the state of a result but for what was proved about it when it was asked for."""
     return {name: value for name, value in vars(result).items() if name not in ("guarantee", "error_bound")}

@@ -9,7 +9,7 @@ from typing import Any
 
 from nngames.compare import compare
 from nngames.core.errors import DomainError, NotApplicableError, suggestion
-from nngames.results.result import Result
+from nngames.results.result import REPORTED, Result
 from nngames.scenario.choices import Chosen
 from nngames.scenario.expectations import MissingPathError, Statement, evaluate, unasked
 from nngames.scenario.loader import load_scenario
@@ -195,7 +195,8 @@ def _asked(scenario: Scenario, methods: Iterable[Chosen], checks: Iterable[Chose
 
 
 def _part(what: str, parts: Iterable[str]) -> str | None:
-    return next((part for part in parts if what == part or what.startswith(f"{part}.")), None)
+    # A label may hold a dot, and begin with another one.
+    return max((part for part in parts if what == part or what.startswith(f"{part}.")), key=len, default=None)
 
 
 def check_paths(scenario: Scenario, methods: Iterable[Chosen], checks: Iterable[Chosen]) -> None:
@@ -203,9 +204,15 @@ def check_paths(scenario: Scenario, methods: Iterable[Chosen], checks: Iterable[
     known = _asked(scenario, methods, checks) | _asked(scenario, scenario.methods, scenario.section.checks)
     problems = []
     for i, expectation in enumerate(scenario.section.expect):
-        if _part(expectation.what, known) is None:
+        part = _part(expectation.what, known)
+        if part is None:
             message = f"nothing in this scenario reports {expectation.what!r}; "
             message += suggestion(expectation.what, tuple(sorted(known)))
-            problems.append(scenario.document.problem(("expect", i, "what"), message))
+        else:
+            word = expectation.what.removeprefix(part).removeprefix(".").split(".")[0]
+            if not part.startswith("solve.") or word in ("", *REPORTED):
+                continue
+            message = f"{part} has no {word!r}; {suggestion(word, REPORTED)}"
+        problems.append(scenario.document.problem(("expect", i, "what"), message))
     if problems:
         raise ScenarioError(problems)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from nngames.results.result import REPORTED
 from nngames.scenario import RunInterrupted, ScenarioError, load_scenario, run_parts, run_scenario
 from nngames.scenario import run as run_module
 from nngames.scenario.expect_section import Expectation
@@ -146,13 +147,21 @@ def test_a_solve_that_does_not_converge_must_be_stated():
     assert not wrong.ok
 
 
-def test_a_wrong_path_is_located_before_and_after_the_run():
+def test_a_wrong_path_is_located_before_and_after_the_run(monkeypatch):
     with pytest.raises(ScenarioError) as caught:
         expecting("{what: solve.picrd.status, is: diverged, origin: o}")
     assert str(caught.value) == (
         "<text>:13:12: expect[0].what: nothing in this scenario reports 'solve.picrd.status'; "
         "did you mean 'solve.picard'? valid: certify, game, scenario, solve.extragradient, solve.picard"
     )
+    with monkeypatch.context() as changed:
+        changed.setattr(run_module, "compare", lambda *given, **options: pytest.fail("it ran"))
+        with pytest.raises(ScenarioError) as caught:
+            expecting("{what: solve.picard.iteratoins, is: 3, origin: o}")
+    assert str(caught.value).startswith(
+        "<text>:13:12: expect[0].what: solve.picard has no 'iteratoins'; did you mean 'iterations'? valid: method, "
+    )
+    assert tuple(run_scenario(RING).results["picard"].to_dict(trace=False)) == REPORTED
     with pytest.raises(ScenarioError) as caught:
         expecting("{what: game.sise, is: 3, origin: o}", "{what: game.sizes.1.0, is: 3, origin: o}")
     assert str(caught.value).splitlines() == [
