@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import sys
 from abc import abstractmethod
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
 
 from nngames.certificates import verdict_of
+from nngames.certificates.figures import round_up
 from nngames.core.bounds import symmetric_extremes
 from nngames.core.errors import NotApplicableError
 from nngames.core.profiles import Array
@@ -295,16 +298,26 @@ def residual_factor(game: Any, tau: float) -> float:
     z = R(x) solves Q(x - z) - w in df(z), Q the metric of R (the identity for a network's T) and w = Mx + q unshifted;
     p solves (1/tau + k)(x - p) - w in df(p), k = max(0, 1 - 1/S) the shift that makes F convex. df + k Id is monotone,
     so <(1/tau + k - Q)(x - p), p - z> >= <(Q - k)(p - z), p - z>, and
-    c = 1 + |1/tau + k - Q| / (lambda_min(Q) - k): S/tau for a network where tau <= S; inf where S is.
+    c = 1 + |1/tau + k - Q| / (lambda_min(Q) - k): S/tau for a network where tau <= S; inf where S is. c is rounded up,
+    and allows for a k in p that is rounded: below, only the exact one makes F convex.
     """
-    factor, inverse = 1.0, 1 / tau if tau > 0 else math.inf
+    if not tau > 0:
+        return math.inf
+    factor, inverse = Fraction(1), 1 / Fraction(tau)
     for cost in game.own.values():
         slope = cost.activation.slope_range[1]
-        shift = max(0.0, 1 - 1 / slope) if slope > 0 else 0.0
-        low, high = curvature_range(cost) if game.cost_name == "quadratic" else (1.0, 1.0)
-        spread = max(abs(inverse + shift - low), abs(inverse + shift - high))
-        factor = max(factor, 1 + spread / (low - shift)) if low > shift else math.inf
-    return factor
+        ends = curvature_range(cost) if game.cost_name == "quadratic" else (1.0, 1.0)
+        if not all(math.isfinite(end) for end in ends):
+            return math.inf
+        shift = Fraction(0)
+        if slope > 0:
+            shift = max(shift, 1 - 1 / Fraction(slope)) if math.isfinite(slope) else Fraction(1)
+        low, high = map(Fraction, ends)
+        if low <= shift:
+            return math.inf
+        spread = max(abs(inverse + shift - low), abs(inverse + shift - high)) + Fraction(sys.float_info.epsilon)
+        factor = max(factor, 1 + spread / (low - shift))
+    return round_up(factor)
 
 
 def curvature_range(cost: Any) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -254,6 +255,16 @@ def test_krasnoselskii_mann_and_halpern() -> None:
 @pytest.mark.parametrize("tau", [0.02, 0.3, 0.45, 1.5, 40.0])
 def test_the_factor_from_one_residual_to_the_other(known: Known, tau: float) -> None:
     assert residual_factor(known.game, tau) == pytest.approx(known.factor(tau), rel=1e-9)
+
+
+@pytest.mark.parametrize("steep", [3.0, 7e9, 1e10 + 1, 1e15])
+def test_the_factor_is_rounded_up_where_slopes_are_steep(steep: float) -> None:
+    """1 - 1/S in floats leaves few digits of 1/S."""
+    game = ring_of(0.5, -0.5, activation={"name": "leaky_relu", "slope": steep})
+    slope = Fraction(game.own[1].activation.slope_range[1])
+    for tau in (0.1, 1.0, 0.9 * steep, 2 * steep):
+        exact = 1 + slope * abs(1 / Fraction(tau) - 1 / slope)
+        assert exact <= Fraction(residual_factor(game, tau)) <= exact * (1 + Fraction(1, 10**9)) + slope / 2**51
 
 
 def test_the_error_factor_of_strong_monotonicity() -> None:
