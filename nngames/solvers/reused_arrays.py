@@ -62,6 +62,8 @@ class ReusedArrays(SafeguardedProblem):
         if rounding is None:
             self._spare.clear()
             return super().told(x)
+        # Where a run was interrupted between two steps, the last one may have set free the iterate it is asked for.
+        self._spare = [array for array in self._spare if not np.may_share_memory(array, x)]
         room = self._array(x)
         residual = self.view.displaced_by_pieces(x, room, room)
         self._spare.append(room)

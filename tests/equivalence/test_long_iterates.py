@@ -315,6 +315,36 @@ def test_a_lent_iterate_stays_whole_until_another_takes_its_place() -> None:
 
 
 @pytest.mark.usefixtures("long")
+@pytest.mark.parametrize(("name", "method"), [("clearing", "anderson"), ("public_goods", "spectral")])
+def test_an_interruption_between_two_steps_finds_the_iterate_whole(
+    monkeypatch: pytest.MonkeyPatch, name: str, method: str
+) -> None:
+    """The step before it has set that iterate free, whose place the pass that tells its residual must not take."""
+    accelerated = 1.05e-2 if method == "anderson" else 1.0
+    monkeypatch.setattr(changes, "costs_of", lambda game, compiled: costs.Costs(1e-2, accelerated, 1e3, 1.01e-2))
+    monkeypatch.setattr(turns, "SHORT_PASSES", 0.0)
+    game = nng.Network.generate(name, 1, size=500).game()
+    advance, freed = stages.Course.advance, []
+
+    def interrupted(self: stages.Course, state: State) -> State:
+        following = advance(self, state)
+        if any(array is state.x for array in getattr(self.turn.problem, "_spare", ())):
+            freed.append(True)
+            raise KeyboardInterrupt
+        return following
+
+    monkeypatch.setattr(stages.Course, "advance", interrupted)
+    with pytest.raises(loop.Interrupted) as caught:
+        nng.solve(game)
+    result = caught.value.result
+    assert freed
+    v = game.network.weights[1, 1].matrix @ result.profile + game.network.biases[1]
+    answer = np.clip(v, 0.0, 1.0) if name == "clearing" else np.maximum(v, 0.0)
+    assert result.residual == pytest.approx(np.linalg.norm(answer - result.profile), rel=1e-9)
+    assert result.residual > 0
+
+
+@pytest.mark.usefixtures("long")
 @pytest.mark.parametrize("memory", [2, 4])
 def test_accelerated_steps_use_their_arrays_again(memory: int) -> None:
     """Also where proposals fail, and where a plain orbit goes on apart from the iterate."""
