@@ -322,6 +322,9 @@ class Run:
             # The last bits of two routes differ, and those of the game's own residual decide.
             if not abs(residual - target) > CLOSE * target + rounding:
                 residual = self.game.distance(profile)
+            if np.may_share_memory(profile, self.start):
+                # A scheme may stand at the user's own array.
+                profile = np.array(profile)
         return (profile, residual) if residual <= target else self._better(profile, residual)
 
     def _better(self, profile: Array, residual: float) -> tuple[Array, float]:

@@ -405,6 +405,23 @@ def test_the_best_profile_is_lent_and_not_copied(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("long")
+@pytest.mark.parametrize("accelerated", [1.05e-2, 1.0])
+def test_no_profile_is_the_users_start(monkeypatch: pytest.MonkeyPatch, accelerated: float) -> None:
+    """Where plain passes raise the residual, the scheme that follows begins at the start itself, and may end there."""
+    monkeypatch.setattr(changes, "costs_of", lambda game, compiled: costs.Costs(1e-2, accelerated, 1e3, 1.01e-2))
+    monkeypatch.setattr(turns, "SHORT_PASSES", 0.0)
+    entries = weights(60, 3.0, symmetric=False)
+    entries -= sparse.diags_array(entries.diagonal())
+    game = nng.Network.recurrent(entries.tocsr(), np.zeros(60), "tanh").game()
+    start, schemes = 1e-3 * np.random.default_rng(2).standard_normal(60), set()
+    for most in range(10):
+        result = nng.solve(game, start=start, max_iterations=most)
+        assert not np.may_share_memory(result.profile, start)
+        schemes.add(result.method)
+    assert len(schemes) > 1
+
+
+@pytest.mark.usefixtures("long")
 def test_plain_passes_that_raise_the_residual_leave_a_copy_of_the_best_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first ones lower it here, so that the run goes on with them after a forecast."""
     monkeypatch.setattr(changes, "costs_of", lambda game, compiled: costs.Costs(1e-2, 1e3, 1e3, 1e3))
