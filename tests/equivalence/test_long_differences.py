@@ -345,13 +345,14 @@ def test_a_refused_argument_names_the_player() -> None:
 
 
 def long_networks() -> dict[str, nng.Network]:
-    """Return networks whose layers answer by pieces, and one with a layer that does not."""
+    """Return networks whose layers answer by pieces, and those with a layer that does not."""
     rng = np.random.default_rng(1)
     a, b = (sparse.random_array((30, 30), density=0.2, rng=rng, format="csr") for _ in range(2))
     ring = nng.Network.ring([a, b], [np.ones(30), rng.standard_normal(30)], ["tanh", "relu"])
     return {
         "layer": nng.Network.recurrent(a, rng.standard_normal(30), "relu"),
         "ring": ring,
+        "mixed": nng.Network.ring([a, b], [np.ones(30), rng.standard_normal(30)], ["tanh", "softmax"]),
         "softmax": nng.Network.recurrent(0.1 * (a + a.T), rng.standard_normal(30), "softmax"),
     }
 

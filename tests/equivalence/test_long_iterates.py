@@ -281,8 +281,13 @@ def test_compiled_spectral_steps_leave_what_others_know(compiled: Any) -> None:
     problem: Any = nng.solver("spectral").problem(game, np.random.default_rng(0))
     given = State(np.linspace(0, 1, 50), 1.0, 3, game.residuals(np.linspace(0, 1, 50)))
     kept, state = (given.x.copy(), given.memory.copy()), problem.resume(given)
+    own: Any = nng.solver("spectral").problem(game, np.random.default_rng(0))
+    other = own.begin(given.x.copy())
     for _ in range(3):
         state, _, _ = problem.several_steps(compiled, state, Stretch(2, 0, 0.0, np.inf, 1.0))
+        other, _, _ = own.several_steps(compiled, other, Stretch(2, 0, 0.0, np.inf, 1.0))
+        # Nor do they begin with what stood in the arrays that they take in place of those.
+        np.testing.assert_allclose(state.x, other.x, atol=1e-12)
     np.testing.assert_array_equal(given.x, kept[0])
     np.testing.assert_array_equal(given.memory, kept[1])
 
@@ -312,6 +317,25 @@ def test_a_lent_iterate_stays_whole_until_another_takes_its_place() -> None:
         # Two displacements and three iterates.
         assert len(arrays) == 5
         assert len({id(array) for array in problem._spare}) == len(problem._spare)
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize("method", ["anderson", "spectral"])
+def test_a_long_iterate_is_told_of_without_a_copy(method: str) -> None:
+    game = layer(50)
+    scheme: Any = nng.solver(method)
+    problem = scheme.problem(game, np.random.default_rng(0))
+    state = problem.begin(np.linspace(0, 1, 50))
+    for _ in range(3):
+        state = scheme.step(problem, state)
+    before, spare = state.x.copy(), len(problem._spare)
+    profile, residual, _ = problem.told(state.x)
+    assert profile is state.x
+    np.testing.assert_array_equal(profile, before)
+    assert residual == pytest.approx(np.linalg.norm(game.residuals(before)))
+    # The pass has its place among the spare arrays, and leaves it there.
+    assert spare
+    assert len(problem._spare) == spare
 
 
 @pytest.mark.usefixtures("long")
