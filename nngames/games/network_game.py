@@ -145,6 +145,10 @@ class NetworkMap(ResponseMap):
         """Write T(x) into ``out``."""
         return self._bound[x.dtype](x, out)
 
+    def apart(self, x: Array) -> float | None:
+        """Return how far |T(x) - x|, as steps tell it, may be from what the game's own pass tells."""
+        return self._joint.rounding(x)
+
     def from_base(self) -> BoundPass | None:
         """Return T as passes near a base; None where a layer is no large dense one."""
         near = self._joint.near

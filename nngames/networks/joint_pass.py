@@ -19,6 +19,7 @@ from nngames.core.operators import SparseMap
 from nngames.core.profiles import Array, Player
 from nngames.networks.assembly import activation_runs, assembled_weight, is_assembled
 from nngames.networks.bound_passes import BoundPass, bound_joint, dense_stages
+from nngames.networks.compiled.loading import kernels
 from nngames.networks.compiled.maps import FusedMap, fused_map
 from nngames.networks.compiled.single_pass import Compilable
 from nngames.networks.compiled.sparse_map import fused_sparse_map
@@ -27,6 +28,7 @@ from nngames.networks.from_base import NearStage, near_stages
 from nngames.networks.layers import Layer, fused_layer, located, refusal
 from nngames.networks.linearisation import JointLinearisation, response_change, stored
 from nngames.networks.piecewise import answer_by_pieces, displacement_by_pieces, is_zero
+from nngames.networks.roundings import UNITS, answers_apart
 
 if TYPE_CHECKING:
     from nngames.networks.forward import ForwardPass
@@ -105,6 +107,21 @@ class JointPass(Compilable):
             except DomainError as error:
                 raise located(layer.player, error) from None
         return out
+
+    def rounding(self, profile: Array) -> float:
+        """Return how far T(x) may be from what compiled steps tell of it, where there are such: sums differ in them."""
+        if kernels(limited=True) is None or self.fused is None:
+            return 0.0
+        if self.assembled:
+            # Nobody has the bounds of thousands of layers.
+            return math.inf
+        factor, constant = self.apart
+        return UNITS[profile.dtype] * (factor * euclidean_length(profile) + constant)
+
+    @cached_property
+    def apart(self) -> tuple[float, float]:
+        """How far answers may be apart that sum in other orders; see ``answers_apart``."""
+        return answers_apart(self.layers(np.dtype(np.float64)))
 
     def distance(self, x: Array) -> float:
         """Return |T(x) - x|_2 of a single profile (N,), of long layers without room for T(x)."""

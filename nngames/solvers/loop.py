@@ -308,8 +308,14 @@ class Run:
         if passed is not None:
             profile, residual, rounding = passed
             if residual + rounding <= (1 - CLOSE) * self._watch.target:
-                return profile, residual
+                return self._own(profile), residual
         return self._recomputed(state)
+
+    def _own(self, profile: Array) -> Array:
+        """Return the profile that a scheme told: a copy of a long one that is a part of more, or the user's start."""
+        if self.game.size < LONG or (profile.base is None and not np.may_share_memory(profile, self.start)):
+            return profile
+        return np.array(profile)
 
     def _recomputed(self, state: State) -> tuple[Array, float]:
         """Return the profile of the state and the game's residual there, or of a better one where it is too large."""
@@ -322,9 +328,7 @@ class Run:
             # The last bits of two routes differ, and those of the game's own residual decide.
             if not abs(residual - target) > CLOSE * target + rounding:
                 residual = self.game.distance(profile)
-            if np.may_share_memory(profile, self.start):
-                # A scheme may stand at the user's own array.
-                profile = np.array(profile)
+            profile = self._own(profile)
         return (profile, residual) if residual <= target else self._better(profile, residual)
 
     def _better(self, profile: Array, residual: float) -> tuple[Array, float]:

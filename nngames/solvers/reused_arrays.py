@@ -58,7 +58,7 @@ class ReusedArrays(SafeguardedProblem):
 
         A long argument that is the profile itself is not copied: what follows writes into other arrays.
         """
-        rounding = self.view.apart(x) if x.size >= LONG and x.dtype == np.float64 else None
+        rounding = self._apart(x) if x.size >= LONG and x.dtype == np.float64 else None
         if rounding is None:
             self._spare.clear()
             return super().told(x)
@@ -68,6 +68,10 @@ class ReusedArrays(SafeguardedProblem):
         residual = self.view.displaced_by_pieces(x, room, room)
         self._spare.append(room)
         return self.view.profile(x), residual, rounding
+
+    def _apart(self, x: Array) -> float | None:
+        """Return how far the residual that a pass tells may be from the game's, None where it tells none."""
+        return self.view.apart(x)
 
     def along(self, state: State, length: float) -> Array:
         """Return x + length g."""

@@ -244,6 +244,10 @@ class SweepProblem(SpectralProblem):
     def passed(self, state: State) -> None:
         """Return nothing: the pass was no joint one, and from another iterate."""
 
+    def _apart(self, x: Array) -> float | None:
+        """Return 0: single passes of the joint map are those of the game's residual."""
+        return 0.0
+
     def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
         """Return the state of a sweep from x + step, which takes the place of the step, or None, and the passes."""
         step -= state.memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ from scipy import sparse
 
 import nngames as nng
 from nngames.core import pieces
-from nngames.networks import piecewise
+from nngames.networks import joint_pass, piecewise
 from nngames.networks.compiled import fused_sparse, single_pass
 from nngames.solvers import anderson, fixed_point, loop, reused_arrays, spectral
 from nngames.solvers.automatic import changes, costs, remembered, stages, turns
@@ -107,6 +108,38 @@ def test_the_pass_that_ends_a_run_is_not_made_again(
     assert not made
     assert result.residual == pytest.approx(game.residual(result.profile), rel=1e-6)
     assert result.residual == pytest.approx(result.trace.residual[-1], rel=1e-12)
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize(("name", "method"), [("clearing", "anderson"), ("public_goods", "spectral")])
+def test_a_long_result_is_no_part_of_more(name: str, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would keep all rows of plain passes, in which later schemes make their iterates, as long as it is there."""
+    accelerated = 1.05e-2 if method == "anderson" else 1.0
+    monkeypatch.setattr(changes, "costs_of", lambda game, compiled: costs.Costs(1e-2, accelerated, 1e3, 1.01e-2))
+    monkeypatch.setattr(turns, "SHORT_PASSES", 0.0)
+    for seed in range(4):
+        result = nng.solve(nng.Network.generate(name, seed, size=300).game())
+        assert result.converged
+        assert result.method == f"auto:{method}"
+        assert result.profile.base is None
+
+
+@pytest.mark.usefixtures("long")
+def test_how_far_compiled_steps_may_be_from_the_joint_map(compiled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing without kernels; beyond any bound where a network is packed as one matrix of many layers."""
+    network, x = layer(60).network, np.linspace(-1, 1, 60)
+    view = nng.solver("spectral", map="joint").problem(network.game(), np.random.default_rng(0)).view
+    monkeypatch.setattr(joint_pass, "kernels", lambda limited: None)
+    assert view.apart(x) == 0.0
+    monkeypatch.setattr(joint_pass, "kernels", lambda limited: compiled)
+    matrix = network.weights[1, 1].matrix
+    terms = int(np.diff(matrix.indptr).max()) + 2
+    sizes = 8 + terms * sparse.linalg.norm(matrix), terms * np.linalg.norm(network.biases[1])
+    expected = np.finfo(float).eps * (sizes[0] * np.linalg.norm(x) + sizes[1])
+    assert view.apart(x) == pytest.approx(expected)
+    assert network.composite.rounding(x) <= view.apart(x)
+    monkeypatch.setattr(network.joint, "assembled", True)
+    assert view.apart(x) == math.inf
 
 
 @pytest.mark.usefixtures("long")

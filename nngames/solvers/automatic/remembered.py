@@ -98,7 +98,7 @@ class Remembering(Problem):
     def _replaced(self, x: Array) -> Array | None:
         """Return the array of the best variables if long ones take their place and nobody refers to it."""
         own = self._own
-        if x.size < LONG or own is None or own is not self._best[1]:
+        if x.size < LONG or own is None or own is not self._best[1] or own is x:
             return None
         return own if (own.shape, own.dtype) == (x.shape, x.dtype) else None
 
