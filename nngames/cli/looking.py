@@ -102,15 +102,21 @@ def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Scenario files, or gallery:NAME.")],
     json: Json = False,
 ) -> None:
-    """Check the keys, arrays and shapes of scenarios; run nothing."""
+    """Check the keys, arrays and shapes of scenarios; run nothing.
+
+    Also that there are the figures about which they expect something.
+    """
     from nngames.core.errors import InputError
     from nngames.scenario import ScenarioError, load_scenario
+    from nngames.scenario.comparing import methods_of
+    from nngames.scenario.run import check_paths
 
     problems, valid = [], {}
     for file in files:
         try:
             scenario = load_scenario(file)
             _ = scenario.game, scenario.start
+            check_paths(scenario, methods_of(scenario), scenario.section.checks)
         except ScenarioError as error:
             problems.append(str(error))
         else:

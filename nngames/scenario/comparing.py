@@ -113,7 +113,7 @@ def compare_scenarios(
     RunInterrupted
         On Ctrl-C; its report holds what was reached so far.
     """
-    chosen = [_methods(scenario, methods) for scenario in scenarios]
+    chosen = [methods_of(scenario) if methods is None else methods for scenario in scenarios]
     for scenario, own in zip(scenarios, chosen, strict=True):
         check_paths(scenario, own, ())
     if len(scenarios) == 1 and seeds is None:
@@ -121,7 +121,7 @@ def compare_scenarios(
         _ = scenarios[0].game, scenarios[0].start
     labels = distinct([scenario.name for scenario in scenarios])
     subjects = dict(zip(labels, scenarios, strict=True))
-    methods_of = dict(zip(labels, chosen, strict=True))
+    methods_by_label = dict(zip(labels, chosen, strict=True))
     given = None
     if methods is not None:
         given = [{"method": method.name, "label": method.label, **method.options} for method in methods]
@@ -130,12 +130,11 @@ def compare_scenarios(
     except Interrupted as interruption:
         reached = _report(interruption.comparison or Comparison(()), subjects, None)
         raise RunInterrupted(reached) from None
-    return _report(comparison, subjects, methods_of)
+    return _report(comparison, subjects, methods_by_label)
 
 
-def _methods(scenario: Scenario, methods: Sequence[Chosen] | None) -> Sequence[Chosen]:
-    if methods is not None:
-        return methods
+def methods_of(scenario: Scenario) -> Sequence[Chosen]:
+    """Return the methods that a scenario names, or all of nngames' own."""
     return scenario.methods or choose_methods(own_methods())
 
 

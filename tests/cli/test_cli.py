@@ -144,6 +144,16 @@ def test_all_errors_of_all_files_are_told(command, folder):
     ]
 
 
+def test_what_nothing_reports_is_no_valid_expectation(command, folder):
+    (folder / "a.yaml").write_text(RING + "expect:\n  - {what: solve.picrad.status, is: converged, origin: o}\n")
+    (folder / "b.yaml").write_text(RING + "expect:\n  - {what: solve.picard.residuum, is: 0, origin: o}\n")
+    code, out, err = command("validate", "a.yaml", "b.yaml")
+    assert (code, out) == (2, "")
+    nothing, misspelt = err.splitlines()
+    assert "expect[0].what: nothing in this scenario reports 'solve.picrad.status'; did you mean" in nothing
+    assert "expect[0].what: solve.picard has no 'residuum'; did you mean 'residual'? valid: method, status" in misspelt
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_new_writes_a_scenario_that_validates(command, folder, kind):
     code, out, err = command("new", kind)
