@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import queue
 import re
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
@@ -75,7 +77,7 @@ class Cluster:
     def execute(self, queues: Sequence[Sequence[Task]], watch: Watch) -> None:
         """Make all runs."""
         waiting = deque(deque(tasks) for tasks in queues if tasks)
-        ended: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        ended: queue.SimpleQueue[tuple[str, Any, str | Exception]] = queue.SimpleQueue()
         running: dict[str, _Call] = {}
         seen = time.monotonic()
 
@@ -84,7 +86,12 @@ class Cluster:
                 perform, task.payload(), workers=[worker], allow_other_workers=True, pure=False, retries=RETRIES
             )
             running[worker] = _Call(task, tasks, future, again)
-            future.add_done_callback(lambda done: ended.put((worker, future)))
+
+            def fetch() -> None:
+                ended.put((worker, future, _outcome(future)))
+
+            # In a thread of its own: it waits for another node where the one that has the record dies before.
+            future.add_done_callback(lambda done: threading.Thread(target=fetch, daemon=True).start())
 
         def begin(worker: str, tasks: deque[Task]) -> None:
             task = tasks.popleft()
@@ -95,7 +102,7 @@ class Cluster:
             self._fill(running, waiting, begin)
             while running or waiting:
                 try:
-                    worker, future = ended.get(timeout=LOOK)
+                    worker, future, outcome = ended.get(timeout=LOOK)
                 except queue.Empty:
                     if self._client.status == "closed":
                         self._desert("its scheduler has gone", running, waiting, watch)
@@ -114,7 +121,7 @@ class Cluster:
                     # It was given up.
                     continue
                 task, tasks = running.pop(worker)[:2]
-                self._note(task, future, watch)
+                _note(task, outcome, watch)
                 if tasks:
                     waiting.appendleft(tasks)
                     self._fill(running, waiting, begin, first=worker)
@@ -145,7 +152,7 @@ class Cluster:
         workers = self._workers()
         for gone in [worker for worker in running if worker not in workers]:
             call, free = running[gone], [worker for worker in workers if worker not in running]
-            if not free or call.future.status != "pending" or call.future.key in self._placed():
+            if not free or call.future.status not in ("pending", "lost") or self._is_placed(call.future.key):
                 continue
             del running[gone]
             call.future.cancel()
@@ -156,9 +163,13 @@ class Cluster:
             if call.tasks:
                 waiting.appendleft(call.tasks)
 
-    def _placed(self) -> set[str]:
-        """Return the calls that are at a worker."""
-        return set(chain(*self._client.processing().values()))
+    def _is_placed(self, key: str) -> bool:
+        """Return whether a call is at a worker, for all that is known."""
+        try:
+            return key in chain(*self._client.processing().values())
+        except OSError:
+            # The scheduler has gone meanwhile.
+            return True
 
     def _workers(self) -> list[str]:
         try:
@@ -167,14 +178,6 @@ class Cluster:
             # The scheduler has gone: the client knows of no worker any more.
             return []
 
-    def _note(self, task: Task, future: Any, watch: Watch) -> None:
-        error = future.exception() if future.status != "cancelled" else None
-        if future.status == "finished":
-            watch.ended(task, json.loads(future.result()))
-        else:
-            what = "it was cancelled" if error is None else f"{type(error).__name__}: {_first_line(error)}"
-            _lost(task, what, watch)
-
     def _desert(self, what: str, running: Mapping[str, _Call], waiting: Sequence[Sequence[Task]], watch: Watch) -> None:
         """Give up all runs that are left."""
         for call in running.values():
@@ -182,6 +185,24 @@ class Cluster:
         for task in chain(*(call.tasks for call in running.values()), *waiting):
             watch.began(task)
             _lost(task, what, watch)
+
+
+def _outcome(future: Any) -> str | Exception:
+    """Return the record that a call has ended with, or the error."""
+    try:
+        record: str = future.result()
+    except Exception as error:
+        return error
+    return record
+
+
+def _note(task: Task, outcome: str | Exception, watch: Watch) -> None:
+    if isinstance(outcome, str):
+        watch.ended(task, json.loads(outcome))
+    elif isinstance(outcome, CancelledError):
+        _lost(task, "it was cancelled", watch)
+    else:
+        _lost(task, f"{type(outcome).__name__}: {_first_line(outcome)}", watch)
 
 
 def _lost(task: Task, what: str, watch: Watch) -> None:

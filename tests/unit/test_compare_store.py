@@ -9,6 +9,8 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import CancelledError
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -338,10 +340,9 @@ class Future:
         self.status, self._value = status, value
 
     def result(self) -> Any:
+        if isinstance(self._value, Exception):
+            raise self._value
         return self._value
-
-    def exception(self) -> Any:
-        return self._value if self.status == "error" else None
 
     def cancel(self) -> None:
         self.status = "cancelled"
@@ -507,6 +508,58 @@ def test_a_run_whose_node_died_without_another_one_is_given_to_the_next(
     )
     if not lost:
         assert what(there) == what(here)
+
+
+class Unfetched(Future):
+    """A call that has ended and whose record has gone with its node: it is waited for until the call is cancelled."""
+
+    key = "call"
+
+    def __init__(self) -> None:
+        super().__init__("finished", None)
+        self._cancelled = threading.Event()
+
+    def result(self) -> Any:
+        self.status = "pending"
+        raise CancelledError if self._cancelled.wait(10) else RuntimeError("nobody gave it up")
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+
+@pytest.mark.parametrize(
+    ("third", "message"),
+    [
+        (Unfetched(), None),
+        (
+            Future("finished", ConnectionError("the scheduler has closed it")),
+            "the cluster lost the run (ConnectionError: the scheduler has closed it); "
+            "the same command makes this run again",
+        ),
+    ],
+    ids=["node", "scheduler"],
+)
+def test_a_run_whose_record_nobody_could_fetch_is_made_again_or_told(
+    third: Future, message: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nngames.compare import cluster
+
+    class Dying(Reborn):
+        def submit(self, function: Any, payload: str, workers: list[str], **options: Any) -> Future:
+            if len(self.submitted) == 2:
+                self.submitted.append((workers[0], json.loads(payload)["method"]))
+                return third
+            return Client.submit(self, function, payload, workers, **options)
+
+    monkeypatch.setattr(cluster, "LOOK", 0.01)
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=Dying))
+    here, _ = compared([scenario()], repeat=2)
+    there, began = compared([scenario()], repeat=2, cluster="tcp://here:8786")
+    failed = [number for number, row in enumerate(there.rows) if row.result.status == "failed"]
+    assert [there.rows[number].result.message for number in failed] == ([] if message is None else [message])
+    for number, (row, other) in enumerate(zip(what(there), what(here), strict=True)):
+        assert number in failed or row == other
+    assert len(began) == len(here.rows)
 
 
 def test_a_cluster_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
