@@ -42,6 +42,8 @@ class FixedPointProblem(Problem):
     #: Of how many displacements R(x) - x there is room, in rows: the first state's is written into the first one.
     room: int = 1
     batch_axis = 1
+    #: Whether passes of the run have read weights in single precision, so that the last one may have.
+    _read_single = False
 
     def __init__(self, view: FixedPoint) -> None:
         self.view = view
@@ -109,6 +111,8 @@ class FixedPointProblem(Problem):
         kept = np.empty((0, x.size)) if stretch.displacements is None else stretch.displacements
         displacements = kept.reshape(-1, *shape)
         residuals = np.empty(max(stretch.steps, len(kept) + stretch.relaxed) if stretch.relaxed else stretch.steps)
+        singles = fused.refined(self.refined)
+        self._read_single = self._read_single or (len(singles) > 0 and len(singles[0]) > 0)
         made = fused.relaxed_steps(kernels)(
             *fused.arguments(),
             *iterates,
@@ -116,7 +120,7 @@ class FixedPointProblem(Problem):
             counts,
             residuals,
             displacements,
-            *fused.refined(self.refined),
+            *singles,
         )
         if stretch.relaxed:
             stretch.relaxed = int(counts[5])
@@ -146,7 +150,7 @@ class FixedPointProblem(Problem):
     def passed(self, state: State) -> tuple[Array, float, float] | None:
         """Return the profile of the iterate, and how far its image is from it, with its rounding."""
         # The difference of the last pass is still in the buffer.
-        return displaced(self, state.x, self.difference)
+        return None if self._read_single else displaced(self, state.x, self.difference)
 
     def start(self, x0: Array) -> State:
         """Return the state at x0; its memory is the map's value there."""
@@ -174,6 +178,7 @@ class FixedPointProblem(Problem):
     def follow(self, other: FixedPointProblem) -> None:
         """Go on with the buffers of a problem on the same map, which made the last state."""
         self.difference, self._spare, self.refined = other.difference, other._spare, other.refined
+        self._read_single = other._read_single
 
     def left_by(self, state: State) -> tuple[Array, ...]:
         """Return the arrays of a run that ends at the state but for its iterate and the displacement there."""

@@ -71,8 +71,11 @@ class DisplacementProblem(Problem):
         return self.view.told(x)
 
     def passed(self, state: State) -> tuple[Array, float, float] | None:
-        """Return the profile of the iterate, and the length of its displacement, with its rounding."""
-        return displaced(self, state.x, state.memory)
+        """Return the profile of the iterate, and the length of its displacement, with its rounding.
+
+        Passes near a base are not those of the game's residual.
+        """
+        return None if self._near is not None else displaced(self, state.x, state.memory)
 
     def attempt(self, state: State, step: Array) -> tuple[State | None, int]:
         """Return the state at x + step, or None where the map is undefined or not finite, and the passes so far."""

@@ -13,8 +13,8 @@ from scipy import sparse
 
 import nngames as nng
 from nngames.core import pieces
-from nngames.networks import joint_pass, piecewise
-from nngames.networks.compiled import fused_sparse, single_pass
+from nngames.networks import from_base, joint_pass, piecewise
+from nngames.networks.compiled import fused_sparse, maps, single_pass
 from nngames.solvers import anderson, fixed_point, loop, reused_arrays, spectral
 from nngames.solvers.automatic import changes, costs, remembered, stages, turns
 from nngames.solvers.long_spectral import LongSpectralProblem
@@ -180,6 +180,28 @@ def test_residuals_of_which_rounding_decides_are_recomputed(monkeypatch: pytest.
     ring = nng.Network.ring([weights(60, 0.9)] * 2, [np.ones(60)] * 2, ["relu"] * 2).game()
     problem = nng.solver("anderson").problem(ring, np.random.default_rng(0))
     assert problem.passed(problem.begin(np.zeros(60))) is None
+
+
+@pytest.mark.usefixtures("long", "dense_kernels")
+def test_passes_that_read_weights_in_single_precision_tell_no_residual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their rounding is none of double precision; those of several dense layers are of profiles as long as these."""
+    monkeypatch.setattr(from_base, "LARGE_PRODUCT", 0)
+    monkeypatch.setattr(maps, "SINGLE_PRODUCT", 0)
+    turn = 0.5 * np.linalg.qr(np.random.default_rng(0).standard_normal((6, 6)))[0]
+    game, stretch = nng.Network.ring([turn] * 3, [np.ones(6)] * 3, ["tanh"] * 3).game(), Stretch(3, 0, 0.0, np.inf, 1.0)
+    for single in (False, True):
+        plain: Any = nng.solver("picard", map="joint").problem(game, np.random.default_rng(0))
+        plain.refined = single
+        state = plain.start(np.zeros(18))
+        assert plain.passed(state) is not None
+        state, _, _ = plain.several_steps(loop.kernels(limited=True), state, stretch)
+        assert (plain.passed(state) is None) == single
+        following: Any = nng.solver("km", map="joint").problem(game, np.random.default_rng(0))
+        following.follow(plain)
+        assert (following.passed(state) is None) == single
+        accelerated: Any = nng.solver("anderson", map="joint").problem(game, np.random.default_rng(0))
+        accelerated.refined = single
+        assert (accelerated.passed(accelerated.begin(np.zeros(18))) is None) == single
 
 
 def test_short_runs_recompute_their_residual(monkeypatch: pytest.MonkeyPatch) -> None:
