@@ -170,18 +170,21 @@ def decided(report: ScenarioReport, methods: Iterable[Chosen], checks: Iterable[
     ScenarioError
         If an expectation's path leads nowhere.
     """
-    asked = _asked(report.scenario, methods, checks)
-    findings = report.findings_at([e.what for e in report.scenario.section.expect if _part(e.what, asked) is not None])
+    scenario = report.scenario
+    asked = _asked(scenario, methods, checks)
+    # A label that was not asked for may begin with one that was.
+    known = asked | _asked(scenario, scenario.methods, scenario.section.checks)
+    findings = report.findings_at([e.what for e in scenario.section.expect if _part(e.what, known) in asked])
     problems: list[Problem] = []
     statements = []
-    for i, expectation in enumerate(report.scenario.section.expect):
-        if _part(expectation.what, asked) is None:
+    for i, expectation in enumerate(scenario.section.expect):
+        if _part(expectation.what, known) not in asked:
             statements.append(unasked(expectation))
             continue
         try:
             statements.append(evaluate(expectation, findings))
         except MissingPathError as error:
-            problems.append(report.scenario.document.problem(("expect", i, "what"), str(error)))
+            problems.append(scenario.document.problem(("expect", i, "what"), str(error)))
     if problems:
         raise ScenarioError(problems)
     return statements

@@ -136,6 +136,13 @@ def expecting(*lines: str):
     return run_scenario(RING + "expect:\n" + "".join(f"  - {line}\n" for line in lines))
 
 
+def test_a_label_that_begins_with_another_one_is_left_open_where_it_was_not_asked_for():
+    text = RING.replace("[picard, extragradient]", "[extragradient, {method: picard, label: extragradient.not}]")
+    text += "expect: [{what: solve.extragradient.not.status, is: diverged, origin: o}]\n"
+    assert [statement.met for statement in run_scenario(text).expectations] == [True]
+    assert [statement.met for statement in run_scenario(text, ["extragradient"]).expectations] == [None]
+
+
 def test_a_solve_that_does_not_converge_must_be_stated():
     silent = expecting("{what: solve.extragradient.status, is: converged, origin: o}")
     assert silent.unexpected == ("picard",)
