@@ -257,6 +257,7 @@ def test_grids_that_do_not_fit() -> None:
         (good | {second: [0.0, 1.0]}, "shape"),
         (good | {first: [math.inf]}, "finite"),
         (good | {first: ["a"]}, "numbers"),
+        (good | {first: np.ma.masked_less([0.0, 1.0], 1)}, "masked"),
         (good | {first: [0.0, 0.0]}, "twice"),
         (good | {second: [[0.0, -1.0]]}, "is inf at the profile"),
         (good | {first: [2.0]}, "is inf at the profile"),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nngames.core.errors import InputError, ShapeError, UnknownNameError
-from nngames.core.profiles import Player
+from nngames.core.profiles import Player, refuse_masked
 from nngames.games.finite.nfg import MOST_CHARACTERS
 
 
@@ -66,6 +66,7 @@ def checked_grids(game: Any, grids: Any) -> list[NDArray[np.float64]]:
     for player, size in game.dims.items():
         if player not in grids:
             raise InputError(f"grids has no actions of player {player!r}")
+        refuse_masked(grids[player], f"the grid of player {player!r}")
         try:
             rows = np.asarray(grids[player], dtype=np.float64)
         except (TypeError, ValueError):
