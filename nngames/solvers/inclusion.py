@@ -304,9 +304,12 @@ def residual_factor(game: Any, tau: float) -> float:
     if not tau > 0:
         return math.inf
     factor, inverse = Fraction(1), 1 / Fraction(tau)
-    for cost in game.own.values():
-        slope = cost.activation.slope_range[1]
-        ends = curvature_range(cost) if game.cost_name == "quadratic" else (1.0, 1.0)
+    curved = game.cost_name == "quadratic"
+    # Of many players there are few kinds.
+    kinds = {
+        (cost.activation.slope_range[1], curvature_range(cost) if curved else (1.0, 1.0)) for cost in game.own.values()
+    }
+    for slope, ends in kinds:
         if not all(math.isfinite(end) for end in ends):
             return math.inf
         shift = Fraction(0)
