@@ -24,11 +24,9 @@ from nngames.checks.existing.exact import is_exact_equilibrium
 from nngames.checks.feed_batches import FedMap
 from nngames.core.deadlines import look, watched
 from nngames.core.errors import DomainError
-from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
 from nngames.core.threads import blas_threads
 from nngames.games import CoupledGame, Game
-from nngames.networks.classify import unit_of
 from nngames.solvers import registry
 from nngames.solvers.solver import Solver
 
@@ -135,7 +133,7 @@ def _resolved(game: Game, fed: FedMap, profile: Array, tolerance: float, deadlin
             or _exact(game, profile, tolerance, deadline)
             or (f"no Jacobian is formed for {fed.size} coordinates and no contraction is proved")
         )
-    scale = max(float(np.linalg.norm(state)), unit_of(lambda: euclidean_length(fed.advance(np.zeros(fed.size)))))
+    scale = max(float(np.linalg.norm(state)), fed.unit)
     near = float(np.sqrt(tolerance)) * scale
     with np.errstate(all="ignore"):
         jacobian = np.eye(fed.size) - _derivative(fed, state)

@@ -56,6 +56,11 @@ class FedMap:
     size: int
     name: str
 
+    @property
+    def unit(self) -> float:
+        """max(1, |value at 0|), the unit of tolerances; 1 where the map is not defined there."""
+        return unit_of(lambda: euclidean_length(self.advance(np.zeros(self.size))))
+
 
 def profiles_fed(game: Any) -> FedMap:
     """Return the map of all players' answers at once, on profiles."""
@@ -136,7 +141,7 @@ def settle(
         Of time.monotonic: feeds that go on then stay undecided, and are marked late.
     """
     with blas_threads(multiplications), np.errstate(over="ignore", invalid="ignore"):
-        scale = unit_of(lambda: euclidean_length(fed.advance(np.zeros(fed.size))))
+        scale = fed.unit
         bounds = DIVERGENCE * np.maximum(scale, np.linalg.norm(starts, axis=1))
         states, made = _advance(fed, starts, relaxation, steps, bounds, multiplications, deadline)
         rows = zip(states, bounds, made.tolist(), strict=True)
@@ -168,7 +173,7 @@ def basins(
     labels = np.full(len(starts), -1)
     ends: list[Settled] = []
     with blas_threads(multiplications), np.errstate(over="ignore", invalid="ignore"):
-        scale = unit_of(lambda: euclidean_length(fed.advance(np.zeros(fed.size))))
+        scale = fed.unit
         bounds = DIVERGENCE * np.maximum(scale, np.linalg.norm(starts, axis=1))
         states, made = _advance(fed, starts, relaxation, steps, bounds, multiplications)
         radius = 4 * np.sqrt(tolerance) * scale

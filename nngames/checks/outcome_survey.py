@@ -16,11 +16,9 @@ from nngames.checks.outcome_verdicts import equilibria_are_outcomes, limits_are_
 from nngames.checks.second_route import largest_improvement
 from nngames.core.deadlines import TimeUpError
 from nngames.core.errors import OptionError
-from nngames.core.norms import euclidean_length
 from nngames.core.profiles import Array
 from nngames.core.verdicts import Verdict
 from nngames.games import Game
-from nngames.networks.classify import unit_of
 from nngames.networks.relaxation import Constant, Relaxation
 from nngames.results.trajectory import TrajectoryKind
 
@@ -52,7 +50,7 @@ class OutcomeSurvey:
         self.game, self.rng, self.steps, self.tolerance = game, rng, steps, tolerance
         self.fed: FedMap = fed_map(game)
         # A game without such a map says so here, however little time there is.
-        unit_of(lambda: euclidean_length(self.fed.advance(np.zeros(self.fed.size))))
+        _ = self.fed.unit
         if starts > max(1, MAX_ENTRIES // self.fed.size):
             most = f"at most {MAX_ENTRIES // self.fed.size} for states of {self.fed.size} coordinates"
             raise OptionError(f"starts must be {most}; got {starts!r}")

@@ -168,12 +168,17 @@ class CoordinateSpace(ProfileSpace):
         return self.size
 
 
-def refuse_masked(value: Any, what: str) -> None:
-    """Raise InputError if an array, or one in a list of them, has masked entries: nobody gave what stands there."""
+def is_masked(value: Any) -> bool:
+    """Whether an array, or one in a list of them, has masked entries."""
     if type(value) is np.ndarray:
-        return
+        return False
     arrays = value if isinstance(value, list | tuple) and value and isinstance(value[0], np.ndarray) else [value]
-    if any(isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array) for array in arrays):
+    return any(isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array) for array in arrays)
+
+
+def refuse_masked(value: Any, what: str) -> None:
+    """Raise InputError if there are masked entries: nobody gave what stands there."""
+    if is_masked(value):
         raise InputError(f"{what} has masked entries; fill them, as with array.filled(0.0)")
 
 

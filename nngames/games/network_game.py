@@ -25,7 +25,7 @@ from nngames.networks.elimination import Elimination
 from nngames.networks.from_base import PassesFromBase
 from nngames.networks.joint_pass import JointPass
 from nngames.networks.piecewise import Visit
-from nngames.networks.roundings import UNITS
+from nngames.networks.roundings import rounding_at
 
 
 class NetworkGame(Game):
@@ -236,8 +236,7 @@ class CompositeMap(FixedPoint):
         """Return how far the layers' answers may be from those that columns tell, which count as exact."""
         if self._whole or profiles.dtype != np.float64:
             return 0.0
-        factor, constant = self._composite.apart
-        return UNITS[profiles.dtype] * (factor * euclidean_length(profiles.reshape(-1)) + constant)
+        return rounding_at(profiles, self._composite.apart)
 
     def linearise(self, x: Array) -> Callable[[Array], Array]:
         """Return d -> J(x) d, the product of the layers' Jacobians."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nngames.core.errors import DomainError
-from nngames.core.norms import euclidean_length
 from nngames.core.operators import SparseMap
 from nngames.core.profiles import Array, Player
 from nngames.networks.bound_passes import BoundPass, Stage, bound_composite, bound_outputs, dense_stages
@@ -20,7 +19,7 @@ from nngames.networks.from_base import NearStage, near_stages
 from nngames.networks.layers import Layer, answer_in_ring, located
 from nngames.networks.linearisation import CompositeLinearisation, response_change
 from nngames.networks.piecewise import Visit, answer_by_pieces
-from nngames.networks.roundings import ACTIVATION, UNITS, answers_apart
+from nngames.networks.roundings import ACTIVATION, rounding_at
 
 if TYPE_CHECKING:
     from nngames.networks.network import Network
@@ -118,13 +117,7 @@ class CompositePass(Compilable):
         """Return how far T may answer a pass's outputs, a profile, from these: in compiled passes sums differ."""
         dtype, joint = profile.dtype, self._network.joint
         same = not joint.assembled and self.compiled(dtype) is None and joint.compiled(dtype) is None
-        factor, constant = (ACTIVATION, 0.0) if same else self.apart
-        return UNITS[dtype] * (factor * euclidean_length(profile) + constant)
-
-    @cached_property
-    def apart(self) -> tuple[float, float]:
-        """How far answers may be apart that sum in other orders; see ``answers_apart``."""
-        return answers_apart(self.layers(np.dtype(np.float64)))
+        return rounding_at(profile, (ACTIVATION, 0.0) if same else self.apart)
 
     @cached_property
     def elimination(self) -> Elimination | None:

@@ -28,7 +28,7 @@ from nngames.networks.from_base import NearStage, near_stages
 from nngames.networks.layers import Layer, fused_layer, located, refusal
 from nngames.networks.linearisation import JointLinearisation, response_change, stored
 from nngames.networks.piecewise import answer_by_pieces, displacement_by_pieces, is_zero
-from nngames.networks.roundings import UNITS, answers_apart
+from nngames.networks.roundings import rounding_at
 
 if TYPE_CHECKING:
     from nngames.networks.forward import ForwardPass
@@ -115,13 +115,7 @@ class JointPass(Compilable):
         if self.assembled:
             # Nobody has the bounds of thousands of layers.
             return math.inf
-        factor, constant = self.apart
-        return UNITS[profile.dtype] * (factor * euclidean_length(profile) + constant)
-
-    @cached_property
-    def apart(self) -> tuple[float, float]:
-        """How far answers may be apart that sum in other orders; see ``answers_apart``."""
-        return answers_apart(self.layers(np.dtype(np.float64)))
+        return rounding_at(profile, self.apart)
 
     def distance(self, x: Array) -> float:
         """Return |T(x) - x|_2 of a single profile (N,), of long layers without room for T(x)."""

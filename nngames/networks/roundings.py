@@ -10,6 +10,7 @@ import numpy as np
 
 from nngames.core.norms import euclidean_length
 from nngames.core.operators import DenseMap, SparseMap
+from nngames.core.profiles import Array
 
 if TYPE_CHECKING:
     from nngames.networks.layers import Layer
@@ -43,3 +44,9 @@ def answers_apart(layers: Sequence[Layer]) -> tuple[float, float]:
     if not all(map(math.isfinite, factors + constants)):
         return math.inf, math.inf
     return ACTIVATION + max(factors), math.hypot(*constants)
+
+
+def rounding_at(profiles: Array, apart: tuple[float, float]) -> float:
+    """Return eps (a |x|_2 + b) for a profile, or for several the same with the norm of all their entries."""
+    factor, constant = apart
+    return UNITS[profiles.dtype] * (factor * euclidean_length(profiles.reshape(-1)) + constant)

@@ -173,7 +173,7 @@ def decided(report: ScenarioReport, methods: Iterable[Chosen], checks: Iterable[
     scenario = report.scenario
     asked = _asked(scenario, methods, checks)
     # A label that was not asked for may begin with one that was.
-    known = asked | _asked(scenario, scenario.methods, scenario.section.checks)
+    known = asked | _own(scenario)
     findings = report.findings_at([e.what for e in scenario.section.expect if _part(e.what, known) in asked])
     problems: list[Problem] = []
     statements = []
@@ -197,6 +197,11 @@ def _asked(scenario: Scenario, methods: Iterable[Chosen], checks: Iterable[Chose
     return {"scenario", "game", *solves, *(check.name for check in checks)}
 
 
+def _own(scenario: Scenario) -> set[str]:
+    """Return those of the parts that the scenario itself asks for."""
+    return _asked(scenario, scenario.methods, scenario.section.checks)
+
+
 def _part(what: str, parts: Iterable[str]) -> str | None:
     # A label may hold a dot, and begin with another one.
     return max((part for part in parts if what == part or what.startswith(f"{part}.")), key=len, default=None)
@@ -204,7 +209,7 @@ def _part(what: str, parts: Iterable[str]) -> str | None:
 
 def check_paths(scenario: Scenario, methods: Iterable[Chosen], checks: Iterable[Chosen]) -> None:
     """Raise ScenarioError for expectations about what neither the scenario nor this run asks for."""
-    known = _asked(scenario, methods, checks) | _asked(scenario, scenario.methods, scenario.section.checks)
+    known = _asked(scenario, methods, checks) | _own(scenario)
     problems = []
     for i, expectation in enumerate(scenario.section.expect):
         part = _part(expectation.what, known)

@@ -150,16 +150,23 @@ def check(rate: Any, quantity: str, expected: Bound) -> None:
         assert rate.bound(k, DISTANCE) == pytest.approx(expected(k) * DISTANCE, rel=1e-7)
 
 
+def check_residuals(name: str, known: Known, share: float) -> None:
+    end, _, quantity, _, merely = SCHEMES[name]
+    tau = share * end / known.norm
+    rate = nng.solver(name, step_size=tau).guarantee(known.game).rate
+    check(rate, quantity, lambda k: known.factor(tau) * merely(share * end)(k))
+
+
 @pytest.mark.parametrize("name", SCHEMES)
 @pytest.mark.parametrize("known", STRONG)
 @pytest.mark.parametrize("share", SHARES)
 def test_linear_bounds(name: str, known: Known, share: float) -> None:
-    end, _, quantity, strong, merely = SCHEMES[name]
-    tau = share * end / known.norm
-    rate = nng.solver(name, step_size=tau).guarantee(known.game).rate
+    end, _, _, strong, _ = SCHEMES[name]
     if strong is None:
-        check(rate, quantity, lambda k: known.factor(tau) * merely(share * end)(k))
+        check_residuals(name, known, share)
     else:
+        tau = share * end / known.norm
+        rate = nng.solver(name, step_size=tau).guarantee(known.game).rate
         check(rate, "distance", strong(share * end, tau * known.modulus))
 
 
@@ -167,10 +174,7 @@ def test_linear_bounds(name: str, known: Known, share: float) -> None:
 @pytest.mark.parametrize("known", MERELY)
 @pytest.mark.parametrize("share", SHARES)
 def test_bounds_on_residuals(name: str, known: Known, share: float) -> None:
-    end, _, quantity, _, merely = SCHEMES[name]
-    tau = share * end / known.norm
-    rate = nng.solver(name, step_size=tau).guarantee(known.game).rate
-    check(rate, quantity, lambda k: known.factor(tau) * merely(share * end)(k))
+    check_residuals(name, known, share)
 
 
 @pytest.mark.parametrize("name", SCHEMES)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nngames.core.errors import OptionError
+from nngames.core.profiles import is_masked
 
 Vector = tuple[float, ...]
 Matrix = tuple[Vector, ...]
@@ -100,8 +101,7 @@ def _array(owner: Any, parameter: str, valid: str, *, finite: bool) -> Any:
     value = getattr(owner, parameter)
     try:
         array = np.asarray(value)
-        masked = isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
-        if masked or array.dtype.kind not in "iufO" or _has_other_entries(value, array):
+        if is_masked(value) or array.dtype.kind not in "iufO" or _has_other_entries(value, array):
             raise TypeError
         array = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError):

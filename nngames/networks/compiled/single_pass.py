@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from nngames.networks.compiled.loading import Kernels, kernels
 from nngames.networks.compiled.maps import FusedMap, columns_of
 from nngames.networks.compiled.sparse_map import PIECE, FusedSparseMap, only_read
 from nngames.networks.piecewise import is_zero
+from nngames.networks.roundings import answers_apart
 
 if TYPE_CHECKING:
     from nngames.networks.layers import Layer
@@ -55,9 +57,14 @@ def _is_affine(layer: Layer) -> bool:
 
 
 class Compilable:
-    """What passes over layers share: their compiled form, kept once the kernels are loaded."""
+    """What passes over layers share: their compiled form, kept once the kernels are loaded, and its rounding."""
 
     _compiled: CompiledPass | CompiledSparsePass | None = None
+
+    @cached_property
+    def apart(self: Any) -> tuple[float, float]:
+        """How far answers may be apart that sum in other orders; see ``answers_apart``."""
+        return answers_apart(self.layers(DOUBLE))
 
     def compiled(self: Any, dtype: Any) -> CompiledPass | CompiledSparsePass | None:
         """Return the compiled pass, which is one in double precision; None where there is none."""

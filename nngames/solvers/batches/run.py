@@ -201,7 +201,7 @@ class BatchRun:
                 unsure = ~(np.isfinite(told) & (abs(told - self._target) > view.rounding(profiles)))
                 for k in np.flatnonzero(unsure):
                     # Alone, as whoever looks at one profile does: products of many may be summed in other orders.
-                    told[k] = euclidean_length(self.game.residuals(self._profiles[rows[k]]))
+                    told[k] = self.game.distance(self._profiles[rows[k]])
                 return told
         return self._evaluated(self._problem.profiles(state.x, those), rows)
 
